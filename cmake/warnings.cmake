@@ -1,0 +1,16 @@
+# The flags of every target of ours.
+add_library(hornbeam_flags INTERFACE)
+target_compile_options(hornbeam_flags INTERFACE -Wall -Wextra -Wpedantic)
+if(HORNBEAM_WERROR)
+  target_compile_options(hornbeam_flags INTERFACE -Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT HORNBEAM_SANITIZE STREQUAL "")
+  # GCC 12 warns about its own library when it is instrumented.
+  target_compile_options(hornbeam_flags INTERFACE -Wno-maybe-uninitialized)
+endif()
+target_include_directories(hornbeam_flags INTERFACE ${PROJECT_SOURCE_DIR})
+if(NOT HORNBEAM_SANITIZE STREQUAL "")
+  target_compile_options(hornbeam_flags INTERFACE
+    -fsanitize=${HORNBEAM_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(hornbeam_flags INTERFACE -fsanitize=${HORNBEAM_SANITIZE})
+endif()

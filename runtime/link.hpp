@@ -1,0 +1,127 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "runtime/outcome.hpp"
+
+namespace hornbeam::runtime {
+
+/// The protocol between two connected nodes, without threads or sockets: a
+/// test drives two of these against each other step by step.
+///
+/// Whoever has something for the peer appends a frame to the outbox (any
+/// thread) and wakes the link's actor, which takes everything that waits as
+/// one batch and gives it to CAF. Frames:
+///
+///   request  id service ttl depth body    wants a reply
+///   cast     service body                 one-way
+///   reply    id body
+///   fragment number total bytes           a piece of a frame over 256 KiB
+///   credit   n                            the peer has taken n fragments
+///   ping, bye, bye_ok
+///
+/// Small frames overtake large ones: those go out in fragments, at most
+/// `window` of them unacknowledged, one a batch. Casts never overtake casts.
+/// The link knows each open request and fails it when the link closes.
+class link {
+public:
+  /// Whoever takes what the peer sent. Called by the link's actor only.
+  struct sink {
+    virtual ~sink() = default;
+    virtual void on_request(std::uint64_t id, const std::string& service,
+                            deadline until, std::uint32_t depth,
+                            std::string_view body)
+      = 0;
+    virtual void on_cast(const std::string& service, std::string_view body)
+      = 0;
+    virtual void on_bye() = 0;
+  };
+
+  static constexpr std::size_t fragment_size = 256 * 1024;
+  static constexpr std::size_t window = 8;
+  static constexpr std::size_t batch_size = 1024 * 1024;
+  /// Bytes that may wait for one peer; what is over is refused.
+  static constexpr std::size_t outbox_limit = std::size_t{2} << 30;
+  /// The largest message that is taken from a peer.
+  static constexpr std::uint64_t message_limit = std::uint64_t{2} << 30;
+
+  /// `wake` is called (by any thread, without locks held) when the outbox
+  /// was idle and no longer is.
+  link(std::string peer, std::uint64_t incarnation,
+       std::function<void()> wake);
+
+  const std::string& peer() const noexcept { return peer_; }
+  std::uint64_t incarnation() const noexcept { return incarnation_; }
+
+  // -- any thread ------------------------------------------------------------
+
+  /// False if the link is closed or its outbox is full.
+  bool cast(const std::string& service, std::string_view body);
+  /// Answers `reply` in every case. The return value can be given to
+  /// `forget` by a caller that waits no longer.
+  std::uint64_t request(const std::string& service, std::string_view body,
+                        deadline until, std::uint32_t depth, responder reply);
+  void forget(std::uint64_t id);
+  void reply(std::uint64_t id, const outcome& x);
+  void bye();
+  bool open() const noexcept { return open_.load(); }
+  /// Whether nothing waits to be sent.
+  bool drained() const;
+  std::size_t pending() const;
+  std::uint64_t refused() const noexcept { return refused_.load(); }
+
+  // -- the link's actor ------------------------------------------------------
+
+  /// What to send next, or an empty string. Call it again until it is empty:
+  /// that is what wakes depend on.
+  std::string next_batch();
+  /// Raises `decode_error` for what no link wrote.
+  void receive(std::string_view batch, sink& to);
+  void ping();
+  /// Fails every open request with `why`. Later calls fail at once.
+  void close(const failure& why);
+
+private:
+  struct large_frame {
+    std::string bytes;
+    std::size_t sent = 0;
+    std::uint64_t number = 0;
+    bool is_cast = false;
+  };
+
+  /// Appends a frame; false if closed or full.
+  bool push(std::string frame, bool is_cast);
+  void take_frame(std::string_view frame, sink& to);
+
+  const std::string peer_;
+  const std::uint64_t incarnation_;
+  const std::function<void()> wake_;
+  std::atomic<bool> open_{true};
+  std::atomic<std::uint64_t> refused_{0};
+
+  mutable std::mutex out_mutex_;
+  std::deque<std::string> small_;
+  std::deque<large_frame> large_;
+  std::size_t waiting_bytes_ = 0;
+  std::size_t large_casts_ = 0;
+  std::size_t in_flight_ = 0;
+  std::uint64_t next_number_ = 1;
+  bool awake_ = false;
+
+  mutable std::mutex pending_mutex_;
+  std::unordered_map<std::uint64_t, responder> pending_;
+  std::uint64_t next_id_ = 1;
+  failure closed_with_;
+
+  std::map<std::uint64_t, std::string> partial_; ///< actor only
+};
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,392 @@
+#include "runtime/node.hpp"
+
+#include <charconv>
+#include <condition_variable>
+#include <filesystem>
+#include <fstream>
+#include <iomanip>
+#include <optional>
+#include <random>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include <dirent.h>
+#include <unistd.h>
+
+#include "runtime/node_core.hpp"
+#include "runtime/parking.hpp"
+#include "runtime/secret.hpp"
+#include "runtime/wire.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+/// Epoll instances that this process has open.
+std::set<int> epoll_descriptors() {
+  std::set<int> out;
+  std::error_code ignored;
+  for (auto& entry :
+       std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
+    auto to = std::filesystem::read_symlink(entry.path(), ignored);
+    if (to == "anon_inode:[eventpoll]")
+      out.insert(std::atoi(entry.path().filename().c_str()));
+  }
+  return out;
+}
+
+struct system_config : caf::actor_system_config {
+  system_config(const node_settings& s, unsigned workers) {
+    configure(*this);
+    load<scheduler>();
+    load<caf::io::middleman>();
+    if (!s.insecure_loopback_without_tls) {
+      load<caf::openssl::manager>();
+      openssl_certificate = s.secret;
+      openssl_key = s.secret;
+      openssl_cafile = s.secret;
+    }
+    if (workers > 0)
+      set("scheduler.max-threads", std::size_t{workers});
+  }
+};
+
+/// A CAF actor system with what it must not outlive.
+struct caf_world {
+  caf_world(const node_settings& s, unsigned workers) : config(s, workers) {
+    auto before = epoll_descriptors();
+    system.emplace(config);
+    system->await_actors_before_shutdown(false);
+    for (auto fd : epoll_descriptors())
+      if (!before.contains(fd))
+        epolls.push_back(fd);
+  }
+  system_config config;
+  std::optional<caf::actor_system> system;
+  std::vector<int> epolls; ///< those of the middleman
+};
+
+std::string hex8() {
+  std::random_device random;
+  std::ostringstream out;
+  out << std::hex << std::setw(8) << std::setfill('0') << random();
+  return out.str();
+}
+
+bool valid_name(const std::string& x) {
+  auto at = x.find('@');
+  if (at == std::string::npos || at == 0 || at + 1 == x.size()
+      || x.size() > 255)
+    return false;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    auto c = static_cast<unsigned char>(x[i]);
+    bool word = std::isalnum(c) || c == '_' || c == '-' || c == '.';
+    if (!word && i != at)
+      return false;
+  }
+  return true;
+}
+
+} // namespace
+
+std::string full_node_name(const std::string& name, const std::string& self) {
+  auto full = name;
+  if (full.find('@') == std::string::npos)
+    full += self.substr(self.find('@'));
+  auto bare = full.substr(0, full.rfind(':'));
+  if (full.rfind(':') != std::string::npos && full.rfind(':') > full.find('@')
+        ? !valid_name(bare)
+        : !valid_name(full))
+    throw bad_term("not the name of a node: '" + name
+                   + "'; names look like worker1@127.0.0.1");
+  return full;
+}
+
+struct node::impl {
+  explicit impl(node_settings s)
+    : core(std::make_shared<node_core>(std::move(s))) {}
+
+  core_ptr core;
+  memory_tables tables;
+  /// Plain pointers: they are left behind if they can't be ended.
+  caf_world* world = nullptr;
+  std::atomic<caf_world*> dialer = nullptr; ///< made when first needed
+  std::mutex listen_mutex;
+  std::atomic<bool> stopped{false};
+};
+
+node::node(std::unique_ptr<impl> x) : impl_(std::move(x)) {}
+
+std::shared_ptr<node> node::start(node_settings s) {
+  if (!s.name.empty() && !valid_name(s.name))
+    throw std::runtime_error("not the name of a node: '" + s.name
+                             + "'; names look like worker1@127.0.0.1");
+  if (s.secret.empty())
+    s.secret = default_secret_file();
+  for (auto& p : s.peers)
+    p.name = full_node_name(p.name,
+                            s.name.empty() ? "hornbeam@localhost" : s.name);
+  std::shared_ptr<node> self{new node(std::make_unique<impl>(std::move(s)))};
+  auto& x = *self->impl_;
+  x.world = new caf_world(x.core->settings, x.core->settings.workers);
+  x.core->dialer = [&x]() -> caf::actor_system& {
+    if (x.dialer == nullptr)
+      x.dialer = new caf_world(x.core->settings, 1);
+    return *x.dialer.load()->system;
+  };
+  bool joins = !x.core->settings.peers.empty();
+  if (joins && !x.core->settings.insecure_loopback_without_tls)
+    ensure_secret(x.core->settings.secret);
+  x.core->peering = spawn_peering(self->system(), x.core);
+  x.core->add_service("$peering", x.core->peering);
+  if (x.core->settings.listen)
+    self->listen();
+  return self;
+}
+
+node::~node() {
+  stop();
+}
+
+const node_settings& node::settings() const noexcept {
+  return impl_->core->settings;
+}
+
+origin_ptr node::self() const {
+  return impl_->core->self();
+}
+
+std::string node::name() const {
+  return self()->name;
+}
+
+std::string node::address() const {
+  std::shared_lock lock{impl_->core->mutex};
+  return impl_->core->address;
+}
+
+caf::actor_system& node::system() {
+  return *impl_->world->system;
+}
+
+memory_tables& node::tables() {
+  return impl_->tables;
+}
+
+pid node::make_pid() {
+  return {self(), impl_->core->next_serial++};
+}
+
+reference node::make_ref() {
+  return {self(), impl_->core->next_serial++};
+}
+
+void node::add_service(const std::string& name,
+                       std::unique_ptr<service> impl) {
+  impl_->core->add_service(name,
+                           spawn_service(system(), std::move(impl)));
+}
+
+std::vector<std::string> node::peers() const {
+  std::vector<std::string> out;
+  for (auto& p : impl_->core->all_peers())
+    if (!p.hidden)
+      out.push_back(p.link->peer());
+  return out;
+}
+
+bool node::connected(const std::string& name) const {
+  auto link = impl_->core->find_link(name);
+  return link && link->open();
+}
+
+bool node::cast(const std::string& to, const std::string& service,
+                const term& op) {
+  auto& core = impl_->core;
+  if (to == name()) {
+    auto c = std::make_shared<call>();
+    c->op = op;
+    core->dispatch(service, std::move(c));
+    return true;
+  }
+  auto body = encode(op);
+  if (auto link = core->find_link(to))
+    return link->cast(service, body);
+  connect(to, deadline::in(core->settings.connect_ms),
+          responder{[core, to, service, body](const outcome& x) {
+            auto link = x ? core->find_link(to) : nullptr;
+            if (!link || !link->cast(service, body))
+              ++core->lost_casts;
+          }});
+  return true;
+}
+
+void node::request(const std::string& to, const std::string& service,
+                   const term& op, deadline until, std::uint32_t depth,
+                   responder reply) {
+  auto& core = impl_->core;
+  if (to == name()) {
+    auto c = std::make_shared<call>();
+    c->op = op;
+    c->until = until;
+    c->depth = depth;
+    c->reply = std::move(reply);
+    core->dispatch(service, std::move(c));
+    return;
+  }
+  auto body = encode(op);
+  if (auto link = core->find_link(to)) {
+    link->request(service, body, until, depth, std::move(reply));
+    return;
+  }
+  auto patience = until.sooner(deadline::in(core->settings.connect_ms));
+  auto shared = std::make_shared<responder>(std::move(reply));
+  connect(to, patience,
+          responder{[=](const outcome& x) {
+            if (!x)
+              (*shared)(x);
+            else if (auto link = core->find_link(to))
+              link->request(service, body, until, depth, std::move(*shared));
+            else
+              (*shared)(failure{error_code::no_connection,
+                                "the node " + to + " is down", to, {}, {}});
+          }});
+}
+
+void node::connect(const std::string& target, deadline until,
+                   responder reply) {
+  auto& core = impl_->core;
+  if (core->stopping) {
+    reply(failure{error_code::ended, "this node has ended", {}, {}, {}});
+    return;
+  }
+  try {
+    if (!core->settings.hidden)
+      listen(); // whoever joins can be joined, and needs a name of its own
+    else if (!core->settings.insecure_loopback_without_tls)
+      ensure_secret(core->settings.secret);
+  } catch (const std::exception& e) {
+    reply(failure{error_code::refused, e.what(), {}, {}, {}});
+    return;
+  }
+  caf::anon_send(core->peering,
+                 std::make_shared<connect_request>(
+                   connect_request{target, until, std::move(reply)}));
+}
+
+bool node::disconnect(const std::string& name) {
+  auto& core = impl_->core;
+  auto link = core->find_link(name);
+  caf::anon_send(core->peering, shut_atom::value, name);
+  if (!link)
+    return false;
+  link->bye();
+  return true;
+}
+
+void node::listen() {
+  auto& x = *impl_;
+  auto& s = x.core->settings;
+  std::lock_guard guard{x.listen_mutex};
+  if (!address().empty())
+    return;
+  std::string host = s.host;
+  if (s.name.empty()) {
+    x.core->rename("hornbeam-" + hex8() + "@" + host);
+  }
+  if (s.insecure_loopback_without_tls) {
+    if (host != "127.0.0.1")
+      throw std::runtime_error("without TLS a node listens on 127.0.0.1 only, "
+                               "not on "
+                               + host);
+  } else {
+    ensure_secret(s.secret);
+  }
+  auto bound
+    = s.insecure_loopback_without_tls
+        ? system().middleman().publish(x.core->peering, s.port, host.c_str(),
+                                        true)
+        : caf::openssl::publish(x.core->peering, s.port, host.c_str(), true);
+  if (!bound)
+    throw std::runtime_error("can't listen on " + host + ":"
+                             + std::to_string(s.port) + ": "
+                             + system().render(bound.error()));
+  auto where = host + ":" + std::to_string(*bound);
+  {
+    std::unique_lock lock{x.core->mutex};
+    x.core->address = where;
+  }
+  x.core->registry.publish(name(), where);
+}
+
+void node::stop() {
+  auto& x = *impl_;
+  if (x.stopped.exchange(true) || x.world == nullptr)
+    return;
+  auto& core = x.core;
+  auto until = clock::now() + std::chrono::milliseconds(core->settings.flush_ms);
+  core->stopping = true;
+  auto peers = core->all_peers();
+  for (auto& p : peers)
+    p.link->bye(); // behind all casts; answered when those have arrived
+  auto gone = [&] { return core->all_peers().empty(); };
+  while (!peers.empty() && !gone() && clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  failure why{error_code::ended, "this node has ended", {}, {}, {}};
+  for (auto& p : core->all_peers())
+    core->drop_peer(p.link, why);
+  std::map<std::string, caf::actor> services;
+  caf::actor peering;
+  {
+    std::unique_lock lock{core->mutex};
+    services.swap(core->services);
+    std::swap(peering, core->peering);
+  }
+  for (auto& [name, s] : services)
+    caf::anon_send_exit(s, caf::exit_reason::kill);
+  caf::anon_send_exit(peering, caf::exit_reason::kill);
+  services.clear();
+  peering = nullptr;
+  // A C++ body that never suspends can't keep the node from ending: then the
+  // actor system is left behind.
+  struct progress {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool done = false;
+  };
+  auto state = std::make_shared<progress>();
+  std::thread([state, world = x.world, dialer = x.dialer.load()] {
+    delete world; // with it the actor that uses the other one
+    delete dialer;
+    std::lock_guard guard{state->mutex};
+    state->done = true;
+    state->changed.notify_all();
+  }).detach();
+  std::unique_lock lock{state->mutex};
+  state->changed.wait_for(lock, std::chrono::milliseconds(400),
+                          [&] { return state->done; });
+  x.world = nullptr;
+}
+
+void node::abandon_after_fork() {
+  auto& x = *impl_;
+  x.stopped = true;
+  x.core->registry.disown();
+  // CAF's sockets are what its epoll instances watch.
+  auto epolls = x.world->epolls;
+  if (auto* dialer = x.dialer.load())
+    epolls.insert(epolls.end(), dialer->epolls.begin(), dialer->epolls.end());
+  for (auto epoll : epolls) {
+    std::ifstream info{"/proc/self/fdinfo/" + std::to_string(epoll)};
+    std::vector<int> watched;
+    for (std::string word; info >> word;)
+      if (int fd = -1; word == "tfd:" && info >> fd)
+        watched.push_back(fd);
+    ::close(epoll);
+    for (auto fd : watched)
+      ::close(fd);
+  }
+}
+
+} // namespace hornbeam::runtime

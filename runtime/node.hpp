@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <caf/fwd.hpp>
+
+#include "runtime/memory_table.hpp"
+#include "runtime/service.hpp"
+#include "runtime/settings.hpp"
+
+namespace hornbeam::runtime {
+
+/// One node: a name, an incarnation, a CAF actor system with its services,
+/// and a link to each connected peer. All members are safe from any thread.
+class node : public router {
+public:
+  /// Starts a node. Raises `std::runtime_error` for settings that can't be
+  /// used: a malformed name, a port that is taken, a bad secret file.
+  static std::shared_ptr<node> start(node_settings settings);
+  ~node() override;
+
+  const node_settings& settings() const noexcept;
+  /// Name and incarnation. The name of a node that was started without one
+  /// changes once: when it first joins others.
+  origin_ptr self() const override;
+  std::string name() const;
+  /// `host:port` of the listener, or empty.
+  std::string address() const;
+  caf::actor_system& system();
+  memory_tables& tables();
+  pid make_pid();
+  reference make_ref();
+
+  /// Makes `impl` reachable as `name`, here and for peers.
+  void add_service(const std::string& name, std::unique_ptr<service> impl);
+
+  // -- router ----------------------------------------------------------------
+
+  std::vector<std::string> peers() const override;
+  /// Connects first if there is no link; then it returns true at once.
+  bool cast(const std::string& node, const std::string& service,
+            const term& op) override;
+  /// Connects first if there is no link.
+  void request(const std::string& node, const std::string& service,
+               const term& op, deadline until, std::uint32_t depth,
+               responder reply) override;
+
+  // -- peers -----------------------------------------------------------------
+
+  /// `target` is `name@host` or `name@host:port`. Answers true, or why not.
+  void connect(const std::string& target, deadline until, responder reply);
+  /// Says goodbye to a peer and does not connect to it again by itself.
+  bool disconnect(const std::string& name);
+  bool connected(const std::string& name) const;
+  /// Opens the listener if there is none.
+  void listen();
+
+  /// Flushes what is on its way, says goodbye to all peers, ends the services
+  /// and CAF. Returns within about a second whatever happens.
+  void stop();
+  /// After a fork, in the child: closes the descriptors that the parent's
+  /// node owns. The node must not be used or destroyed any more.
+  void abandon_after_fork();
+
+private:
+  struct impl;
+  explicit node(std::unique_ptr<impl> x);
+  std::unique_ptr<impl> impl_;
+};
+
+/// `name` as `name@host`, taking the host of `self` if it has none. Raises
+/// `bad_term` if it is not the name of a node.
+std::string full_node_name(const std::string& name, const std::string& self);
+
+} // namespace hornbeam::runtime

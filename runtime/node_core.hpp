@@ -1,0 +1,122 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <vector>
+
+#include "runtime/caf.hpp"
+#include "runtime/host_registry.hpp"
+#include "runtime/link.hpp"
+#include "runtime/settings.hpp"
+
+namespace hornbeam::runtime {
+
+/// What two nodes tell each other before anything else.
+struct hello {
+  static constexpr std::uint32_t current_version = 1;
+  std::uint32_t version = current_version;
+  std::string name;
+  std::uint64_t incarnation = 0;
+  std::string cluster;
+  std::string address; ///< of the listener; empty if there is none
+  bool hidden = false;
+
+  template <class Archive>
+  void serialize(Archive& ar, unsigned) {
+    ar& version& name& incarnation& cluster& address& hidden;
+  }
+};
+
+/// What the actors of a node share with its callers: who is connected, which
+/// services are here. It does not own the actor system, so that actors may
+/// hold it.
+struct node_core : std::enable_shared_from_this<node_core> {
+  struct peer {
+    std::shared_ptr<runtime::link> link;
+    std::string address;
+    bool hidden = false;
+  };
+
+  explicit node_core(node_settings s);
+
+  origin_ptr self() const { return self_.load(); }
+  hello greeting() const;
+
+  /// Takes a new link into the table and tells the services, or says why not.
+  outcome add_peer(const hello& from, std::shared_ptr<runtime::link> x);
+  /// The link is over: its requests fail, the services hear of it.
+  void drop_peer(const std::shared_ptr<runtime::link>& x, const failure& why);
+  std::shared_ptr<runtime::link> find_link(const std::string& name) const;
+  std::vector<peer> all_peers() const;
+  /// Tells services and peers of a new name; only before there are links.
+  void rename(std::string name);
+
+  void add_service(const std::string& name, caf::actor x);
+  /// Hands `c` to a service of this node.
+  void dispatch(const std::string& service, call_ptr c);
+
+  const node_settings settings;
+  std::atomic<bool> stopping{false};
+  std::atomic<std::uint64_t> next_serial{1};
+  /// Casts that could not be delivered.
+  std::atomic<std::uint64_t> lost_casts{0};
+  host_registry registry;
+  /// The actor system that connects to others; `node` sets it before the
+  /// peering actor starts, which alone calls it.
+  std::function<caf::actor_system&()> dialer;
+
+  mutable std::shared_mutex mutex; ///< guards what follows
+  std::string address;
+  std::map<std::string, peer> peers;
+  std::map<std::string, caf::actor> services;
+  caf::actor peering;
+
+private:
+  std::atomic<origin_ptr> self_;
+};
+using core_ptr = std::shared_ptr<node_core>;
+
+/// Starts the actor of a link in the middleman's thread. If `agent` is valid,
+/// it says hello there first (this node asked for the connection); else
+/// `remote` is the other side's link actor, which said hello to us.
+caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
+                               caf::actor agent, std::string expected_name,
+                               caf::actor report_to);
+caf::actor spawn_link_to_peer(caf::actor_system& sys, core_ptr core,
+                              caf::actor remote, hello from);
+
+/// Starts the actor that connects to others and is what others see first.
+caf::actor spawn_peering(caf::actor_system& sys, core_ptr core);
+
+/// Asks `peering` for a connection to `target` (`name@host[:port]`).
+struct connect_request {
+  std::string target;
+  deadline until;
+  responder reply;
+};
+using connect_request_ptr = std::shared_ptr<connect_request>;
+
+/// How an attempt of `spawn_link_to_agent` ended.
+struct attempt_result {
+  std::string name; ///< the node that was asked for
+  bool ok = false;
+  bool again = false; ///< whether trying again may help
+  failure why;
+};
+
+using dial_atom = caf::atom_constant<caf::atom("dial")>;
+using retry_atom = caf::atom_constant<caf::atom("retry")>;
+using flush_atom = caf::atom_constant<caf::atom("hbflush")>;
+using beat_atom = caf::atom_constant<caf::atom("hbbeat")>;
+using shut_atom = caf::atom_constant<caf::atom("hbshut")>;
+using forget_atom = caf::atom_constant<caf::atom("hbforget")>;
+
+} // namespace hornbeam::runtime
+
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::connect_request_ptr)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::attempt_result)

@@ -1,0 +1,163 @@
+#pragma once
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "runtime/term.hpp"
+
+namespace hornbeam::runtime {
+
+/// Why something could not be done. Python shows each as an exception class
+/// of its own, see docs/errors.md.
+enum class error_code : std::uint8_t {
+  internal = 0,
+  timeout,       ///< the deadline passed first
+  no_connection, ///< the node can't be reached or went down
+  not_found,     ///< unknown hook, function, task, module
+  remote,        ///< the code that was called raised
+  bad_type,      ///< an argument of the wrong kind
+  bad_value,     ///< an argument of the right kind that can't be used
+  overloaded,    ///< a queue is at its bound
+  refused,       ///< not allowed, as by a wrong secret
+  ended,         ///< this node has ended
+};
+
+/// An error as a value: it crosses nodes like a result does.
+struct failure {
+  error_code code = error_code::internal;
+  std::string message;
+  std::string node;      ///< the node it came from, if another
+  std::string type;      ///< class name of the exception behind it
+  std::string traceback; ///< its text, where there is one
+
+  template <class Archive>
+  void serialize(Archive& ar, unsigned) {
+    ar& code& message& node& type& traceback;
+  }
+};
+
+/// The result of a call: a term or a failure.
+class outcome {
+public:
+  outcome() = default;
+  outcome(term x) : value_(std::move(x)) {}
+  outcome(failure x) : value_(std::move(x)) {}
+
+  bool ok() const noexcept { return value_.index() == 0; }
+  explicit operator bool() const noexcept { return ok(); }
+  const term& operator*() const { return std::get<term>(value_); }
+  const term* operator->() const { return &std::get<term>(value_); }
+  const failure& error() const { return std::get<failure>(value_); }
+  failure& error() { return std::get<failure>(value_); }
+
+private:
+  std::variant<term, failure> value_;
+};
+
+using clock = std::chrono::steady_clock;
+
+/// A moment after which nobody waits any more; by default there is none.
+struct deadline {
+  clock::time_point at = clock::time_point::max();
+
+  /// Milliseconds from now; negative counts as zero, and what the clock
+  /// can't hold as none.
+  static deadline in(std::int64_t ms) {
+    constexpr std::int64_t century = 100ll * 365 * 24 * 3600 * 1000;
+    if (ms >= century)
+      return {};
+    return {clock::now() + std::chrono::milliseconds(ms < 0 ? 0 : ms)};
+  }
+  bool infinite() const { return at == clock::time_point::max(); }
+  bool expired() const { return !infinite() && clock::now() >= at; }
+  /// What is left, rounded up; -1 without a deadline.
+  std::int64_t left_ms() const {
+    if (infinite())
+      return -1;
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(at - clock::now());
+    return left.count() < 0 ? 0 : left.count();
+  }
+  deadline sooner(const deadline& other) const {
+    return {at < other.at ? at : other.at};
+  }
+};
+
+/// Answers a call once. Whoever drops it unanswered has answered with a
+/// failure: no caller waits for ever.
+class responder {
+public:
+  using function = std::function<void(outcome)>;
+
+  responder() = default;
+  explicit responder(function f) : f_(std::move(f)) {}
+  responder(responder&& other) noexcept : f_(std::move(other.f_)) {
+    other.f_ = nullptr;
+  }
+  responder& operator=(responder&& other) noexcept {
+    if (this != &other) {
+      drop();
+      f_ = std::move(other.f_);
+      other.f_ = nullptr;
+    }
+    return *this;
+  }
+  ~responder() { drop(); }
+
+  void operator()(outcome x) {
+    if (auto f = std::exchange(f_, nullptr))
+      f(std::move(x));
+  }
+  explicit operator bool() const noexcept { return static_cast<bool>(f_); }
+
+private:
+  void drop() noexcept {
+    if (f_)
+      (*this)(failure{error_code::ended, "the call was dropped unanswered: "
+                                         "its server has ended", {}, {}, {}});
+  }
+  function f_;
+};
+
+/// Where a thread waits for one outcome.
+class reply_slot {
+public:
+  void set(outcome x) {
+    {
+      std::lock_guard guard{mutex_};
+      if (!value_)
+        value_ = std::move(x);
+    }
+    arrived_.notify_all();
+  }
+  /// Waits until the outcome is there or `until` has passed.
+  bool wait_until(clock::time_point until) {
+    std::unique_lock lock{mutex_};
+    auto there = [&] { return value_.has_value(); };
+    if (until == clock::time_point::max()) {
+      arrived_.wait(lock, there);
+      return true;
+    }
+    return arrived_.wait_until(lock, until, there);
+  }
+  /// Only after `wait_until` said true.
+  outcome take() {
+    std::lock_guard guard{mutex_};
+    return std::move(*value_);
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::optional<outcome> value_;
+};
+using reply_slot_ptr = std::shared_ptr<reply_slot>;
+
+} // namespace hornbeam::runtime
