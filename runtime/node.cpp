@@ -1,71 +1,21 @@
 #include "runtime/node.hpp"
 
-#include <charconv>
-#include <condition_variable>
-#include <filesystem>
 #include <fstream>
 #include <iomanip>
-#include <optional>
 #include <random>
-#include <set>
 #include <sstream>
 #include <thread>
 
-#include <dirent.h>
 #include <unistd.h>
 
+#include "runtime/caf_world.hpp"
 #include "runtime/node_core.hpp"
-#include "runtime/parking.hpp"
 #include "runtime/secret.hpp"
 #include "runtime/wire.hpp"
 
 namespace hornbeam::runtime {
 
 namespace {
-
-/// Epoll instances that this process has open.
-std::set<int> epoll_descriptors() {
-  std::set<int> out;
-  std::error_code ignored;
-  for (auto& entry :
-       std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
-    auto to = std::filesystem::read_symlink(entry.path(), ignored);
-    if (to == "anon_inode:[eventpoll]")
-      out.insert(std::atoi(entry.path().filename().c_str()));
-  }
-  return out;
-}
-
-struct system_config : caf::actor_system_config {
-  system_config(const node_settings& s, unsigned workers) {
-    configure(*this);
-    load<scheduler>();
-    load<caf::io::middleman>();
-    if (!s.insecure_loopback_without_tls) {
-      load<caf::openssl::manager>();
-      openssl_certificate = s.secret;
-      openssl_key = s.secret;
-      openssl_cafile = s.secret;
-    }
-    if (workers > 0)
-      set("scheduler.max-threads", std::size_t{workers});
-  }
-};
-
-/// A CAF actor system with what it must not outlive.
-struct caf_world {
-  caf_world(const node_settings& s, unsigned workers) : config(s, workers) {
-    auto before = epoll_descriptors();
-    system.emplace(config);
-    system->await_actors_before_shutdown(false);
-    for (auto fd : epoll_descriptors())
-      if (!before.contains(fd))
-        epolls.push_back(fd);
-  }
-  system_config config;
-  std::optional<caf::actor_system> system;
-  std::vector<int> epolls; ///< those of the middleman
-};
 
 std::string hex8() {
   std::random_device random;
@@ -109,9 +59,9 @@ struct node::impl {
 
   core_ptr core;
   memory_tables tables;
-  /// Plain pointers: they are left behind if they can't be ended.
-  caf_world* world = nullptr;
-  std::atomic<caf_world*> dialer = nullptr; ///< made when first needed
+  std::unique_ptr<caf_world> world;
+  std::mutex dialer_mutex;
+  std::unique_ptr<caf_world> dialer; ///< made when first needed
   std::mutex listen_mutex;
   std::atomic<bool> stopped{false};
 };
@@ -129,11 +79,13 @@ std::shared_ptr<node> node::start(node_settings s) {
                             s.name.empty() ? "hornbeam@localhost" : s.name);
   std::shared_ptr<node> self{new node(std::make_unique<impl>(std::move(s)))};
   auto& x = *self->impl_;
-  x.world = new caf_world(x.core->settings, x.core->settings.workers);
+  x.world
+    = std::make_unique<caf_world>(x.core->settings, x.core->settings.workers);
   x.core->dialer = [&x]() -> caf::actor_system& {
-    if (x.dialer == nullptr)
-      x.dialer = new caf_world(x.core->settings, 1);
-    return *x.dialer.load()->system;
+    std::lock_guard guard{x.dialer_mutex};
+    if (!x.dialer)
+      x.dialer = std::make_unique<caf_world>(x.core->settings, 1);
+    return x.dialer->system();
   };
   bool joins = !x.core->settings.peers.empty();
   if (joins && !x.core->settings.insecure_loopback_without_tls)
@@ -167,7 +119,7 @@ std::string node::address() const {
 }
 
 caf::actor_system& node::system() {
-  return *impl_->world->system;
+  return impl_->world->system();
 }
 
 memory_tables& node::tables() {
@@ -308,6 +260,9 @@ void node::listen() {
         ? system().middleman().publish(x.core->peering, s.port, host.c_str(),
                                         true)
         : caf::openssl::publish(x.core->peering, s.port, host.c_str(), true);
+  // Publishing has left this thread with a share in CAF's logger, and CAF
+  // ends only when nobody has one.
+  caf::logger::set_current_actor_system(nullptr);
   if (!bound)
     throw std::runtime_error("can't listen on " + host + ":"
                              + std::to_string(s.port) + ": "
@@ -337,36 +292,25 @@ void node::stop() {
   for (auto& p : core->all_peers())
     core->drop_peer(p.link, why);
   std::map<std::string, caf::actor> services;
-  caf::actor peering;
   {
     std::unique_lock lock{core->mutex};
-    services.swap(core->services);
-    std::swap(peering, core->peering);
+    services.swap(core->services); // with the peering actor
+    core->peering = nullptr;
   }
-  for (auto& [name, s] : services)
-    caf::anon_send_exit(s, caf::exit_reason::kill);
-  caf::anon_send_exit(peering, caf::exit_reason::kill);
-  services.clear();
-  peering = nullptr;
-  // A C++ body that never suspends can't keep the node from ending: then the
-  // actor system is left behind.
-  struct progress {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool done = false;
+  // First what uses the dialer, then the dialer.
+  auto end_actors = [services = std::move(services), &world = *x.world] {
+    // CAF's own end hangs or crashes while published actors live.
+    caf::scoped_actor self{world.system()};
+    for (auto& [name, s] : services) {
+      caf::anon_send_exit(s, caf::exit_reason::kill);
+      self->wait_for(s);
+    }
   };
-  auto state = std::make_shared<progress>();
-  std::thread([state, world = x.world, dialer = x.dialer.load()] {
-    delete world; // with it the actor that uses the other one
-    delete dialer;
-    std::lock_guard guard{state->mutex};
-    state->done = true;
-    state->changed.notify_all();
-  }).detach();
-  std::unique_lock lock{state->mutex};
-  state->changed.wait_for(lock, std::chrono::milliseconds(400),
-                          [&] { return state->done; });
-  x.world = nullptr;
+  auto patience = std::chrono::milliseconds(300);
+  x.world->end(patience, std::move(end_actors));
+  std::lock_guard guard{x.dialer_mutex};
+  if (x.dialer)
+    x.dialer->end(patience, {});
 }
 
 void node::abandon_after_fork() {
@@ -374,9 +318,10 @@ void node::abandon_after_fork() {
   x.stopped = true;
   x.core->registry.disown();
   // CAF's sockets are what its epoll instances watch.
-  auto epolls = x.world->epolls;
-  if (auto* dialer = x.dialer.load())
-    epolls.insert(epolls.end(), dialer->epolls.begin(), dialer->epolls.end());
+  auto epolls = x.world->epolls();
+  if (x.dialer)
+    epolls.insert(epolls.end(), x.dialer->epolls().begin(),
+                  x.dialer->epolls().end());
   for (auto epoll : epolls) {
     std::ifstream info{"/proc/self/fdinfo/" + std::to_string(epoll)};
     std::vector<int> watched;

@@ -1,0 +1,302 @@
+#include "config/load.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "config/table_reader.hpp"
+
+namespace hornbeam::config {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A parsed file and where it was read from.
+struct document {
+  std::string file;
+  fs::path folder;
+  toml::table root;
+
+  std::string resolve(const std::string& x) const {
+    if (x.starts_with("~/"))
+      if (const char* home = std::getenv("HOME"); home && *home)
+        return (fs::path{home} / x.substr(2)).lexically_normal().string();
+    return (folder / x).lexically_normal().string();
+  }
+  /// The table called `name`, or an empty one that stands at the file's top.
+  table_reader table(const std::string& name) const {
+    static const toml::table none;
+    auto* x = root.get(name);
+    if (x && !x->is_table())
+      fail_at(file, *x, name, "must be a table, not " + kind_of(*x));
+    return {x ? *x->as_table() : none, name, file};
+  }
+  /// Refuses tables of other names.
+  void only(std::initializer_list<const char*> tables) const {
+    table_reader top{root, "", file};
+    for (auto* x : tables)
+      top.find(x);
+    top.finish();
+  }
+};
+
+document open(const std::string& path) {
+  document out;
+  out.file = path;
+  std::ifstream in{path};
+  std::ostringstream text;
+  if (!in || !(text << in.rdbuf()))
+    throw config_error(path + ": can't be read: "
+                       + (fs::is_directory(path) ? "it is a folder"
+                                                 : std::strerror(errno)));
+  try {
+    out.root = toml::parse(text.str(), path);
+  } catch (const toml::parse_error& e) {
+    throw config_error(path + ":" + std::to_string(e.source().begin.line)
+                       + ": not TOML: " + std::string{e.description()});
+  }
+  out.folder = fs::absolute(path).parent_path();
+  return out;
+}
+
+bool word(const std::string& x) {
+  for (unsigned char c : x)
+    if (!std::isalnum(c) && c != '_' && c != '-' && c != '.')
+      return false;
+  return !x.empty() && x.size() <= 100;
+}
+
+bool full_name(const std::string& x) {
+  auto at = x.find('@');
+  return at != std::string::npos && word(x.substr(0, at))
+         && word(x.substr(at + 1));
+}
+
+constexpr const char* words
+  = "letters, digits, '_', '-' and '.', at most 100 of them";
+
+// -- what the tables hold ----------------------------------------------------
+
+/// `[cluster]`: what all its nodes must agree on.
+void read_cluster(table_reader& t, const document& doc,
+                  runtime::node_settings& out) {
+  t.read("name", out.cluster);
+  if (!word(out.cluster))
+    t.fail("name", "a cluster's name is made of " + std::string{words}
+                     + ", unlike '" + out.cluster + "'");
+  t.read("secret", out.secret);
+  if (!out.secret.empty())
+    out.secret = doc.resolve(out.secret);
+  t.read("insecure_loopback_without_tls", out.insecure_loopback_without_tls);
+  t.read("heartbeat_ms", out.heartbeat_ms, 10, 3600000);
+  t.read("detection_ms", out.detection_ms, 20, 24 * 3600000);
+  if (out.detection_ms < 2 * out.heartbeat_ms)
+    t.fail("detection_ms",
+           "must be at least twice heartbeat_ms, or a healthy node is taken "
+           "for dead: "
+             + std::to_string(out.detection_ms) + " with "
+             + std::to_string(out.heartbeat_ms));
+  t.read("connect_ms", out.connect_ms, 1, 24 * 3600000);
+  t.read("flush_ms", out.flush_ms, 0, 3600000);
+}
+
+/// Keys of one node's engine that may also be defaults for all.
+void read_engine(table_reader& t, runtime::node_settings& out) {
+  t.read("host", out.host);
+  if (out.insecure_loopback_without_tls && out.host != "127.0.0.1")
+    t.fail("host", "must be 127.0.0.1 as long as [cluster] has "
+                   "insecure_loopback_without_tls, not "
+                     + out.host);
+  t.read("workers", out.workers, 0, 1024);
+}
+
+void read_python(table_reader& t, const document& doc, python_settings& out) {
+  t.read("path", out.path);
+  for (auto& x : out.path)
+    x = doc.resolve(x); // leaves what is resolved already as it is
+  t.read("modules", out.modules);
+  t.read("exports", out.exports);
+  t.read("pool", out.pool, 0, 4096);
+  t.read("call_timeout_ms", out.call_timeout_ms, 0);
+  t.read("task_keep_ms", out.task_keep_ms, 0);
+  t.read("task_keep_count", out.task_keep_count, 0);
+}
+
+void read_peers(table_reader& t, runtime::node_settings& out) {
+  std::vector<std::string> peers;
+  t.read("peers", peers);
+  for (auto& x : peers) {
+    auto colon = x.rfind(':');
+    auto name = x.substr(0, colon);
+    auto port = colon == std::string::npos ? "" : x.substr(colon + 1);
+    bool number = !port.empty() && port.size() <= 5
+                  && port.find_first_not_of("0123456789") == std::string::npos
+                  && std::stoi(port) > 0 && std::stoi(port) <= 65535;
+    if (!full_name(name) || (colon != std::string::npos && !number))
+      t.fail("peers", "a peer is given as name@host or name@host:port, "
+                      "unlike '"
+                        + x + "'");
+    auto host = name.substr(name.find('@') + 1);
+    out.peers.push_back({name, port.empty() ? "" : host + ":" + port});
+  }
+}
+
+// -- files -------------------------------------------------------------------
+
+node_config read_node(const document& doc) {
+  node_config out;
+  if (!doc.root.contains("node"))
+    throw config_error(
+      doc.file + ":1: node: this table is missing"
+      + (doc.root.contains("nodes")
+           ? "; the file describes a cluster: say which node is meant, or "
+             "start all of them with hornbeam up"
+           : "; a node's file has [node] with at least name = \"...\""));
+  doc.only({"node", "cluster", "python"});
+  auto cluster = doc.table("cluster");
+  read_cluster(cluster, doc, out.node);
+  cluster.finish();
+
+  auto node = doc.table("node");
+  out.node.listen = true;
+  node.read("name", out.node.name);
+  node.read("listen", out.node.listen);
+  node.read("port", out.node.port, 0, 65535);
+  read_engine(node, out.node);
+  if (!out.node.name.empty() && word(out.node.name))
+    out.node.name += "@" + out.node.host;
+  if (!out.node.name.empty() && !full_name(out.node.name))
+    node.fail("name", "a node's name looks like worker1@127.0.0.1, unlike '"
+                        + out.node.name + "'");
+  read_peers(node, out.node);
+  node.finish();
+
+  auto python = doc.table("python");
+  read_python(python, doc, out.python);
+  python.finish();
+  return out;
+}
+
+/// `[nodes.KEY]` on top of what all nodes have.
+node_config read_member(const document& doc, const std::string& key,
+                        const toml::node& value, node_config out) {
+  auto where = "nodes." + key;
+  auto* table = value.as_table();
+  if (!table)
+    fail_at(doc.file, value, where, "must be a table, not " + kind_of(value));
+  table_reader t{*table, where, doc.file};
+  read_engine(t, out.node);
+  t.read("port", out.node.port, 0, 65535);
+  read_python(t, doc, out.python);
+  t.finish();
+  out.node.listen = true;
+  out.node.name = word(key) ? key + "@" + out.node.host : key;
+  if (!full_name(out.node.name))
+    fail_at(doc.file, value, where,
+            "a node's name is made of " + std::string{words});
+  return out;
+}
+
+void introduce(std::vector<node_config>& nodes) {
+  for (auto& x : nodes)
+    for (auto& other : nodes) {
+      if (&x == &other)
+        continue;
+      auto& n = other.node;
+      // Without a port the registry of this host knows the address.
+      auto address = n.port == 0 ? "" : n.host + ":" + std::to_string(n.port);
+      x.node.peers.push_back({n.name, address});
+    }
+}
+
+/// toml++ sorts by name; people expect the order that they wrote.
+std::vector<std::pair<std::string, const toml::node*>>
+in_file_order(const toml::table& t) {
+  std::vector<std::pair<std::string, const toml::node*>> out;
+  for (auto&& [key, value] : t)
+    out.emplace_back(key.str(), &value);
+  std::stable_sort(out.begin(), out.end(), [](auto& a, auto& b) {
+    return a.second->source().begin.line < b.second->source().begin.line;
+  });
+  return out;
+}
+
+cluster_config read_cluster_file(const document& doc) {
+  cluster_config out;
+  node_config common;
+  doc.only({"cluster", "defaults", "nodes"});
+  auto cluster = doc.table("cluster");
+  read_cluster(cluster, doc, common.node);
+  cluster.read("restart_intensity", out.restart.intensity, 0, 1000000);
+  cluster.read("restart_period_ms", out.restart.period_ms, 1);
+  cluster.finish();
+  out.name = common.node.cluster;
+
+  auto defaults = doc.table("defaults");
+  read_engine(defaults, common.node);
+  read_python(defaults, doc, common.python);
+  if (defaults.has("port"))
+    defaults.fail("port", "can't be the same for all nodes; set it in "
+                          "[nodes.NAME], or leave it out for a free one");
+  defaults.finish();
+
+  auto* nodes = doc.root.get_as<toml::table>("nodes");
+  if (!nodes || nodes->empty())
+    throw config_error(doc.file
+                       + ":1: nodes: there is no node; a cluster's file has "
+                         "one table [nodes.NAME] for each");
+  std::map<std::string, std::string> taken; // names and addresses
+  for (auto& [name, node] : in_file_order(*nodes)) {
+    auto& value = *node;
+    auto x = read_member(doc, name, value, common);
+    std::vector<std::string> claims{"the name " + x.node.name};
+    if (x.node.port != 0)
+      claims.push_back("the address " + x.node.host + ":"
+                       + std::to_string(x.node.port));
+    for (auto& claim : claims)
+      if (auto [i, added] = taken.emplace(claim, name); !added)
+        fail_at(doc.file, value, "nodes." + name,
+                "has " + claim + ", which nodes." + i->second
+                  + " has already; each node needs its own");
+    out.nodes.push_back(std::move(x));
+  }
+  introduce(out.nodes);
+  return out;
+}
+
+} // namespace
+
+node_config load_node(const std::string& path) {
+  return read_node(open(path));
+}
+
+cluster_config load_cluster(const std::string& path) {
+  return read_cluster_file(open(path));
+}
+
+cluster_config load(const std::string& path) {
+  auto doc = open(path);
+  if (!doc.root.contains("node"))
+    return read_cluster_file(doc);
+  auto x = read_node(doc);
+  return {x.node.cluster, {x}, {}};
+}
+
+node_config find_node(const cluster_config& cluster, const std::string& name) {
+  std::string known;
+  for (auto& x : cluster.nodes) {
+    if (x.node.name == name
+        || x.node.name.substr(0, x.node.name.find('@')) == name)
+      return x;
+    known += (known.empty() ? "" : ", ") + x.node.name;
+  }
+  throw config_error("there is no node '" + name + "' in the cluster "
+                     + cluster.name + "; it has " + known);
+}
+
+} // namespace hornbeam::config
