@@ -17,6 +17,13 @@ namespace hornbeam::runtime {
 
 namespace {
 
+/// Around calls into CAF by threads that are not CAF's: spawning and
+/// publishing leave the thread with a share in the system's logger, and CAF
+/// ends only when nobody else has one.
+struct caf_visit {
+  ~caf_visit() { caf::logger::set_current_actor_system(nullptr); }
+};
+
 std::string hex8() {
   std::random_device random;
   std::ostringstream out;
@@ -90,6 +97,7 @@ std::shared_ptr<node> node::start(node_settings s) {
   bool joins = !x.core->settings.peers.empty();
   if (joins && !x.core->settings.insecure_loopback_without_tls)
     ensure_secret(x.core->settings.secret);
+  caf_visit visit;
   x.core->peering = spawn_peering(self->system(), x.core);
   x.core->add_service("$peering", x.core->peering);
   if (x.core->settings.listen)
@@ -136,6 +144,7 @@ reference node::make_ref() {
 
 void node::add_service(const std::string& name,
                        std::unique_ptr<service> impl) {
+  caf_visit visit;
   impl_->core->add_service(name,
                            spawn_service(system(), std::move(impl)));
 }
@@ -255,14 +264,12 @@ void node::listen() {
   } else {
     ensure_secret(s.secret);
   }
+  caf_visit visit;
   auto bound
     = s.insecure_loopback_without_tls
         ? system().middleman().publish(x.core->peering, s.port, host.c_str(),
                                         true)
         : caf::openssl::publish(x.core->peering, s.port, host.c_str(), true);
-  // Publishing has left this thread with a share in CAF's logger, and CAF
-  // ends only when nobody has one.
-  caf::logger::set_current_actor_system(nullptr);
   if (!bound)
     throw std::runtime_error("can't listen on " + host + ":"
                              + std::to_string(s.port) + ": "
