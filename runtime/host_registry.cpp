@@ -1,8 +1,10 @@
 #include "runtime/host_registry.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <stdexcept>
 
@@ -31,6 +33,18 @@ std::string file_name(const std::string& x) {
   return out;
 }
 
+/// What `path` says of the node called `name`, if its process lives.
+std::optional<host_registry::entry> read(const std::string& name,
+                                         const std::string& path) {
+  std::ifstream in{path};
+  host_registry::entry out{name, {}, 0};
+  if (!(in >> out.process >> out.address))
+    return std::nullopt;
+  if (::kill(static_cast<pid_t>(out.process), 0) != 0 && errno == ESRCH)
+    return std::nullopt;
+  return out;
+}
+
 } // namespace
 
 std::string runtime_directory() {
@@ -54,7 +68,7 @@ host_registry::~host_registry() {
 void host_registry::publish(const std::string& name,
                             const std::string& address) {
   auto path = folder_ + "/" + file_name(name);
-  auto beside = path + "." + std::to_string(::getpid());
+  auto beside = path + "~" + std::to_string(::getpid());
   {
     std::ofstream out{beside};
     out << ::getpid() << ' ' << address << '\n';
@@ -67,15 +81,25 @@ void host_registry::publish(const std::string& name,
 }
 
 std::optional<std::string> host_registry::find(const std::string& name) const {
-  auto path = folder_ + "/" + file_name(name);
-  std::ifstream in{path};
-  long process = 0;
-  std::string address;
-  if (!(in >> process >> address))
+  auto found = read(name, folder_ + "/" + file_name(name));
+  if (!found)
     return std::nullopt;
-  if (::kill(static_cast<pid_t>(process), 0) != 0 && errno == ESRCH)
-    return std::nullopt;
-  return address;
+  return found->address;
+}
+
+std::vector<host_registry::entry> host_registry::all() const {
+  std::vector<entry> out;
+  std::error_code ignored;
+  for (auto& file : std::filesystem::directory_iterator(folder_, ignored)) {
+    auto name = file.path().filename().string();
+    if (name.find('~') != std::string::npos)
+      continue; // being written
+    if (auto found = read(name, file.path()))
+      out.push_back(std::move(*found));
+  }
+  std::sort(out.begin(), out.end(),
+            [](auto& a, auto& b) { return a.name < b.name; });
+  return out;
 }
 
 } // namespace hornbeam::runtime

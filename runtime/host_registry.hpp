@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace hornbeam::runtime {
 
@@ -14,6 +15,12 @@ std::string runtime_directory();
 /// to an address when nothing else says so.
 class host_registry {
 public:
+  struct entry {
+    std::string name;
+    std::string address;
+    long process = 0;
+  };
+
   explicit host_registry(const std::string& cluster);
   /// Removes the entry.
   ~host_registry();
@@ -23,6 +30,8 @@ public:
   void publish(const std::string& name, const std::string& address);
   /// The address of a node whose process lives.
   std::optional<std::string> find(const std::string& name) const;
+  /// All nodes whose processes live, by name.
+  std::vector<entry> all() const;
   /// Leaves the file to whoever owns it, as a forked child must.
   void disown() { published_.clear(); }
 

@@ -133,6 +133,13 @@ std::shared_ptr<memory_table> memory_tables::open(const std::string& name) {
   return t;
 }
 
+std::shared_ptr<memory_table>
+memory_tables::find(const std::string& name) const {
+  std::lock_guard guard{mutex_};
+  auto i = tables_.find(name);
+  return i != tables_.end() ? i->second : nullptr;
+}
+
 std::vector<std::shared_ptr<memory_table>> memory_tables::all() const {
   std::lock_guard guard{mutex_};
   std::vector<std::shared_ptr<memory_table>> out;

@@ -94,15 +94,21 @@ std::shared_ptr<node> node::start(node_settings s) {
       x.dialer = std::make_unique<caf_world>(x.core->settings, 1);
     return x.dialer->system();
   };
-  bool joins = !x.core->settings.peers.empty();
-  if (joins && !x.core->settings.insecure_loopback_without_tls)
-    ensure_secret(x.core->settings.secret);
   caf_visit visit;
   x.core->peering = spawn_peering(self->system(), x.core);
   x.core->add_service("$peering", x.core->peering);
-  if (x.core->settings.listen)
-    self->listen();
   return self;
+}
+
+void node::open_doors() {
+  auto& core = impl_->core;
+  if (core->settings.listen)
+    listen();
+  if (core->settings.peers.empty())
+    return;
+  if (!core->settings.insecure_loopback_without_tls)
+    ensure_secret(core->settings.secret);
+  caf::anon_send(core->peering, dial_atom::value);
 }
 
 node::~node() {

@@ -18,8 +18,8 @@ namespace hornbeam::runtime {
 /// and a link to each connected peer. All members are safe from any thread.
 class node : public router {
 public:
-  /// Starts a node. Raises `std::runtime_error` for settings that can't be
-  /// used: a malformed name, a port that is taken, a bad secret file.
+  /// Starts a node that neither listens nor connects yet. Raises
+  /// `std::runtime_error` for settings that can't be used.
   static std::shared_ptr<node> start(node_settings settings);
   ~node() override;
 
@@ -37,6 +37,9 @@ public:
 
   /// Makes `impl` reachable as `name`, here and for peers.
   void add_service(const std::string& name, std::unique_ptr<service> impl);
+  /// Listens and connects as the settings say; to be called once, when the
+  /// services are there, so that no peer meets a node without them.
+  void open_doors();
 
   // -- router ----------------------------------------------------------------
 

@@ -20,6 +20,7 @@ namespace hornbeam::runtime {
 namespace {
 
 constexpr std::uint16_t default_port = 4370;
+constexpr auto no_pause = std::chrono::milliseconds(0);
 constexpr auto first_pause = std::chrono::milliseconds(50);
 constexpr auto longest_pause = std::chrono::milliseconds(2000);
 
@@ -203,11 +204,19 @@ void dial(peering_actor* self, const std::string& name) {
 
 caf::behavior run(peering_actor* self, core_ptr core) {
   self->state.core = std::move(core);
-  for (auto& p : self->state.core->settings.peers) {
-    self->state.attempts[p.name].keep = true;
-    self->send(self, retry_atom::value, p.name);
-  }
   return {
+    // Time for the configured peers. If two nodes name each other, the one
+    // with the smaller name goes first.
+    [=](dial_atom) {
+      auto me = self->state.core->self()->name;
+      for (auto& p : self->state.core->settings.peers) {
+        auto& a = self->state.attempts[p.name];
+        a.keep = true;
+        a.scheduled = true;
+        self->delayed_send(self, me < p.name ? no_pause : first_pause * 4,
+                           retry_atom::value, p.name);
+      }
+    },
     // A peer says hello: `remote` is its link actor.
     [=](const envelope& e, const caf::actor& remote) {
       auto& st = self->state;

@@ -1,0 +1,97 @@
+#include "actors/handler.hpp"
+
+#include <mutex>
+
+namespace hornbeam::actors {
+
+using namespace runtime;
+
+namespace {
+
+/// The one chunk of a handler that makes no stream.
+class single_chunk : public chunk_source,
+                     public std::enable_shared_from_this<single_chunk> {
+public:
+  single_chunk(handler_ptr h, invocation x, std::shared_ptr<chunk_sink> to)
+    : handler_(std::move(h)), call_(std::move(x)), to_(std::move(to)) {}
+
+  void credit(std::uint64_t) override {
+    if (started_.exchange(true))
+      return;
+    handler_->invoke(std::move(call_), responder{[to = to_](const outcome& x) {
+                       if (!x) {
+                         to->fail(x.error());
+                         return;
+                       }
+                       to->chunk(*x);
+                       to->end();
+                     }});
+  }
+  void close() override { started_ = true; }
+
+private:
+  handler_ptr handler_;
+  invocation call_;
+  std::shared_ptr<chunk_sink> to_;
+  std::atomic<bool> started_{false};
+};
+
+} // namespace
+
+std::shared_ptr<chunk_source>
+handler::open_stream(invocation x, std::shared_ptr<chunk_sink> to) {
+  // Not owning: whoever opened the stream keeps the handler.
+  handler_ptr self{std::shared_ptr<void>{}, this};
+  return std::make_shared<single_chunk>(std::move(self), std::move(x),
+                                        std::move(to));
+}
+
+void function_handler::invoke(invocation x, responder reply) {
+  try {
+    reply(f_(x));
+  } catch (...) {
+    reply(current_failure());
+  }
+}
+
+bool handler_table::set(const std::string& name, handler_ptr x) {
+  std::unique_lock lock{mutex_};
+  std::swap(handlers_[name], x);
+  return x == nullptr;
+}
+
+bool handler_table::erase(const std::string& name) {
+  std::unique_lock lock{mutex_};
+  auto gone = handlers_.extract(name);
+  lock.unlock(); // its destructor may be long
+  return !gone.empty();
+}
+
+handler_ptr handler_table::find(const std::string& name) const {
+  std::shared_lock lock{mutex_};
+  auto i = handlers_.find(name);
+  return i != handlers_.end() ? i->second : nullptr;
+}
+
+invocation read_invocation(const call& c) {
+  operation op{c.op};
+  if (c.depth > max_call_depth)
+    throw bad_term("more than " + std::to_string(max_call_depth)
+                   + " calls inside each other");
+  return {op.arg(0).text(), op.arg(1).text(), op.arg(2).items(),
+          op.arg(3).pairs(), c.from,          c.until,
+          c.depth};
+}
+
+term write_invocation(const char* op, const invocation& x) {
+  return make_op(op, term::string(x.target), term::string(x.action),
+                 term::list(x.args), term::map(x.kwargs));
+}
+
+failure not_found(const std::string& what, const std::string& name,
+                  const std::string& node) {
+  return {error_code::not_found,
+          "no " + what + " '" + name + "' on " + node, {}, {}, {}};
+}
+
+} // namespace hornbeam::actors

@@ -1,0 +1,116 @@
+#include "actors/services.hpp"
+
+#include "actors/tables.hpp"
+#include "runtime/wire.hpp"
+
+namespace hornbeam::actors {
+
+using namespace runtime;
+
+services::services(std::shared_ptr<runtime::node> n, tasks::limits keep)
+  : node(std::move(n)),
+    directory(*node),
+    topics(*node, directory),
+    hooks("hook", *node, directory),
+    functions("function", *node, directory),
+    rpc(*node),
+    tasks(*node, hooks, keep),
+    streams(*node, hooks) {}
+
+std::shared_ptr<services> services::start(node_settings settings,
+                                          tasks::limits keep) {
+  std::shared_ptr<services> self{
+    new services(runtime::node::start(std::move(settings)), keep)};
+  auto& node = *self->node;
+  node.add_service("directory", self->directory.make_service());
+  node.add_service("topics", self->topics.make_service());
+  node.add_service("hooks", self->hooks.make_service());
+  node.add_service("functions", self->functions.make_service());
+  node.add_service("rpc", self->rpc.make_service());
+  node.add_service("tasks", self->tasks.make_service());
+  node.add_service("streams", self->streams.make_service());
+  self->table("state");
+  self->add_builtins();
+  node.open_doors();
+  return self;
+}
+
+services::~services() {
+  stop(); // the actors refer to the members below
+}
+
+std::shared_ptr<memory_table> services::table(const std::string& name) {
+  std::lock_guard guard{tables_mutex_};
+  if (auto known = node->tables().find(name))
+    return known;
+  auto t = node->tables().open(name);
+  node->add_service("table:" + name, make_table_service(t));
+  return t;
+}
+
+term services::status() {
+  auto strings = [](const std::vector<std::string>& xs) {
+    term::sequence out;
+    for (auto& x : xs)
+      out.push_back(term::string(x));
+    return term::list(std::move(out));
+  };
+  auto number = [](auto n) { return term{static_cast<std::int64_t>(n)}; };
+  auto [running, kept] = tasks.count();
+  auto [consumed, provided] = streams.count();
+  term::entries sizes;
+  for (auto& t : node->tables().all())
+    sizes.emplace_back(term::string(t->name()), number(t->size()));
+  auto up = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now()
+                                                                  - started_);
+  term::entries out;
+  auto put = [&](const char* key, term value) {
+    out.emplace_back(term::string(key), std::move(value));
+  };
+  put("node", term::string(node->name()));
+  put("address", term::string(node->address()));
+  put("uptime_ms", number(up.count()));
+  put("peers", strings(node->peers()));
+  put("hooks", strings(directory.local_names("hook")));
+  put("functions", strings(directory.local_names("function")));
+  put("topics", strings(directory.local_names("topic")));
+  put("tasks_running", number(running));
+  put("tasks_kept", number(kept));
+  put("streams_consumed", number(consumed));
+  put("streams_provided", number(provided));
+  put("tables", term::map(std::move(sizes)));
+  return term::map(std::move(out));
+}
+
+void services::add_builtins() {
+  // Weak to nothing: handlers end with the tables of this object.
+  rpc.add_module(
+    "hornbeam", make_function([this](const invocation& x) -> outcome {
+      if (x.action == "status")
+        return status();
+      if (x.action == "node")
+        return term::string(node->name());
+      if (x.action == "echo" && x.args.size() == 1)
+        return x.args[0];
+      return failure{error_code::not_found,
+                     "the module hornbeam has no function '" + x.action + "' of "
+                       + std::to_string(x.args.size())
+                       + " arguments; it has status(), node() and echo(x)",
+                     {}, {}, {}};
+    }));
+  functions.add("hornbeam.term_size",
+                make_function([](const invocation& x) -> outcome {
+                  if (x.args.size() != 1)
+                    throw bad_term("hornbeam.term_size takes one argument");
+                  return term{static_cast<std::int64_t>(
+                    encode(x.args[0]).size())};
+                }));
+  functions.add("hornbeam.to_string",
+                make_function([](const invocation& x) -> outcome {
+                  if (x.args.size() != 1)
+                    throw bad_term("hornbeam.to_string takes one argument");
+                  return term::string(to_string(x.args[0]));
+                }));
+}
+
+} // namespace hornbeam::actors

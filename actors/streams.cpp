@@ -1,0 +1,338 @@
+#include "actors/streams.hpp"
+
+#include "runtime/wire.hpp"
+
+namespace hornbeam::actors {
+
+using namespace runtime;
+
+namespace {
+
+term failure_to_term(const failure& f) {
+  std::string bytes;
+  wire_writer{bytes} << f;
+  return term::bytes(std::move(bytes));
+}
+
+failure term_to_failure(const term& x) {
+  failure f;
+  wire_reader in{x.text()};
+  in >> f;
+  return f;
+}
+
+term number(std::uint64_t n) {
+  return term{static_cast<std::int64_t>(n)};
+}
+
+} // namespace
+
+/// The consumer's view of a stream on another node.
+class remote_source : public chunk_source {
+public:
+  remote_source(streams& s, std::string node, std::uint64_t id, invocation x)
+    : streams_(s), node_(std::move(node)), id_(id), call_(std::move(x)) {}
+
+  void credit(std::uint64_t n) override {
+    if (opened_.exchange(true)) {
+      streams_.net_.cast(node_, "streams", make_op("credit", number(id_),
+                                                   number(n)));
+      return;
+    }
+    auto items = write_invocation("open", call_).items();
+    items.push_back(number(id_));
+    items.push_back(number(n));
+    items.push_back(term{call_.until.left_ms()});
+    items.push_back(number(call_.depth));
+    if (!streams_.net_.cast(node_, "streams", term::tuple(std::move(items))))
+      if (auto to = streams_.sink(id_, true))
+        to->fail({error_code::no_connection, "the node " + node_ + " is down",
+                  node_, {}, {}});
+  }
+
+  void close() override {
+    if (streams_.sink(id_, true) && opened_)
+      streams_.net_.cast(node_, "streams", make_op("close", number(id_)));
+  }
+
+private:
+  streams& streams_;
+  std::string node_;
+  std::uint64_t id_;
+  invocation call_;
+  std::atomic<bool> opened_{false};
+};
+
+/// The provider's view of a consumer on another node.
+class remote_sink : public chunk_sink {
+public:
+  remote_sink(streams& s, streams::session to)
+    : streams_(s), to_(std::move(to)) {}
+
+  void chunk(term x) override {
+    send(make_op("chunk", number(to_.second), std::move(x)));
+  }
+  void end() override {
+    send(make_op("end", number(to_.second)));
+    streams_.forget(to_);
+  }
+  void fail(failure why) override {
+    send(make_op("error", number(to_.second), failure_to_term(why)));
+    streams_.forget(to_);
+  }
+
+private:
+  void send(const term& op) { streams_.net_.cast(to_.first, "streams", op); }
+
+  streams& streams_;
+  streams::session to_;
+};
+
+class streams_service : public service {
+public:
+  explicit streams_service(streams& s) : streams_(s) {}
+
+  void handle(call& c) override {
+    operation op{c.op};
+    auto id_at = [&](std::size_t i) {
+      return static_cast<std::uint64_t>(op.arg(i).as_int());
+    };
+    if (op.name == "chunk") {
+      if (auto to = streams_.sink(id_at(0), false))
+        to->chunk(op.arg(1));
+    } else if (op.name == "end") {
+      if (auto to = streams_.sink(id_at(0), true))
+        to->end();
+    } else if (op.name == "error") {
+      if (auto to = streams_.sink(id_at(0), true))
+        to->fail(term_to_failure(op.arg(1)));
+    } else if (op.name == "credit") {
+      if (auto s = streams_.source({c.from, id_at(0)}))
+        s->credit(id_at(1));
+    } else if (op.name == "close") {
+      streams::session s{c.from, id_at(0)};
+      if (auto from = streams_.source(s)) {
+        streams_.forget(s);
+        from->close();
+      }
+    } else if (op.name == "open") {
+      auto ttl = op.arg(6).as_int();
+      c.until = ttl < 0 ? deadline{} : deadline::in(ttl);
+      c.depth = static_cast<std::uint32_t>(op.arg(7).as_int());
+      streams_.provide({c.from, id_at(4)}, read_invocation(c), id_at(5));
+    } else {
+      throw bad_term("streams know no operation '" + op.name + "'");
+    }
+    if (c.reply)
+      c.reply(term{});
+  }
+
+  void peer(const peer_event& e) override {
+    if (!e.up)
+      streams_.node_down(e.name);
+  }
+
+private:
+  streams& streams_;
+};
+
+std::shared_ptr<chunk_source> streams::open(invocation x,
+                                            std::shared_ptr<chunk_sink> to) {
+  if (auto h = hooks_.local(x.target))
+    return h->open_stream(std::move(x), std::move(to));
+  auto where = hooks_.pick(x.target);
+  if (!where) {
+    to->fail(not_found(hooks_.scope(), x.target, "any connected node"));
+    return nullptr;
+  }
+  std::unique_lock lock{mutex_};
+  auto id = next_++;
+  consumed_.emplace(id, consumer{*where, std::move(to)});
+  return std::make_shared<remote_source>(*this, *where, id, std::move(x));
+}
+
+std::shared_ptr<chunk_sink> streams::sink(std::uint64_t id, bool last) {
+  std::lock_guard guard{mutex_};
+  auto i = consumed_.find(id);
+  if (i == consumed_.end())
+    return nullptr;
+  auto out = i->second.sink;
+  if (last)
+    consumed_.erase(i);
+  return out;
+}
+
+void streams::provide(const session& s, invocation x, std::uint64_t credit) {
+  auto to = std::make_shared<remote_sink>(*this, s);
+  auto h = hooks_.local(x.target);
+  if (!h) {
+    to->fail(not_found(hooks_.scope(), x.target, net_.self()->name));
+    return;
+  }
+  auto from = h->open_stream(std::move(x), to);
+  {
+    std::lock_guard guard{mutex_};
+    provided_[s] = from;
+  }
+  from->credit(credit);
+}
+
+std::shared_ptr<chunk_source> streams::source(const session& s) const {
+  std::lock_guard guard{mutex_};
+  auto i = provided_.find(s);
+  return i != provided_.end() ? i->second : nullptr;
+}
+
+void streams::forget(const session& s) {
+  std::unique_lock lock{mutex_};
+  auto gone = provided_.extract(s);
+  lock.unlock();
+}
+
+void streams::node_down(const std::string& node) {
+  std::vector<std::shared_ptr<chunk_sink>> sinks;
+  std::vector<std::shared_ptr<chunk_source>> sources;
+  {
+    std::lock_guard guard{mutex_};
+    std::erase_if(consumed_, [&](auto& x) {
+      if (x.second.node != node)
+        return false;
+      sinks.push_back(x.second.sink);
+      return true;
+    });
+    std::erase_if(provided_, [&](auto& x) {
+      if (x.first.first != node)
+        return false;
+      sources.push_back(x.second);
+      return true;
+    });
+  }
+  for (auto& s : sinks)
+    s->fail({error_code::no_connection, "the node " + node + " is down", node,
+             {}, {}});
+  for (auto& s : sources)
+    s->close();
+}
+
+std::pair<std::size_t, std::size_t> streams::count() const {
+  std::lock_guard guard{mutex_};
+  return {consumed_.size(), provided_.size()};
+}
+
+std::unique_ptr<service> streams::make_service() {
+  return std::make_unique<streams_service>(*this);
+}
+
+namespace {
+
+/// Lets a stream be owned by its reader alone: the sink that the services
+/// know does not keep the reader alive, so dropping the reader closes it.
+class weak_sink : public chunk_sink {
+public:
+  explicit weak_sink(std::weak_ptr<stream_reader> to) : to_(std::move(to)) {}
+  void chunk(term x) override {
+    if (auto to = to_.lock())
+      to->chunk(std::move(x));
+  }
+  void end() override {
+    if (auto to = to_.lock())
+      to->end();
+  }
+  void fail(failure why) override {
+    if (auto to = to_.lock())
+      to->fail(std::move(why));
+  }
+
+private:
+  std::weak_ptr<stream_reader> to_;
+};
+
+} // namespace
+
+std::shared_ptr<stream_reader> stream_reader::open(streams& from,
+                                                   invocation x) {
+  auto out = std::make_shared<stream_reader>();
+  out->source_ = from.open(std::move(x), std::make_shared<weak_sink>(out));
+  return out;
+}
+
+void stream_reader::start() {
+  std::unique_lock lock{mutex_};
+  if (std::exchange(started_, true) || closed_ || !source_)
+    return;
+  auto s = source_;
+  lock.unlock();
+  s->credit(window);
+}
+
+std::optional<stream_reader::item>
+stream_reader::next(clock::time_point until) {
+  start();
+  std::unique_lock lock{mutex_};
+  auto there = [&] { return !items_.empty() || closed_; };
+  if (until == clock::time_point::max())
+    arrived_.wait(lock, there);
+  else if (!arrived_.wait_until(lock, until, there))
+    return std::nullopt;
+  if (items_.empty())
+    return end_of_stream{};
+  auto out = std::move(items_.front());
+  items_.pop_front();
+  if (out.index() != 0) {
+    closed_ = true; // nothing follows
+    source_ = nullptr;
+    return out;
+  }
+  if (++taken_ < window / 2)
+    return out;
+  auto n = std::exchange(taken_, 0);
+  auto s = source_;
+  lock.unlock();
+  if (s)
+    s->credit(n);
+  return out;
+}
+
+void stream_reader::notify_once(std::function<void()> f) {
+  {
+    std::lock_guard guard{mutex_};
+    if (items_.empty() && !closed_) {
+      notify_ = std::move(f);
+      return;
+    }
+  }
+  f();
+}
+
+void stream_reader::push(item x) {
+  std::function<void()> notify;
+  {
+    std::lock_guard guard{mutex_};
+    if (closed_)
+      return;
+    items_.push_back(std::move(x));
+    notify = std::exchange(notify_, nullptr);
+  }
+  arrived_.notify_all();
+  if (notify)
+    notify();
+}
+
+void stream_reader::close() {
+  std::shared_ptr<chunk_source> s;
+  std::function<void()> notify;
+  {
+    std::lock_guard guard{mutex_};
+    closed_ = true;
+    items_.clear();
+    s = std::exchange(source_, nullptr);
+    notify = std::exchange(notify_, nullptr);
+  }
+  arrived_.notify_all();
+  if (notify)
+    notify();
+  if (s)
+    s->close();
+}
+
+} // namespace hornbeam::actors

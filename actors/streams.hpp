@@ -1,0 +1,105 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "actors/named_handlers.hpp"
+
+namespace hornbeam::actors {
+
+/// Streams: results of hooks that come chunk by chunk.
+///
+/// Protocol: the consumer chooses an id and, when the first chunk is wanted,
+/// sends `open name action args kwargs id credit ttl depth` to the provider.
+/// That runs the handler as far as there is credit and sends `chunk id x` for
+/// each, at last `end id` or `error id failure`. The consumer sends `credit id
+/// n` as it takes chunks, or `close id` when it wants no more. All are casts,
+/// so they keep their order. When a node goes down, the other side fails its
+/// consumers and closes its sources.
+class streams {
+public:
+  streams(runtime::router& net, named_handlers& hooks)
+    : net_(net), hooks_(hooks) {}
+
+  /// Makes a stream that does not run before it gets credit. A hook that is
+  /// not there is told to the sink.
+  std::shared_ptr<chunk_source> open(invocation x,
+                                     std::shared_ptr<chunk_sink> to);
+  /// Streams that this node consumes from and provides to others.
+  std::pair<std::size_t, std::size_t> count() const;
+
+  std::unique_ptr<runtime::service> make_service();
+
+private:
+  friend class remote_source;
+  friend class remote_sink;
+  friend class streams_service;
+  /// The consumer's node and its id.
+  using session = std::pair<std::string, std::uint64_t>;
+  struct consumer {
+    std::string node;
+    std::shared_ptr<chunk_sink> sink;
+  };
+
+  void provide(const session& s, invocation x, std::uint64_t credit);
+  std::shared_ptr<chunk_source> source(const session& s) const;
+  void forget(const session& s);
+  std::shared_ptr<chunk_sink> sink(std::uint64_t id, bool last);
+  void node_down(const std::string& node);
+
+  runtime::router& net_;
+  named_handlers& hooks_;
+  mutable std::mutex mutex_;
+  std::uint64_t next_ = 1;
+  std::map<std::uint64_t, consumer> consumed_;
+  std::map<session, std::shared_ptr<chunk_source>> provided_;
+};
+
+/// Takes the chunks of a stream one by one, and gives credit.
+class stream_reader : public chunk_sink {
+public:
+  /// How many chunks the provider may be ahead.
+  static constexpr std::uint64_t window = 32;
+
+  struct end_of_stream {};
+  using item = std::variant<runtime::term, runtime::failure, end_of_stream>;
+
+  ~stream_reader() override { close(); }
+
+  /// Opens the stream; it starts at the first `next` or `start`.
+  static std::shared_ptr<stream_reader> open(streams& from, invocation x);
+
+  void start();
+  /// The next item, if it comes before `until`. Nothing else follows an end
+  /// or a failure.
+  std::optional<item> next(runtime::clock::time_point until);
+  /// Calls `f` once, when an item is there.
+  void notify_once(std::function<void()> f);
+  void close();
+
+  void chunk(runtime::term x) override { push(std::move(x)); }
+  void end() override { push(end_of_stream{}); }
+  void fail(runtime::failure why) override { push(std::move(why)); }
+
+private:
+  void push(item x);
+
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<item> items_;
+  std::function<void()> notify_;
+  std::shared_ptr<chunk_source> source_;
+  std::uint64_t taken_ = 0;
+  bool started_ = false;
+  bool closed_ = false;
+};
+
+} // namespace hornbeam::actors

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hornbeam::launcher {
+
+// One function for each command; the result is the exit code: 0 for done, 1
+// for failed, 2 for arguments or a configuration that can't be used.
+
+struct node_options {
+  std::string config;
+  std::string name;   ///< which one, if the file describes a cluster
+  std::string script; ///< run it and end with it; empty: serve
+};
+int run_node(const node_options& opts);
+
+struct up_options {
+  std::string config;
+  std::string run; ///< `NODE:SCRIPT` or empty
+};
+int run_up(const up_options& opts);
+
+/// Which cluster a visiting tool goes to.
+struct cluster_options {
+  std::string config; ///< a file that says all that follows
+  std::string cluster;
+  std::string secret;
+};
+
+struct rpc_options {
+  cluster_options where;
+  std::string node;
+  std::string module;
+  std::string function;
+  std::vector<std::string> args; ///< JSON, or else plain strings
+  std::int64_t timeout_ms = 5000;
+};
+int run_rpc(const rpc_options& opts);
+
+int run_status(const cluster_options& where);
+
+} // namespace hornbeam::launcher

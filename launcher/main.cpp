@@ -1,0 +1,112 @@
+#include <exception>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+
+#include "config/error.hpp"
+#include "launcher/commands.hpp"
+
+using namespace hornbeam;
+
+namespace {
+
+void add_cluster_options(CLI::App& cmd, launcher::cluster_options& out) {
+  auto* config = cmd.add_option("--config", out.config,
+                                "Configuration of the cluster or of one of "
+                                "its nodes");
+  auto* cluster = cmd.add_option("--cluster", out.cluster,
+                                 "Name of the cluster (default: hornbeam)");
+  cmd.add_option("--secret", out.secret,
+                 "PEM file with the cluster's key and certificate");
+  cluster->excludes(config);
+}
+
+/// What is left of the arguments is the call's: CLI11 would take brackets
+/// and minus signs in it for its own.
+std::vector<std::string> call_arguments(const CLI::App& cmd) {
+  auto out = cmd.remaining();
+  for (auto& x : out)
+    if (x.starts_with("--"))
+      throw CLI::ExtrasError{cmd.get_name(), {x}};
+  return out;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{"Hornbeam: Erlang-like nodes for Python"};
+  app.set_version_flag("--version", "hornbeam " HORNBEAM_VERSION);
+  app.require_subcommand(1);
+  app.footer("Example: hornbeam up config/demo.toml --run web:app.py");
+
+  launcher::node_options node_opts;
+  auto* node = app.add_subcommand("node", "Run one node in this process");
+  node->add_option("--config", node_opts.config, "Its configuration (TOML)")
+    ->required();
+  node->add_option("--name", node_opts.name,
+                   "Which node, if the file describes a cluster");
+  node->add_option("--run", node_opts.script,
+                   "A Python script to run; the node ends with it");
+  node->footer("Example: hornbeam node --config config/node.toml");
+
+  launcher::up_options up_opts;
+  auto* up = app.add_subcommand(
+    "up", "Start the nodes of a cluster, watch and restart them");
+  up->add_option("FILE", up_opts.config, "Configuration of the cluster (TOML)")
+    ->required();
+  up->add_option("--run", up_opts.run,
+                 "NODE:SCRIPT, a Python script to run in one of the nodes; "
+                 "the cluster ends with it and with its exit code");
+  up->footer("Example: hornbeam up config/demo.toml --run web:app.py");
+
+  launcher::rpc_options rpc_opts;
+  auto* rpc = app.add_subcommand(
+    "rpc", "Call a function on a node and print its result as JSON");
+  rpc->add_option("NODE", rpc_opts.node, "Name of the node, as worker1")
+    ->required();
+  rpc->add_option("MODULE", rpc_opts.module, "A module that the node exports")
+    ->required();
+  rpc->add_option("FUNCTION", rpc_opts.function, "One of its functions")
+    ->required();
+  rpc->add_option("--timeout", rpc_opts.timeout_ms,
+                  "Milliseconds to wait (default: 5000)")
+    ->check(CLI::PositiveNumber);
+  add_cluster_options(*rpc, rpc_opts.where);
+  rpc->allow_extras();
+  rpc->footer("Further arguments are those of the function, each as JSON; "
+              "what is no JSON is a string.\nExample: hornbeam rpc worker1 "
+              "jobs add 1 '[2, 3]' hello --config config/demo.toml");
+
+  launcher::cluster_options status_opts;
+  auto* status = app.add_subcommand(
+    "status", "Show the cluster's nodes that run on this host");
+  add_cluster_options(*status, status_opts);
+  status->footer("Example: hornbeam status --config config/demo.toml");
+
+  try {
+    app.parse(argc, argv);
+    if (*rpc)
+      rpc_opts.args = call_arguments(*rpc);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? 0 : 2;
+  }
+  if (*node)
+    return launcher::run_node(node_opts);
+  if (*up)
+    return launcher::run_up(up_opts);
+  if (*rpc)
+    return launcher::run_rpc(rpc_opts);
+  return launcher::run_status(status_opts);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const config::config_error& e) {
+    std::cerr << e.what() << '\n';
+    return 2;
+  } catch (const std::exception& e) {
+    std::cerr << "hornbeam: " << e.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,117 @@
+#include <algorithm>
+#include <iomanip>
+#include <iostream>
+
+#include "launcher/visitor.hpp"
+#include "runtime/host_registry.hpp"
+
+namespace hornbeam::launcher {
+
+using namespace runtime;
+
+namespace {
+
+constexpr std::int64_t patience_ms = 2000;
+using row = std::vector<std::string>;
+
+std::string duration(std::int64_t ms) {
+  auto s = ms / 1000;
+  if (s < 60)
+    return std::to_string(s) + "s";
+  if (s < 3600)
+    return std::to_string(s / 60) + "m" + std::to_string(s % 60) + "s";
+  if (s < 86400)
+    return std::to_string(s / 3600) + "h" + std::to_string(s / 60 % 60) + "m";
+  return std::to_string(s / 86400) + "d" + std::to_string(s / 3600 % 24) + "h";
+}
+
+/// A number as it is; of lists and maps how much they hold.
+std::string cell(const term& status, const std::string& key) {
+  auto* x = status.is(term::kind::map) ? status.find(term::string(key))
+                                       : nullptr;
+  if (!x && status.is(term::kind::map))
+    x = status.find(term::atom(key));
+  if (!x)
+    return "-";
+  switch (x->type()) {
+    case term::kind::integer:
+      return key == "uptime_ms" ? duration(x->as_int())
+                                : std::to_string(x->as_int());
+    case term::kind::list:
+    case term::kind::tuple:
+    case term::kind::set:
+      return std::to_string(x->items().size());
+    case term::kind::map:
+      return std::to_string(x->pairs().size());
+    default:
+      return to_string(*x);
+  }
+}
+
+void print(const std::vector<row>& rows) {
+  std::vector<std::size_t> widths;
+  for (auto& r : rows)
+    for (std::size_t i = 0; i < r.size(); ++i) {
+      if (i == widths.size())
+        widths.push_back(0);
+      // What follows a node that does not answer is one long remark.
+      if (r.size() == rows.front().size())
+        widths[i] = std::max(widths[i], r[i].size());
+    }
+  for (auto& r : rows) {
+    std::string line;
+    for (std::size_t i = 0; i < r.size(); ++i) {
+      auto text = r[i];
+      if (i + 1 < r.size())
+        text.resize(std::max(text.size(), widths[i]), ' ');
+      line += (i == 0 ? "" : "  ") + text;
+    }
+    std::cout << line << '\n';
+  }
+  std::cout.flush();
+}
+
+} // namespace
+
+int run_status(const cluster_options& where) {
+  visitor guest{where};
+  auto nodes = host_registry{guest.cluster()}.all();
+  if (nodes.empty()) {
+    std::cerr << "hornbeam: no node of the cluster " << guest.cluster()
+              << " runs on this host\n";
+    return 1;
+  }
+  auto until = deadline::in(patience_ms);
+  std::vector<reply_slot_ptr> answers;
+  for (auto& x : nodes) {
+    auto slot = answers.emplace_back(std::make_shared<reply_slot>());
+    guest.call(x.name, "hornbeam", "status", {}, until,
+               responder{[slot](outcome y) { slot->set(std::move(y)); }});
+  }
+  const row keys{"uptime_ms", "peers", "hooks", "functions",
+                 "topics",    "tasks", "tables"};
+  std::vector<row> rows{{"NODE", "PID", "ADDRESS", "UP", "PEERS", "HOOKS",
+                         "FUNCTIONS", "TOPICS", "TASKS", "TABLES"}};
+  bool any = false;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    auto& r = rows.emplace_back(
+      row{nodes[i].name, std::to_string(nodes[i].process), nodes[i].address});
+    auto late = until.at + std::chrono::milliseconds(200);
+    if (!answers[i]->wait_until(late)) {
+      r.push_back("no answer within " + std::to_string(patience_ms) + " ms");
+      continue;
+    }
+    auto x = answers[i]->take();
+    if (!x) {
+      r.push_back("no answer: " + x.error().message);
+      continue;
+    }
+    any = true;
+    for (auto& key : keys)
+      r.push_back(cell(*x, key));
+  }
+  print(rows);
+  return any ? 0 : 1;
+}
+
+} // namespace hornbeam::launcher

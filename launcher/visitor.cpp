@@ -1,0 +1,100 @@
+#include "launcher/visitor.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+#include <stdexcept>
+
+#include <unistd.h>
+
+#include "config/load.hpp"
+#include "runtime/secret.hpp"
+
+namespace hornbeam::launcher {
+
+namespace {
+
+using namespace runtime;
+
+node_settings settings_for(const cluster_options& where,
+                           const config::cluster_config& config) {
+  node_settings out;
+  if (!config.nodes.empty()) {
+    auto& like = config.nodes.front().node;
+    out.cluster = like.cluster;
+    out.secret = like.secret;
+    out.insecure_loopback_without_tls = like.insecure_loopback_without_tls;
+  } else if (!where.cluster.empty()) {
+    out.cluster = where.cluster;
+  } else if (const char* name = std::getenv("HORNBEAM_CLUSTER"); name && *name) {
+    out.cluster = name;
+  }
+  if (!where.secret.empty())
+    out.secret = where.secret;
+  if (out.secret.empty())
+    out.secret = default_secret_file();
+  // A name of its own: two visitors at once must not be taken for one.
+  out.name = "visitor-" + std::to_string(::getpid()) + "@127.0.0.1";
+  out.hidden = true;
+  out.workers = 1;
+  return out;
+}
+
+} // namespace
+
+visitor::visitor(const cluster_options& where) {
+  if (!where.config.empty())
+    config_ = config::load(where.config);
+  settings_ = settings_for(where, config_);
+}
+
+std::string visitor::full_name(const std::string& name) const {
+  if (!config_.nodes.empty() && name.find('@') == std::string::npos)
+    return config::find_node(config_, name).node.name;
+  return full_node_name(name, "x@127.0.0.1");
+}
+
+void visitor::call(const std::string& name, const std::string& module,
+                   const std::string& function, term::sequence args,
+                   deadline until, responder reply) {
+  if (!node_) {
+    // A visitor makes no secret: no cluster would know it.
+    if (!settings_.insecure_loopback_without_tls
+        && !std::filesystem::exists(settings_.secret))
+      throw std::runtime_error("there is no secret file " + settings_.secret
+                               + "; give the cluster's one with --secret or "
+                                 "--config");
+    node_ = node::start(settings_);
+  }
+  // An address behind the name, or in the configuration, goes before what
+  // the host's registry knows.
+  auto target = name;
+  for (auto& x : config_.nodes)
+    if (x.node.name == name && x.node.port != 0)
+      target += ":" + std::to_string(x.node.port);
+  auto bare = name.substr(0, name.find(':'));
+  auto op = make_op("call", term::string(module), term::string(function),
+                    term::list(std::move(args)));
+  auto shared = std::make_shared<responder>(std::move(reply));
+  node_->connect(target, until,
+                 responder{[=, self = node_.get()](const outcome& x) {
+                   if (!x)
+                     (*shared)(x);
+                   else
+                     self->request(bare, "rpc", op, until, 0,
+                                   std::move(*shared));
+                 }});
+}
+
+std::string describe(const failure& x) {
+  std::string out;
+  if (!x.traceback.empty()) {
+    out = x.traceback;
+    if (out.back() != '\n')
+      out += '\n';
+  }
+  if (!x.type.empty())
+    out += x.type + ": ";
+  return out + x.message;
+}
+
+} // namespace hornbeam::launcher

@@ -1,0 +1,133 @@
+"""Starts the hornbeam binary and waits for what it prints."""
+
+import os
+import re
+import select
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("HORNBEAM_BIN") or str(
+    ROOT / "build/release/launcher/hornbeam"
+)
+PATIENCE = 30  # seconds; a deadline for what should take far less
+
+
+class Launched:
+    """One running `hornbeam`. A context manager that leaves nothing behind."""
+
+    def __init__(self, *args, env=None, cwd=None):
+        self.process = subprocess.Popen(
+            [BINARY, *map(str, args)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+        )
+        self.out = []
+        self.err = []
+        self._changed = threading.Condition()
+        self._readers = [
+            threading.Thread(target=self._read, args=pair, daemon=True)
+            for pair in (
+                (self.process.stdout, self.out),
+                (self.process.stderr, self.err),
+            )
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, stream, lines):
+        for line in stream:
+            with self._changed:
+                lines.append(line.decode(errors="replace").rstrip("\n"))
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(5)
+            except subprocess.TimeoutExpired:
+                self.process.kill()  # its nodes end with it
+                self.process.wait()
+        for reader in self._readers:
+            reader.join(5)
+
+    def line(self, pattern, timeout=PATIENCE):
+        """The match of the first line on either stream with `pattern`."""
+        return self.lines(pattern, 1, timeout)[0]
+
+    def lines(self, pattern, count, timeout=PATIENCE):
+        """The matches of at least `count` lines with `pattern`."""
+        until = time.monotonic() + timeout
+        with self._changed:
+            while True:
+                found = [re.search(pattern, x) for x in self.out + self.err]
+                found = [x for x in found if x]
+                if len(found) >= count:
+                    return found
+                left = until - time.monotonic()
+                ended = not any(x.is_alive() for x in self._readers)
+                if left <= 0 or ended:
+                    raise AssertionError(
+                        f"{len(found)} of {count} lines with {pattern!r} "
+                        f"({'ended' if ended else 'in time'}):\n{self}"
+                    )
+                self._changed.wait(min(left, 0.5))
+
+    def wait(self, timeout=PATIENCE):
+        """The exit code; all output has been read then."""
+        code = self.process.wait(timeout)
+        for reader in self._readers:
+            reader.join(timeout)
+        return code
+
+    def pid_of(self, node):
+        """Process id of the latest start of `node`."""
+        return int(self.lines(rf"{node} (?:re)?started \(pid (\d+)\)", 1)[-1][1])
+
+    def send(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+
+    def __str__(self):
+        return "\n".join(["--- stdout", *self.out, "--- stderr", *self.err])
+
+
+def run(*args, env=None, cwd=None):
+    """Runs `hornbeam` to its end."""
+    return subprocess.run(
+        [BINARY, *map(str, args)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+    )
+
+
+class Watched:
+    """A process that is not ours, held so that its id is not used again."""
+
+    def __init__(self, pid):
+        self.pid = pid
+        self._fd = os.pidfd_open(pid)
+
+    def ends(self, timeout):
+        """Whether it ends in so many seconds."""
+        poller = select.poll()
+        poller.register(self._fd, select.POLLIN)
+        return bool(poller.poll(timeout * 1000))
+
+    def close(self):
+        os.close(self._fd)
