@@ -17,8 +17,9 @@ services::services(std::shared_ptr<runtime::node> n, tasks::limits keep)
     tasks(*node, hooks, keep),
     streams(*node, hooks) {}
 
-std::shared_ptr<services> services::start(node_settings settings,
-                                          tasks::limits keep) {
+std::shared_ptr<services>
+services::start(node_settings settings, tasks::limits keep,
+                const std::vector<std::shared_ptr<memory_table>>& known) {
   std::shared_ptr<services> self{
     new services(runtime::node::start(std::move(settings)), keep)};
   auto& node = *self->node;
@@ -29,6 +30,10 @@ std::shared_ptr<services> services::start(node_settings settings,
   node.add_service("rpc", self->rpc.make_service());
   node.add_service("tasks", self->tasks.make_service());
   node.add_service("streams", self->streams.make_service());
+  for (auto& t : known) {
+    node.tables().adopt(t);
+    node.add_service("table:" + t->name(), make_table_service(t));
+  }
   self->table("state");
   self->add_builtins();
   node.open_doors();

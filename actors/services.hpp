@@ -19,8 +19,10 @@ namespace hornbeam::actors {
 ///     app->functions.add("add", make_function([](auto& x) { ... }));
 class services {
 public:
-  static std::shared_ptr<services> start(runtime::node_settings settings,
-                                         tasks::limits keep = {});
+  /// `known` are tables that exist already, as in a forked child.
+  static std::shared_ptr<services>
+  start(runtime::node_settings settings, tasks::limits keep = {},
+        const std::vector<std::shared_ptr<runtime::memory_table>>& known = {});
   ~services();
 
   /// A table of this node, with its actor.

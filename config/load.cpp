@@ -51,9 +51,9 @@ document open(const std::string& path) {
   std::ifstream in{path};
   std::ostringstream text;
   if (!in || !(text << in.rdbuf()))
-    throw config_error(path + ": can't be read: "
-                       + (fs::is_directory(path) ? "it is a folder"
-                                                 : std::strerror(errno)));
+    throw config_error(
+      path + ": can't be read: "
+      + (fs::is_directory(path) ? "it is a folder" : std::strerror(errno)));
   try {
     out.root = toml::parse(text.str(), path);
   } catch (const toml::parse_error& e) {
@@ -215,8 +215,8 @@ void introduce(std::vector<node_config>& nodes) {
 }
 
 /// toml++ sorts by name; people expect the order that they wrote.
-std::vector<std::pair<std::string, const toml::node*>>
-in_file_order(const toml::table& t) {
+std::vector<std::pair<std::string, const toml::node*>> in_file_order(
+  const toml::table& t) {
   std::vector<std::pair<std::string, const toml::node*>> out;
   for (auto&& [key, value] : t)
     out.emplace_back(key.str(), &value);

@@ -101,8 +101,8 @@ void table_reader::read(std::string_view key, std::vector<std::string>& out) {
     return;
   auto* list = x->as_array();
   if (!list)
-    fail(key, "must be a list of strings as [\"a\", \"b\"], not "
-                + kind_of(*x));
+    fail(key,
+         "must be a list of strings as [\"a\", \"b\"], not " + kind_of(*x));
   out.clear();
   for (auto& item : *list) {
     auto* text = item.as_string();
@@ -134,10 +134,10 @@ void table_reader::finish() const {
   for (auto&& [key, value] : table_) {
     if (std::find(known_.begin(), known_.end(), key.str()) != known_.end())
       continue;
-    auto nearest = std::min_element(
-      known_.begin(), known_.end(), [&](auto& a, auto& b) {
-        return distance(a, key.str()) < distance(b, key.str());
-      });
+    auto nearest
+      = std::min_element(known_.begin(), known_.end(), [&](auto& a, auto& b) {
+          return distance(a, key.str()) < distance(b, key.str());
+        });
     auto close = nearest != known_.end()
                  && distance(*nearest, key.str())
                       <= std::max<std::size_t>(2, nearest->size() / 3);

@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,8 +43,12 @@ void write_all(int fd, const std::string& text) {
   std::size_t done = 0;
   while (done < text.size()) {
     auto n = ::write(fd, text.data() + done, text.size() - done);
-    if (n < 0 && errno != EINTR)
+    if (n < 0 && errno == EAGAIN) {
+      pollfd room{fd, POLLOUT, 0};
+      ::poll(&room, 1, -1); // whoever started us made it non-blocking
+    } else if (n < 0 && errno != EINTR) {
       return;
+    }
     if (n > 0)
       done += static_cast<std::size_t>(n);
   }
@@ -85,7 +90,9 @@ bool line_pipe::pump() {
 }
 
 void line_pipe::finish() {
-  while (fd_ >= 0) {
+  // A process that the child has left behind may go on writing: what a pipe
+  // holds is less than this.
+  for (int i = 0; i < 64 && fd_ >= 0; ++i) {
     char chunk[16 * 1024];
     auto n = ::read(fd_, chunk, sizeof chunk);
     if (n > 0)

@@ -66,8 +66,9 @@ int run(int argc, char** argv) {
     ->required();
   rpc->add_option("FUNCTION", rpc_opts.function, "One of its functions")
     ->required();
-  rpc->add_option("--timeout", rpc_opts.timeout_ms,
-                  "Milliseconds to wait (default: 5000)")
+  rpc
+    ->add_option("--timeout", rpc_opts.timeout_ms,
+                 "Milliseconds to wait (default: 5000)")
     ->check(CLI::PositiveNumber);
   add_cluster_options(*rpc, rpc_opts.where);
   rpc->allow_extras();

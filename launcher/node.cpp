@@ -50,7 +50,6 @@ void start_python(const std::string& script) {
   PyConfig config;
   PyConfig_InitPythonConfig(&config);
   config.parse_argv = 0;
-  config.safe_path = 1; // the working folder is no place for modules
   auto set = [&](wchar_t** field, const std::string& text) {
     check(PyConfig_SetBytesString(&config, field, text.c_str()));
   };
@@ -72,10 +71,10 @@ void start_python(const std::string& script) {
 /// SystemExit ends this process as it would in Python.
 int call_main(const std::string& json, const std::string& script) {
   object module{PyImport_ImportModule("hornbeam._node")};
-  object result{module ? PyObject_CallMethod(
-                  module.get(), "main", "sz", json.c_str(),
-                  script.empty() ? nullptr : script.c_str())
-                       : nullptr};
+  object result{
+    module ? PyObject_CallMethod(module.get(), "main", "sz", json.c_str(),
+                                 script.empty() ? nullptr : script.c_str())
+           : nullptr};
   if (!result) {
     PyErr_Print();
     return 1;
@@ -97,8 +96,7 @@ int run_node(const node_options& opts) {
                     ? config::load_node(opts.config)
                     : config::find_node(config::load(opts.config), opts.name);
   if (!opts.script.empty() && !std::filesystem::exists(opts.script))
-    throw config::config_error("hornbeam: there is no script "
-                               + opts.script);
+    throw config::config_error("hornbeam: there is no script " + opts.script);
   start_python(opts.script);
   auto code = call_main(config::to_json(settings), opts.script);
   // -1: what was printed last could not be written.

@@ -103,8 +103,8 @@ void supervisor::wait_for_events() {
       }
   int timeout = -1;
   if (stopping_) {
-    auto left = std::chrono::ceil<std::chrono::milliseconds>(kill_at_
-                                                             - clock::now());
+    auto left
+      = std::chrono::ceil<std::chrono::milliseconds>(kill_at_ - clock::now());
     timeout = static_cast<int>(std::max<std::int64_t>(0, left.count()));
   }
   if (::poll(fds.data(), fds.size(), timeout) < 0 && errno != EINTR)

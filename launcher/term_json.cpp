@@ -13,8 +13,8 @@ using json = nlohmann::ordered_json; // keys keep their order, as in a dict
 
 term from_json(const json& x, int depth) {
   if (depth > max_depth)
-    throw bad_term("an argument nests deeper than "
-                   + std::to_string(max_depth) + " levels");
+    throw bad_term("an argument nests deeper than " + std::to_string(max_depth)
+                   + " levels");
   switch (x.type()) {
     case json::value_t::boolean:
       return term{x.get<bool>()};

@@ -25,7 +25,8 @@ node_settings settings_for(const cluster_options& where,
     out.insecure_loopback_without_tls = like.insecure_loopback_without_tls;
   } else if (!where.cluster.empty()) {
     out.cluster = where.cluster;
-  } else if (const char* name = std::getenv("HORNBEAM_CLUSTER"); name && *name) {
+  } else if (const char* name = std::getenv("HORNBEAM_CLUSTER");
+             name && *name) {
     out.cluster = name;
   }
   if (!where.secret.empty())
@@ -75,14 +76,13 @@ void visitor::call(const std::string& name, const std::string& module,
   auto op = make_op("call", term::string(module), term::string(function),
                     term::list(std::move(args)));
   auto shared = std::make_shared<responder>(std::move(reply));
-  node_->connect(target, until,
-                 responder{[=, self = node_.get()](const outcome& x) {
-                   if (!x)
-                     (*shared)(x);
-                   else
-                     self->request(bare, "rpc", op, until, 0,
-                                   std::move(*shared));
-                 }});
+  node_->connect(
+    target, until, responder{[=, self = node_.get()](const outcome& x) {
+      if (!x)
+        (*shared)(x);
+      else
+        self->request(bare, "rpc", op, until, 0, std::move(*shared));
+    }});
 }
 
 std::string describe(const failure& x) {

@@ -133,6 +133,11 @@ std::shared_ptr<memory_table> memory_tables::open(const std::string& name) {
   return t;
 }
 
+void memory_tables::adopt(std::shared_ptr<memory_table> x) {
+  std::lock_guard guard{mutex_};
+  tables_[x->name()] = std::move(x);
+}
+
 std::shared_ptr<memory_table>
 memory_tables::find(const std::string& name) const {
   std::lock_guard guard{mutex_};

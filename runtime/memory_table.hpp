@@ -67,6 +67,8 @@ private:
 class memory_tables {
 public:
   std::shared_ptr<memory_table> open(const std::string& name);
+  /// Takes in a table that exists already.
+  void adopt(std::shared_ptr<memory_table> x);
   /// Null if it was never opened.
   std::shared_ptr<memory_table> find(const std::string& name) const;
   std::vector<std::shared_ptr<memory_table>> all() const;

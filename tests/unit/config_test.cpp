@@ -121,9 +121,9 @@ task_keep_count = 50
   CHECK(x.node.peers[0].address == "10.0.0.2:4371");
   CHECK(x.node.peers[1].name == "three@10.0.0.3");
   CHECK(x.node.peers[1].address.empty());
-  CHECK(x.python.path
-        == std::vector{fs::path(file.folder()).parent_path().string()
-                       + "/lib"});
+  CHECK(
+    x.python.path
+    == std::vector{fs::path(file.folder()).parent_path().string() + "/lib"});
   CHECK(x.python.call_timeout_ms == 30);
   CHECK(x.python.task_keep_ms == 40);
   CHECK(x.python.task_keep_count == 50);

@@ -1,0 +1,96 @@
+#include "pybridge/convert.hpp"
+#include "pybridge/module.hpp"
+
+// What the pool's threads (hornbeam/_pool.py) use.
+
+namespace hornbeam::pybridge {
+
+using namespace runtime;
+
+void bind_jobs(py::module_& m) {
+  using guard = py::call_guard<native_call>;
+
+  py::class_<job>(m, "Job")
+    .def_readonly("kind", &job::kind)
+    .def_property_readonly(
+      "name", [](job& x) { return text_to_python(x.call.target); })
+    .def_property_readonly(
+      "action", [](job& x) { return text_to_python(x.call.action); })
+    .def_property_readonly(
+      "args", [](job& x) { return to_python(term::list(x.call.args)); },
+      guard())
+    .def_property_readonly(
+      "kwargs", [](job& x) { return to_python(term::map(x.call.kwargs)); },
+      guard())
+    .def_property_readonly(
+      "sender", [](job& x) { return text_to_python(x.call.from); })
+    .def_property_readonly("depth", [](job& x) { return x.call.depth; })
+    .def_property_readonly(
+      "left_ms",
+      [](job& x) -> py::object {
+        auto left = x.call.until.left_ms();
+        return left < 0 ? py::object(py::none()) : py::int_(left);
+      })
+    .def_property_readonly("source_id",
+                           [](job& x) { return x.source->id(); })
+    .def(
+      "reply",
+      [](job& x, const py::object& value) {
+        auto result = to_term(value, "result");
+        if (x.reply) {
+          without_gil free;
+          (*x.reply)(std::move(result));
+        }
+      },
+      guard())
+    .def(
+      "fail",
+      [](job& x, int code, const std::string& message, const std::string& type,
+         const std::string& traceback) {
+        failure f{static_cast<error_code>(code), message,
+                  engine::get().running()->node->name(), type, traceback};
+        without_gil free;
+        if (x.source)
+          x.source->sink().fail(std::move(f));
+        else if (x.reply)
+          (*x.reply)(std::move(f));
+      },
+      guard())
+    .def(
+      "take_credit", [](job& x) { return x.source->take_credit(); }, guard())
+    .def("closed", [](job& x) { return x.source->closed(); }, guard())
+    .def(
+      "chunk",
+      [](job& x, const py::object& value) {
+        auto t = to_term(value, "chunk");
+        without_gil free;
+        x.source->sink().chunk(std::move(t));
+      },
+      guard())
+    .def(
+      "end",
+      [](job& x) {
+        without_gil free;
+        x.source->sink().end();
+      },
+      guard());
+
+  m.def(
+    "next_job",
+    [](std::int64_t timeout_ms) -> py::object {
+      std::optional<job> x;
+      {
+        without_gil free;
+        x = job_queue::get().next(clock::now()
+                                  + std::chrono::milliseconds(timeout_ms));
+      }
+      return x ? py::cast(*std::move(x)) : py::object(py::none());
+    },
+    guard());
+  m.def("job_done", [] { job_queue::get().done(); }, guard());
+  m.def("set_pool_limit",
+        [](std::size_t n) { job_queue::get().set_limit(n); }, guard());
+  m.def("idle_threads", [] { return job_queue::get().idle(); }, guard());
+}
+
+} // namespace hornbeam::pybridge

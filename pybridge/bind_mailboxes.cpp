@@ -1,0 +1,124 @@
+#include "pybridge/completions.hpp"
+#include "pybridge/convert.hpp"
+#include "pybridge/module.hpp"
+#include "runtime/mailbox.hpp"
+
+namespace hornbeam::pybridge {
+
+using namespace runtime;
+
+namespace {
+
+/// A mailbox as Python holds it: when the object goes, the owner has ended.
+class python_mailbox {
+public:
+  python_mailbox()
+    : services_(node()),
+      box_(std::make_shared<mailbox>(services_.node->make_pid())) {}
+  ~python_mailbox() { close(); }
+  python_mailbox(const python_mailbox&) = delete;
+  python_mailbox& operator=(const python_mailbox&) = delete;
+
+  const mailbox_ptr& box() const noexcept { return box_; }
+
+  void close() {
+    if (box_->closed())
+      return;
+    box_->close();
+    // A forked child has no part in the parent's subscriptions.
+    if (engine::get().running() == &services_)
+      services_.topics.leave_all(box_);
+  }
+
+private:
+  actors::services& services_;
+  mailbox_ptr box_;
+};
+
+py::object message(const std::optional<topic_message>& x) {
+  if (!x)
+    return py::none();
+  return py::make_tuple(text_to_python(x->topic), to_python(x->body));
+}
+
+mailbox::predicate only(const py::object& topic) {
+  if (topic.is_none())
+    return {};
+  return [wanted = to_text(topic, "topic")](const topic_message& x) {
+    return x.topic == wanted;
+  };
+}
+
+} // namespace
+
+void bind_mailboxes(py::module_& m) {
+  using guard = py::call_guard<native_call>;
+
+  py::class_<python_mailbox>(m, "Mailbox")
+    .def(py::init<>(), guard())
+    .def_property_readonly(
+      "pid", [](python_mailbox& x) { return to_python(term{x.box()->id()}); })
+    .def_property_readonly(
+      "closed", [](python_mailbox& x) { return x.box()->closed(); })
+    .def("__len__", [](python_mailbox& x) { return x.box()->size(); })
+    .def(
+      "subscribe",
+      [](python_mailbox& x, const py::object& topic) {
+        return node().topics.subscribe(to_text(topic, "topic"), x.box());
+      },
+      guard())
+    .def(
+      "unsubscribe",
+      [](python_mailbox& x, const py::object& topic) {
+        return node().topics.unsubscribe(to_text(topic, "topic"), x.box());
+      },
+      guard())
+    // The first message (of `topic`, unless None): (topic, body), or None.
+    .def(
+      "receive",
+      [](python_mailbox& x, const py::object& timeout_ms,
+         const py::object& topic) {
+        auto until = to_deadline(timeout_ms);
+        auto match = only(topic);
+        auto box = x.box();
+        std::optional<topic_message> out;
+        wait_in_slices(
+          [&](auto at) {
+            out = box->receive(at, match);
+            return out || box->closed();
+          },
+          until);
+        return message(out);
+      },
+      py::arg("timeout_ms"), py::arg("topic") = py::none(), guard())
+    .def(
+      "notify",
+      [](python_mailbox& x, const std::shared_ptr<completions>& c,
+         std::uint64_t key) {
+        x.box()->notify_once([c, key] { c->add({key, term{}, false}); });
+      },
+      guard())
+    .def("close", &python_mailbox::close, guard());
+
+  m.def(
+    "publish",
+    [](const py::object& topic, const py::object& body) {
+      auto name = to_text(topic, "topic");
+      auto x = to_term(body, "message");
+      auto& t = node().topics;
+      without_gil free;
+      return t.publish(name, x);
+    },
+    guard());
+  m.def(
+    "subscribers",
+    [](const py::object& topic) {
+      return node().topics.count(to_text(topic, "topic"));
+    },
+    guard());
+  m.def(
+    "topic_names",
+    [] { return list_of_text(node().directory.names("topic")); }, guard());
+}
+
+} // namespace hornbeam::pybridge

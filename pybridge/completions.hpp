@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+
+#include "pybridge/gil.hpp"
+#include "runtime/outcome.hpp"
+
+namespace hornbeam::pybridge {
+
+/// How answers reach an event loop: CAF's threads append them here and make
+/// an eventfd readable; the loop's thread takes them. No thread waits, and
+/// none takes Python's lock to deliver.
+class completions : public std::enable_shared_from_this<completions> {
+public:
+  struct item {
+    std::uint64_t key;
+    runtime::outcome value;
+    /// The result is a Python object of this process; the value is empty.
+    bool local = false;
+  };
+
+  completions();
+  ~completions();
+  completions(const completions&) = delete;
+  completions& operator=(const completions&) = delete;
+
+  int descriptor() const noexcept { return fd_; }
+  void add(item x);
+  std::deque<item> take();
+  /// A responder that adds what it is answered with.
+  runtime::responder responder_for(std::uint64_t key);
+
+private:
+  int fd_;
+  std::mutex mutex_;
+  std::deque<item> items_;
+};
+
+} // namespace hornbeam::pybridge

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <memory>
+#include <mutex>
+
+#include "actors/services.hpp"
+#include "pybridge/gil.hpp"
+
+namespace hornbeam::pybridge {
+
+/// The node of this process. There is at most one; it is left behind, never
+/// destroyed, when the process ends or forks.
+class engine {
+public:
+  static engine& get();
+
+  /// The node that runs, or null.
+  actors::services* running() const noexcept { return running_; }
+  /// Starts a node unless one runs; false if one did. Raises what starting
+  /// raises. `on_start` registers the Python handlers before the doors open.
+  bool start(runtime::node_settings settings, actors::tasks::limits keep);
+  void stop();
+
+  /// The default table of the running node.
+  runtime::memory_table* state() const noexcept { return state_; }
+
+  /// Around a fork: the tables are held so that the child gets them whole.
+  void before_fork();
+  void after_fork_in_parent();
+  void after_fork_in_child();
+
+private:
+  std::mutex mutex_;
+  std::shared_ptr<actors::services>* owner_ = nullptr;
+  actors::services* running_ = nullptr;
+  runtime::memory_table* state_ = nullptr;
+  /// What the parent's tables held; for the child's node.
+  std::vector<std::shared_ptr<runtime::memory_table>> inherited_;
+};
+
+} // namespace hornbeam::pybridge

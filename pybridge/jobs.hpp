@@ -1,0 +1,135 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "actors/handler.hpp"
+#include "actors/tasks.hpp"
+#include "pybridge/gil.hpp"
+
+namespace hornbeam::pybridge {
+
+class python_source;
+
+/// Something that Python code must do. `kind` says what:
+/// `hook`, `function`, `module`: run a handler and answer;
+/// `stream`: run a generator as far as there is credit;
+/// `local`, `result`, `forget`: the task named `call.target` of this process
+/// shall be run, its result be turned into a term, or be dropped.
+struct job {
+  std::string kind;
+  actors::invocation call;
+  std::shared_ptr<runtime::responder> reply;
+  std::shared_ptr<python_source> source;
+};
+
+/// The way from CAF's threads to Python's: jobs wait here for a thread of the
+/// pool. The threads are Python's own (see hornbeam/_pool.py), so that no C++
+/// frame lies under the code of a handler; a thread takes a job only while
+/// fewer than `limit` jobs run. A job whose thread waits in a call of ours
+/// does not count meanwhile, so nested calls don't deadlock.
+///
+/// The queue needs no bound of its own yet: requests to it are bounded by what
+/// their senders have in flight.
+class job_queue {
+public:
+  static job_queue& get();
+
+  /// False if the queue is closed.
+  bool push(job x);
+  /// Waits for a job until `until`, without Python's lock.
+  std::optional<job> next(runtime::clock::time_point until);
+  /// The job that `next` gave this thread is done.
+  void done();
+  void set_limit(std::size_t n);
+  std::size_t waiting() const;
+  /// Threads that wait for a job.
+  std::size_t idle() const;
+
+  /// Around a wait of this thread in one of our calls.
+  class pause {
+  public:
+    pause();
+    ~pause();
+  };
+
+  void open();
+  /// Nothing is taken in any more; what waits is answered as ended.
+  void close();
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
+  /// In a forked child: nothing waits, nothing runs.
+  void reset();
+
+private:
+  mutable std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::deque<job> jobs_;
+  std::size_t running_ = 0;
+  std::size_t limit_ = 8;
+  std::size_t idle_ = 0;
+  bool open_ = true;
+};
+
+/// A hook, function or module that Python answers. It keeps no Python object:
+/// the pool looks the name up when the job runs.
+class python_handler : public actors::handler,
+                       public std::enable_shared_from_this<python_handler> {
+public:
+  explicit python_handler(std::string kind) : kind_(std::move(kind)) {}
+  void invoke(actors::invocation x, runtime::responder reply) override;
+  std::shared_ptr<actors::chunk_source>
+  open_stream(actors::invocation x,
+              std::shared_ptr<actors::chunk_sink> to) override;
+
+private:
+  std::string kind_;
+};
+
+/// A generator that the pool runs while there is credit. At most one job for
+/// it waits or runs at a time.
+class python_source : public actors::chunk_source,
+                      public std::enable_shared_from_this<python_source> {
+public:
+  python_source(actors::invocation x, std::shared_ptr<actors::chunk_sink> to);
+
+  std::uint64_t id() const noexcept { return id_; }
+  void credit(std::uint64_t n) override;
+  void close() override;
+
+  // By the pool's thread that runs it.
+
+  /// Takes one unit of credit. False: there is none, and the thread must stop
+  /// running this source, or it is closed.
+  bool take_credit();
+  bool closed() const;
+  actors::chunk_sink& sink() { return *sink_; }
+
+private:
+  void schedule();
+
+  actors::invocation call_;
+  std::shared_ptr<actors::chunk_sink> sink_;
+  std::uint64_t id_;
+  mutable std::mutex mutex_;
+  std::uint64_t credit_ = 0;
+  bool scheduled_ = false;
+  bool closed_ = false;
+};
+
+/// The result of a task that is a Python object in this process.
+class python_result : public actors::local_result {
+public:
+  explicit python_result(std::string id) : id_(std::move(id)) {}
+  ~python_result() override;
+  void as_term(runtime::responder reply) const override;
+
+private:
+  std::string id_;
+};
+
+} // namespace hornbeam::pybridge

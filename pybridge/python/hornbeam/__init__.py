@@ -1,0 +1,52 @@
+"""What an Erlang node gives, for Python: shared state, mailboxes, topics, named
+services and functions, calls to other nodes, tasks and streams.
+
+The documented functions are in `hornbeam_erlang`, `hornbeam_ml` and
+`hornbeam_dist`; what goes beyond is here. The first call, not the import, starts
+a node inside this process.
+"""
+
+from hornbeam import aio, cluster, functions, hooks, process, pubsub
+from hornbeam import rpc, tables, tasks
+from hornbeam._context import deadline, left_ms
+from hornbeam._engine import configure
+from hornbeam.errors import (
+    HandlerError,
+    HornbeamError,
+    HornbeamTimeout,
+    NodeError,
+    NotFoundError,
+    OverloadedError,
+)
+from hornbeam.process import make_ref, self
+from hornbeam.values import Atom, Opaque, Pid, Ref, register_type
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Atom",
+    "HandlerError",
+    "HornbeamError",
+    "HornbeamTimeout",
+    "NodeError",
+    "NotFoundError",
+    "Opaque",
+    "OverloadedError",
+    "Pid",
+    "Ref",
+    "aio",
+    "cluster",
+    "configure",
+    "deadline",
+    "functions",
+    "hooks",
+    "left_ms",
+    "make_ref",
+    "process",
+    "pubsub",
+    "register_type",
+    "rpc",
+    "self",
+    "tables",
+    "tasks",
+]

@@ -1,0 +1,82 @@
+"""What a call carries along: its deadline and how deep it is nested."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from contextvars import ContextVar
+from typing import Iterator
+
+from hornbeam.errors import HornbeamError, HornbeamTimeout
+
+MAX_DEPTH = 100
+
+# A moment of time.monotonic(), or None.
+_deadline: ContextVar[float | None] = ContextVar("hornbeam_deadline", default=None)
+_depth: ContextVar[int] = ContextVar("hornbeam_depth", default=0)
+
+#: Milliseconds for calls without a timeout of their own; None: no limit.
+default_timeout_ms: float | None = None
+
+
+@contextlib.contextmanager
+def deadline(ms: float) -> Iterator[None]:
+    """Bound everything inside to `ms` milliseconds, nested and remote calls
+    too. What is not done by then raises `HornbeamTimeout`. An inner deadline
+    can only be sooner than an outer one."""
+    if isinstance(ms, bool) or not isinstance(ms, (int, float)):
+        raise TypeError(f"a deadline is a number of ms, not {type(ms).__name__}")
+    if ms != ms:
+        raise ValueError("a deadline can't be NaN")
+    at = time.monotonic() + min(max(ms, 0), 1e15) / 1000
+    outer = _deadline.get()
+    token = _deadline.set(at if outer is None else min(at, outer))
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+def left_ms() -> float | None:
+    """Milliseconds that are left here, never negative; None: no limit."""
+    at = _deadline.get()
+    if at is None:
+        return None
+    return max(0.0, (at - time.monotonic()) * 1000)
+
+
+def timeout(asked: float | None = None) -> float | None:
+    """The timeout for a call: the sooner of what it asks for and what is left
+    here. Raises if nothing is left, so that no work is started in vain."""
+    left = left_ms()
+    if left is None:
+        return default_timeout_ms if asked is None else asked
+    if left <= 0:
+        raise HornbeamTimeout("the deadline has passed")
+    if asked is None or not isinstance(asked, (int, float)):
+        return left
+    return min(asked, left)
+
+
+def depth() -> int:
+    """The depth that a call from here is at. Raises beyond the limit."""
+    inner = _depth.get() + 1
+    if inner > MAX_DEPTH:
+        raise HornbeamError(
+            f"more than {MAX_DEPTH} calls inside each other: does a handler call "
+            "itself?"
+        )
+    return inner
+
+
+@contextlib.contextmanager
+def entered(at_depth: int, ms: float | None = None) -> Iterator[None]:
+    """Around a handler: its calls are deeper, and bounded by its caller."""
+    depth_token = _depth.set(at_depth)
+    at = None if ms is None else time.monotonic() + ms / 1000
+    deadline_token = _deadline.set(at)
+    try:
+        yield
+    finally:
+        _deadline.reset(deadline_token)
+        _depth.reset(depth_token)

@@ -1,0 +1,160 @@
+"""Handlers by name: what hooks and functions have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any, Callable
+
+from hornbeam import _context, _engine, _loop, _native, _pool, errors
+from hornbeam._native import Job
+from hornbeam.errors import NotFoundError
+
+
+class Handler:
+    """One registered handler: how to call it, and the loop that is its home."""
+
+    __slots__ = ("target", "by_method", "home")
+
+    def __init__(self, target: Any, by_method: bool) -> None:
+        self.target = target
+        #: Whether an action is the name of a method.
+        self.by_method = by_method
+        self.home = _loop.current()
+
+    def find(self, name: str, action: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """The callable for an action and what goes before its arguments."""
+        if not self.by_method:
+            return self.target, (action,)
+        if action.startswith("_"):
+            raise NotFoundError(
+                f"the action {action!r} of hook {name!r} is private: names that "
+                "start with _ can't be called"
+            )
+        method = getattr(self.target, action, None)
+        if not callable(method):
+            raise NotFoundError(
+                f"the hook {name!r} has no action {action!r}: "
+                f"{type(self.target).__name__} has no such method"
+            )
+        return method, ()
+
+
+def finish(result: Any, home: Any) -> Any:
+    """The value of what a handler returned: a coroutine is run first."""
+    if _loop.is_awaitable(result):
+        return _loop.run(_loop.as_coroutine(result), home, _context.left_ms())
+    return result
+
+
+class Chunks:
+    """What a handler returned as a stream of chunks: generators of both kinds
+    step by step, other iterators as they are, anything else as one chunk."""
+
+    def __init__(self, result: Any, home: Any) -> None:
+        self._home = home
+        self._async = None
+        self._iterator = None
+        if _loop.is_awaitable(result) and not inspect.isgenerator(result):
+            result = finish(result, home)
+        if hasattr(result, "__anext__"):
+            self._async = result
+        elif inspect.isgenerator(result) or (
+            hasattr(result, "__next__") and hasattr(result, "__iter__")
+        ):
+            self._iterator = result
+        else:
+            self._iterator = iter((result,))
+
+    def __iter__(self) -> Chunks:
+        return self
+
+    def __next__(self) -> Any:
+        if self._async is None:
+            return next(self._iterator)  # type: ignore[arg-type]
+        try:
+            step = _loop.as_coroutine(self._async.__anext__())
+            return _loop.run(step, self._home, _context.left_ms())
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+    def close(self) -> None:
+        """Close the handler's generator; its `finally` blocks run."""
+        if self._async is not None:
+            if hasattr(self._async, "aclose"):
+                _loop.run(_loop.as_coroutine(self._async.aclose()), self._home, None)
+        elif hasattr(self._iterator, "close"):
+            self._iterator.close()  # type: ignore[union-attr]
+
+
+class Registry:
+    """The handlers of this process, of one scope (`hook` or `function`). The
+    native side knows the names and finds the nodes; the objects stay here."""
+
+    def __init__(self, scope: str) -> None:
+        self.scope = scope
+        self.local: dict[str, Handler] = {}
+        _pool.runners[scope] = self._run
+        _engine.on_start.append(self._announce)
+
+    def add(self, name: str, handler: Handler) -> None:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"the name of a {self.scope} must be a str, not {type(name).__name__}"
+            )
+        if not name:
+            raise ValueError(f"the name of a {self.scope} must not be empty")
+        _engine.ensure()
+        self.local[name] = handler
+        _native.register_handler(self.scope, name)
+
+    def remove(self, name: str) -> bool:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"the name of a {self.scope} must be a str, not {type(name).__name__}"
+            )
+        self.local.pop(name, None)
+        return _native.unregister_handler(self.scope, name)
+
+    def _announce(self) -> None:
+        # A forked child keeps its parent's handlers: its own node learns them.
+        for name in list(self.local):
+            _native.register_handler(self.scope, name)
+
+    def get(self, name: str) -> Handler:
+        handler = self.local.get(name)
+        if handler is None:
+            raise NotFoundError(f"no {self.scope} {name!r} on {_native.name()}")
+        return handler
+
+    def _run(self, job: Job) -> None:
+        from hornbeam import process
+
+        handler = self.get(job.name)
+        if self.scope == "hook":
+            function, before = handler.find(job.name, job.action)
+        else:
+            function, before = handler.target, ()
+        ms = job.left_ms
+        with _context.entered(job.depth, ms), process.handler_call():
+            result = function(*before, *job.args, **job.kwargs)
+            if not _loop.is_awaitable(result):
+                job.reply(result)
+                return
+            # The pool's thread does not wait for a coroutine.
+            loop = _loop.usable(handler.home)
+            future = asyncio.run_coroutine_threadsafe(_answer(job, result), loop)
+            if ms is not None:
+                loop.call_soon_threadsafe(
+                    lambda: loop.call_later(ms / 1000, future.cancel)
+                )
+
+
+async def _answer(job: Job, awaitable: Any) -> None:
+    try:
+        job.reply(await awaitable)
+    except asyncio.CancelledError as e:
+        _pool.fail(job, errors.HornbeamTimeout("the coroutine was cancelled"))
+        raise e
+    except Exception as e:
+        _pool.fail(job, e)

@@ -1,0 +1,73 @@
+"""The node's own event loop, for coroutine handlers whose loop has ended."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from typing import Any, Coroutine
+
+from hornbeam import _engine
+from hornbeam.errors import HornbeamError
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+
+
+def own() -> asyncio.AbstractEventLoop:
+    """The node's loop; started at first use, in a thread of its own."""
+    global _loop
+    with _lock:
+        if _loop is None:
+            _loop = asyncio.new_event_loop()
+            threading.Thread(
+                target=_loop.run_forever, name="hornbeam.loop", daemon=True
+            ).start()
+        return _loop
+
+
+def current() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs in this thread, if one does."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def usable(loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
+    """`loop` while it runs, else the node's."""
+    return loop if loop is not None and loop.is_running() else own()
+
+
+def run(coroutine: Coroutine[Any, Any, Any], home: Any, ms: float | None) -> Any:
+    """Run a handler's coroutine on its loop and wait for the result."""
+    loop = usable(home)
+    if current() is loop:
+        coroutine.close()
+        raise HornbeamError(
+            "this coroutine handler runs on the event loop that is calling it, "
+            "which would wait for itself: use `await hornbeam.aio.execute(...)`"
+        )
+    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    try:
+        return future.result(None if ms is None else ms / 1000)
+    except BaseException:
+        future.cancel()
+        raise
+
+
+def is_awaitable(x: Any) -> bool:
+    return inspect.isawaitable(x)
+
+
+async def as_coroutine(x: Any) -> Any:
+    return await x
+
+
+def _forked() -> None:
+    global _loop, _lock
+    _loop = None
+    _lock = threading.Lock()
+
+
+_engine.on_fork.append(_forked)

@@ -1,0 +1,72 @@
+"""What runs inside `hornbeam node`: imports what the configuration names,
+then serves until it is told to end."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import runpy
+import signal
+import sys
+import threading
+import traceback
+
+from hornbeam import _context, _engine, _native, _pool, rpc
+
+
+def main(config: str, script: str | None) -> int:
+    """Run a node as `config` (a JSON object) says. With a script, run that and
+    end with its exit code; else serve until SIGTERM or SIGINT."""
+    settings = json.loads(config)
+    python = settings["python"]
+    for folder in reversed(python["path"]):
+        sys.path.insert(0, folder)
+    for module in python["exports"]:
+        rpc.export(module)
+    _pool.limit = python["pool"]
+    _context.default_timeout_ms = python["call_timeout_ms"] or None
+    _engine.task_keep_ms = python["task_keep_ms"]
+    _engine.task_keep_count = python["task_keep_count"]
+    _engine.configure(**settings["node"])
+
+    ended = threading.Event()
+    if script is None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+    else:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        _engine.ensure()
+    except RuntimeError as e:
+        print(f"hornbeam: {settings['node']['name']} can't start: {e}", file=sys.stderr)
+        return 1
+    for module in python["modules"]:
+        try:
+            importlib.import_module(module)
+        except BaseException:
+            traceback.print_exc()
+            print(f"hornbeam: the module {module!r} can't be imported", file=sys.stderr)
+            return 1
+    print(f"{_native.name()} serves at {_native.address() or 'no address'}", flush=True)
+    if script is not None:
+        return _run(script)
+    while not ended.wait(3600):
+        pass
+    return 0
+
+
+def _run(script: str) -> int:
+    sys.argv = [script]
+    sys.path.insert(0, os.path.dirname(os.path.abspath(script)))
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as e:
+        if e.code is None or isinstance(e.code, int):
+            return e.code or 0
+        print(e.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
+    return 0

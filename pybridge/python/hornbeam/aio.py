@@ -1,0 +1,271 @@
+"""Everything that waits, for asyncio: the event loop is never blocked, and
+cancelling the task that awaits stops the waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import itertools
+import weakref
+from typing import Any, AsyncGenerator
+
+from hornbeam import _context, _engine, _handlers, _loop, _native
+from hornbeam import errors, functions, hooks, process, tasks
+
+
+class _Port:
+    """Where one event loop gets its answers."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.completions = _native.Completions()
+        self.waiting: dict[int, asyncio.Future[Any]] = {}
+        self.keys = itertools.count(1)
+        loop.add_reader(self.completions.fileno(), self.drain)
+
+    def drain(self) -> None:
+        for key, ok, local, value in self.completions.drain():
+            future = self.waiting.pop(key, None)
+            if future is None or future.done():
+                continue  # cancelled meanwhile
+            if ok:
+                future.set_result((local, value))
+            else:
+                future.set_exception(value)
+
+    async def wait(self, start: Any, timeout_ms: float | None, what: str) -> Any:
+        """`start(completions, key)` and wait for the answer."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        key = next(self.keys)
+        self.waiting[key] = future
+        try:
+            start(self.completions, key)
+            seconds = None if timeout_ms is None else max(0.0, timeout_ms) / 1000
+            async with _timeout(seconds):
+                return await future
+        except asyncio.TimeoutError:
+            raise errors.HornbeamTimeout(f"{what}: no answer in time") from None
+        finally:
+            self.waiting.pop(key, None)
+
+
+def _timeout(seconds: float | None) -> Any:
+    if seconds is not None and seconds > 1e9:
+        seconds = None
+    return asyncio.timeout(seconds)
+
+
+_ports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Port]
+_ports = weakref.WeakKeyDictionary()
+
+
+def _port() -> _Port:
+    loop = asyncio.get_running_loop()
+    port = _ports.get(loop)
+    if port is None:
+        _engine.ensure()
+        port = _ports[loop] = _Port(loop)
+    return port
+
+
+async def execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
+    """As `hornbeam.hooks.execute`. A coroutine handler of this process runs on
+    its loop; other handlers of this process run in the pool."""
+    handler = registry_get(hooks.registry, app_path)
+    if handler is None:
+        return await _invoke("hook", app_path, action, args, kwargs)
+    function, before = handler.find(app_path, action)
+    return await _call(handler, function, (*before, *args), kwargs)
+
+
+async def call(name: str, /, *args: Any) -> Any:
+    """As `hornbeam.functions.call`."""
+    handler = registry_get(functions.registry, name)
+    if handler is None:
+        return await _invoke("function", name, "", args, {})
+    return await _call(handler, handler.target, args, {})
+
+
+def registry_get(registry: _handlers.Registry, name: str) -> _handlers.Handler | None:
+    if not isinstance(name, str):
+        raise TypeError(
+            f"the name of a {registry.scope} must be a str, not {type(name).__name__}"
+        )
+    return registry.local.get(name)
+
+
+async def _invoke(
+    scope: str, name: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    timeout, depth = _context.timeout(), _context.depth()
+
+    def start(c: Any, key: int) -> None:
+        _native.invoke_async(c, key, scope, name, action, args, kwargs, timeout, depth)
+
+    return (await _port().wait(start, timeout, f"{scope} {name}"))[1]
+
+
+async def _call(
+    handler: _handlers.Handler, function: Any, args: tuple[Any, ...], kwargs: Any
+) -> Any:
+    timeout, depth = _context.timeout(), _context.depth()
+    token = _context._depth.set(depth)
+    try:
+        async with _timeout(None if timeout is None else timeout / 1000):
+            if not inspect.iscoroutinefunction(function):
+                result = await asyncio.to_thread(function, *args, **kwargs)
+            else:
+                result = function(*args, **kwargs)
+            if not inspect.isawaitable(result):
+                return result
+            loop = _loop.usable(handler.home)
+            if loop is asyncio.get_running_loop():
+                return await result
+            return await asyncio.wrap_future(
+                asyncio.run_coroutine_threadsafe(_loop.as_coroutine(result), loop)
+            )
+    except TimeoutError as e:
+        if isinstance(e, errors.HornbeamError):
+            raise
+        if timeout is None:
+            raise errors.wrap(e) from e
+        raise errors.HornbeamTimeout("the deadline has passed") from e
+    except errors.HornbeamError:
+        raise
+    except Exception as e:
+        raise errors.wrap(e) from e
+    finally:
+        _context._depth.reset(token)
+
+
+async def rpc_call(
+    node: str, module: str, function: str, args: Any, timeout_ms: float = 5000
+) -> Any:
+    """As `hornbeam.rpc.rpc_call`."""
+    from hornbeam import rpc
+
+    items = rpc._check(module, function, args)
+    to = _native.full_name(node)
+    timeout, depth = _context.timeout(timeout_ms), _context.depth()
+    op = (module, function, items)
+
+    def start(c: Any, key: int) -> None:
+        _native.request_async(c, key, to, "rpc", "call", op, timeout, depth)
+
+    return (await _port().wait(start, timeout, f"rpc on {to}"))[1]
+
+
+async def await_result(task_id: str, timeout_ms: float = 30000) -> Any:
+    """As `hornbeam.tasks.await_result`."""
+    if not isinstance(task_id, str):
+        raise TypeError(f"a task id must be a str, not {type(task_id).__name__}")
+    timeout = _context.timeout(timeout_ms)
+    where = tasks._node_of(task_id)
+    depth = _context.depth()
+
+    def start(c: Any, key: int) -> None:
+        if where == _native.name():
+            _native.await_local_task_async(c, key, task_id, timeout)
+        else:
+            _native.request_async(
+                c, key, where, "tasks", "await", (task_id,), timeout, depth
+            )
+
+    local, value = await _port().wait(start, timeout, f"task {task_id}")
+    return tasks.local_result(task_id) if local else value
+
+
+async def receive_pubsub(
+    timeout: float | None = None, *, timeout_ms: float | None = None
+) -> Any:
+    """The next message for this task, or None if none comes in time (ms)."""
+    box = process.mailbox()
+    ms = timeout if timeout_ms is None else timeout_ms
+    if ms is None:
+        ms = _context.left_ms()
+    loop = asyncio.get_running_loop()
+    until = None if ms is None else loop.time() + max(0.0, ms) / 1000
+    while True:
+        found = box.receive(0)
+        if found is not None:
+            return found[1]
+        left = None if until is None else (until - loop.time()) * 1000
+        if left is not None and left <= 0:
+            return None
+        try:
+            await _port().wait(box.notify, left, "receive")
+        except errors.HornbeamTimeout:
+            return None
+
+
+async def stream(
+    app_path: str, action: str, /, *args: Any, **kwargs: Any
+) -> AsyncGenerator[Any, None]:
+    """As `hornbeam.hooks.stream`, for `async for`."""
+    hooks._check(app_path, action)
+    handler = hooks.registry.local.get(app_path)
+    if handler is not None:
+        async for chunk in _local_stream(handler, app_path, action, args, kwargs):
+            yield chunk
+        return
+    timeout, depth = _context.timeout(), _context.depth()
+    source = _native.open_stream(app_path, action, args, kwargs, timeout, depth)
+    try:
+        while True:
+            # `notify` comes first: it starts the stream.
+            await _port().wait(source.notify, _context.timeout(), "stream")
+            while (item := source.poll()) is not None:
+                more, chunk = item
+                if not more:
+                    return
+                yield chunk
+    finally:
+        source.close()
+
+
+_END = object()
+
+
+async def _local_stream(
+    handler: _handlers.Handler,
+    app_path: str,
+    action: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> AsyncGenerator[Any, None]:
+    function, before = handler.find(app_path, action)
+    _context.depth()
+    try:
+        result = function(*before, *args, **kwargs)
+        loop = _loop.usable(handler.home)
+        if loop is asyncio.get_running_loop() or not hasattr(result, "__anext__"):
+            if inspect.isawaitable(result) and not inspect.isgenerator(result):
+                result = await result
+            if hasattr(result, "__anext__"):
+                try:
+                    async for chunk in result:
+                        yield chunk
+                finally:
+                    if hasattr(result, "aclose"):
+                        await result.aclose()
+                return
+        # A step of a plain generator may block: it runs in a thread.
+        chunks = _handlers.Chunks(result, handler.home)
+        try:
+            while True:
+                chunk = await asyncio.to_thread(next, chunks, _END)
+                if chunk is _END:
+                    return
+                yield chunk
+        finally:
+            await asyncio.to_thread(chunks.close)
+    except errors.HornbeamError:
+        raise
+    except Exception as e:
+        raise errors.wrap(e) from e
+
+
+def _forked() -> None:
+    _ports.clear()
+
+
+_engine.on_fork.append(_forked)

@@ -1,0 +1,68 @@
+"""Nodes: who is there, and how to join them."""
+
+from __future__ import annotations
+
+import time
+
+from hornbeam import _native
+from hornbeam.errors import HornbeamError, NodeError
+
+
+def node() -> str:
+    """The name of this node."""
+    return _native.name()
+
+
+def nodes() -> list[str]:
+    """The names of the connected nodes, in order."""
+    return _native.nodes()
+
+
+def connect(target: str, timeout_ms: float = 5000) -> bool:
+    """Connect to `name@host` or `name@host:port`; true if connected.
+
+    This node opens a listener if it has none, and without a configured name
+    gets one of its own. Raises `NodeError` with the reason if it fails.
+    """
+    return _native.connect(_native.full_name(target), timeout_ms)
+
+
+def disconnect(name: str) -> bool:
+    """Say goodbye to a node; false if it was not connected."""
+    return _native.disconnect(_native.full_name(name))
+
+
+def ping(name: str, timeout_ms: float = 5000) -> bool:
+    """Whether a node answers; connects first."""
+    full = _native.full_name(name)
+    if full == _native.name():
+        return True
+    try:
+        return _native.request(full, "rpc", "call", ("hornbeam", "node", []),
+                               timeout_ms, 0) == full
+    except HornbeamError:
+        return False
+
+
+def wait_for(*names: str, timeout_ms: float = 5000) -> None:
+    """Wait until all these nodes are connected. Raises `NodeError` that names
+    those which are not."""
+    until = time.monotonic() + timeout_ms / 1000
+    missing = {_native.full_name(x) for x in names} - {node()}
+    while missing - set(nodes()):
+        left = (until - time.monotonic()) * 1000
+        if left <= 0:
+            raise NodeError(
+                f"not connected within {timeout_ms} ms: "
+                + ", ".join(sorted(missing - set(nodes())))
+            )
+        for name in sorted(missing - set(nodes())):
+            try:
+                connect(name, min(left, 500))
+            except HornbeamError:
+                time.sleep(0.02)
+
+
+def status() -> dict[str, object]:
+    """What `hornbeam status` shows of this node."""
+    return _native.status()

@@ -1,0 +1,115 @@
+"""The exceptions of Hornbeam.
+
+All derive from `HornbeamError`, which is a `RuntimeError`. A timeout is also a
+`TimeoutError`, a node that can't be reached or went down also a
+`ConnectionError`, an unknown hook, function, task or module also a
+`LookupError`. Wrong arguments are plain `TypeError` and `ValueError`.
+"""
+
+from __future__ import annotations
+
+import traceback as _traceback
+
+
+class HornbeamError(RuntimeError):
+    """Something could not be done. `node` names the other node, if any."""
+
+    node: str = ""
+
+
+class HornbeamTimeout(HornbeamError, TimeoutError):
+    """The deadline passed first. The call may still run."""
+
+
+class NodeError(HornbeamError, ConnectionError):
+    """A node can't be reached, or went down during the call."""
+
+
+class NotFoundError(HornbeamError, LookupError):
+    """No such hook, function, task or module."""
+
+
+class OverloadedError(HornbeamError):
+    """A queue is at its bound; try again later."""
+
+
+class HandlerError(HornbeamError):
+    """The code that was called raised.
+
+    `class_name`, `message` and `traceback` are those of the exception there;
+    in the same process it is also the `__cause__`.
+    """
+
+    def __init__(
+        self, text: str, class_name: str = "", message: str = "", traceback: str = ""
+    ) -> None:
+        super().__init__(text)
+        self.class_name = class_name
+        self.message = message
+        self.traceback = traceback
+
+
+# The numbers of error_code in runtime/outcome.hpp.
+INTERNAL, TIMEOUT, NO_CONNECTION, NOT_FOUND, REMOTE = range(5)
+BAD_TYPE, BAD_VALUE, OVERLOADED, REFUSED, ENDED = range(5, 10)
+
+_classes: dict[int, type[HornbeamError]] = {
+    TIMEOUT: HornbeamTimeout,
+    NO_CONNECTION: NodeError,
+    NOT_FOUND: NotFoundError,
+    OVERLOADED: OverloadedError,
+}
+_codes: list[tuple[type[BaseException], int]] = [
+    (HornbeamTimeout, TIMEOUT),
+    (NodeError, NO_CONNECTION),
+    (NotFoundError, NOT_FOUND),
+    (OverloadedError, OVERLOADED),
+]
+
+
+def make_exception(
+    code: int, message: str, node: str, class_name: str, traceback: str
+) -> BaseException:
+    """For the native module: the exception that stands for a failure."""
+    error: BaseException
+    if code == REMOTE:
+        where = f" on {node}" if node else ""
+        error = HandlerError(
+            f"{class_name}{where}: {message}", class_name, message, traceback
+        )
+    else:
+        error = _classes.get(code, HornbeamError)(message)
+    error.node = node  # type: ignore[attr-defined]
+    return error
+
+
+def describe(error: BaseException) -> tuple[int, str, str, str]:
+    """The failure that stands for an exception on its way to another node:
+    code, message, class name and the text of the traceback."""
+    text = "".join(
+        _traceback.format_exception(type(error), error, error.__traceback__)
+    )
+    if isinstance(error, HandlerError):  # passed on: keep the first culprit
+        return (REMOTE, error.message, error.class_name, error.traceback or text)
+    for cls, code in _codes:
+        if isinstance(error, cls):
+            return (code, str(error), type(error).__name__, text)
+    if type(error) is HornbeamError:
+        return (INTERNAL, str(error), "HornbeamError", text)
+    return (REMOTE, _message(error), type(error).__qualname__, text)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # a __str__ that raises must not hide the error
+        return f"<no text: {type(error).__name__}.__str__ raised>"
+
+
+def wrap(error: BaseException) -> HornbeamError:
+    """The error to raise to a local caller for what a handler raised; the
+    caller raises it `from error`."""
+    if isinstance(error, HornbeamError):
+        return error
+    name, message = type(error).__qualname__, _message(error)
+    return HandlerError(f"{name}: {message}", name, message)

@@ -1,0 +1,67 @@
+"""Functions by name, in Python or C++, here or on a connected node."""
+
+from __future__ import annotations
+
+from typing import Any, Callable
+
+from hornbeam import _context, _handlers, _native, errors
+
+registry = _handlers.Registry("function")
+
+
+def register_function(name: str, function: Callable[..., Any]) -> None:
+    """Let `call(name, ...)` on this and every connected node run `function`.
+    Registering a name again replaces it."""
+    if not callable(function):
+        raise TypeError(
+            f"function {name!r} must be callable, not {type(function).__name__}"
+        )
+    registry.add(name, _handlers.Handler(function, False))
+
+
+def unregister_function(name: str) -> None:
+    """Remove this node's function; unknown names are fine."""
+    registry.remove(name)
+
+
+def names() -> list[str]:
+    """All functions that this node knows of, in the whole cluster, in order."""
+    return _native.handler_names("function")
+
+
+def call(name: str, /, *args: Any) -> Any:
+    """Call a registered function: of this node, else of a connected one.
+
+    Raises as `hornbeam.hooks.execute` does.
+    """
+    handler = registry.local.get(name) if isinstance(name, str) else None
+    if handler is None:
+        _check(name)
+        timeout, depth = _context.timeout(), _context.depth()
+        return _native.invoke("function", name, "", args, {}, timeout, depth)
+    if _context._deadline.get() is not None:
+        _context.timeout()
+    token = _context._depth.set(_context.depth())
+    try:
+        return _handlers.finish(handler.target(*args), handler.home)
+    except errors.HornbeamError:
+        raise
+    except Exception as e:
+        raise errors.wrap(e) from e
+    finally:
+        _context._depth.reset(token)
+
+
+def cast(name: str, /, *args: Any) -> None:
+    """Call a registered function and don't wait. Errors are not reported; an
+    unknown name raises `NotFoundError`."""
+    _check(name)
+    if not _native.cast_handler("function", name, "", args, {}):
+        raise errors.NotFoundError(f"no function {name!r} on any connected node")
+
+
+def _check(name: str) -> None:
+    if not isinstance(name, str):
+        raise TypeError(
+            f"the name of a function must be a str, not {type(name).__name__}"
+        )

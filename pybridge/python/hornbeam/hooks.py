@@ -1,0 +1,237 @@
+"""Hooks: services by name, anywhere in the cluster.
+
+A hook is called with an action and arguments. The handler of this process
+runs in the calling thread and gets the very objects; one on another node gets
+copies. Several nodes may have the same hook: this one is preferred, the others
+share the calls in turn.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, AsyncGenerator, Generator
+
+from hornbeam import _context, _engine, _handlers, _native, _pool, errors
+from hornbeam._native import Job
+
+registry = _handlers.Registry("hook")
+
+
+def register_hook(app_path: str, handler: Any) -> None:
+    """Register a handler as `app_path` on this node.
+
+    A function is called with `(action, *args, **kwargs)`; of an instance, the
+    method named by the action is called with the rest; a class is instantiated
+    once, now. Coroutine functions and generators of both kinds are handlers
+    too. Registering a name again replaces the handler. Raises TypeError for
+    what can't be called, and whatever the class raises.
+    """
+    if inspect.isclass(handler):
+        entry = _handlers.Handler(handler(), True)
+    elif inspect.isroutine(handler) or _is_partial(handler):
+        entry = _handlers.Handler(handler, False)
+    elif handler is None or isinstance(handler, (str, bytes, int, float, list, dict)):
+        raise TypeError(
+            f"the handler of hook {app_path!r} must be a function, a class or an "
+            f"instance, not {type(handler).__name__}"
+        )
+    else:
+        entry = _handlers.Handler(handler, not _is_function_like(handler))
+    registry.add(app_path, entry)
+
+
+def _is_partial(x: Any) -> bool:
+    import functools
+
+    return isinstance(x, functools.partial)
+
+
+def _is_function_like(x: Any) -> bool:
+    # An instance with nothing but __call__ in public is a function.
+    cls = type(x)
+    return callable(x) and not any(
+        callable(getattr(cls, name, None)) for name in dir(cls) if name[0] != "_"
+    )
+
+
+def unregister_hook(app_path: str) -> None:
+    """Remove this node's handler of `app_path`; unknown names are fine."""
+    registry.remove(app_path)
+
+
+def names() -> list[str]:
+    """All hooks that this node knows of, in the whole cluster, in order."""
+    return _native.handler_names("hook")
+
+
+def providers(app_path: str) -> list[str]:
+    """The nodes that have the hook, as far as this node knows."""
+    return _native.providers("hook", app_path)
+
+
+def _check(app_path: str, action: str) -> None:
+    if not isinstance(app_path, str):
+        raise TypeError(
+            f"the name of a hook must be a str, not {type(app_path).__name__}"
+        )
+    if not isinstance(action, str):
+        raise TypeError(f"an action must be a str, not {type(action).__name__}")
+
+
+def execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
+    """Run an action of a hook and return its result.
+
+    Raises `NotFoundError` if no node has the hook or the action is unknown,
+    `HandlerError` if the handler raised (locally with the original exception
+    as `__cause__`), `NodeError` if its node goes down, `HornbeamTimeout` if
+    the deadline passes. All are RuntimeErrors.
+    """
+    handler = registry.local.get(app_path) if isinstance(app_path, str) else None
+    if handler is None or not isinstance(action, str):
+        _check(app_path, action)
+        timeout, depth = _context.timeout(), _context.depth()
+        return _native.invoke("hook", app_path, action, args, kwargs, timeout, depth)
+    return call_local(handler, app_path, action, args, kwargs)
+
+
+def call_local(
+    handler: _handlers.Handler,
+    app_path: str,
+    action: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """Run a handler of this process in this thread."""
+    function, before = handler.find(app_path, action)
+    if _context._deadline.get() is not None:
+        _context.timeout()
+    token = _context._depth.set(_context.depth())
+    try:
+        return _handlers.finish(function(*before, *args, **kwargs), handler.home)
+    except errors.HornbeamError:
+        raise
+    except Exception as e:
+        raise errors.wrap(e) from e
+    finally:
+        _context._depth.reset(token)
+
+
+def stream(
+    app_path: str, action: str, /, *args: Any, **kwargs: Any
+) -> Generator[Any, None, None]:
+    """The chunks of a hook's action, one by one.
+
+    Nothing runs before the first chunk is asked for. Closing the generator
+    closes the handler's; an error of the handler is raised after the chunks
+    that came before it. A handler that makes no generator gives one chunk.
+    """
+    _check(app_path, action)
+    return _stream(app_path, action, args, kwargs)
+
+
+def _stream(
+    app_path: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Generator[Any, None, None]:
+    handler = registry.local.get(app_path)
+    if handler is not None:
+        yield from _local_stream(handler, app_path, action, args, kwargs)
+        return
+    timeout, depth = _context.timeout(), _context.depth()
+    source = _native.open_stream(app_path, action, args, kwargs, timeout, depth)
+    try:
+        while True:
+            more, chunk = source.next(_context.timeout())
+            if not more:
+                return
+            yield chunk
+    finally:
+        source.close()
+
+
+def _local_stream(
+    handler: _handlers.Handler,
+    app_path: str,
+    action: str,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Generator[Any, None, None]:
+    function, before = handler.find(app_path, action)
+    _context.depth()
+    chunks = None
+    try:
+        chunks = _handlers.Chunks(function(*before, *args, **kwargs), handler.home)
+        while True:
+            _context.timeout()
+            try:
+                chunk = next(chunks)
+            except StopIteration:
+                return
+            yield chunk
+    except errors.HornbeamError:
+        raise
+    except Exception as e:
+        raise errors.wrap(e) from e
+    finally:
+        if chunks is not None:
+            chunks.close()
+
+
+def stream_async(
+    app_path: str, action: str, /, *args: Any, **kwargs: Any
+) -> AsyncGenerator[Any, None]:
+    """The same for `async for`; it never blocks the event loop."""
+    from hornbeam import aio
+
+    return aio.stream(app_path, action, *args, **kwargs)
+
+
+# -- streams for other nodes --------------------------------------------------
+
+_streams: dict[int, _handlers.Chunks] = {}
+
+
+def _run_stream(job: Job) -> None:
+    """Run a generator as far as its consumer has given credit. It is kept by
+    the number of its source between the jobs."""
+    from hornbeam import process
+
+    number = job.source_id
+    chunks = _streams.get(number)
+    with _context.entered(job.depth, job.left_ms), process.handler_call():
+        try:
+            if chunks is None and not job.closed():
+                handler = registry.get(job.name)
+                function, before = handler.find(job.name, job.action)
+                chunks = _handlers.Chunks(
+                    function(*before, *job.args, **job.kwargs), handler.home
+                )
+                _streams[number] = chunks
+            while job.take_credit():
+                try:
+                    chunk = next(chunks)  # type: ignore[arg-type]
+                except StopIteration:
+                    _streams.pop(number, None)
+                    job.end()
+                    return
+                job.chunk(chunk)
+        except BaseException as e:
+            _streams.pop(number, None)
+            _pool.fail(job, e)
+            _close_quietly(chunks)
+            return
+        if job.closed():
+            _streams.pop(number, None)
+            _close_quietly(chunks)
+
+
+def _close_quietly(chunks: _handlers.Chunks | None) -> None:
+    # The consumer has gone: nobody is left to hear of an error in `finally`.
+    if chunks is not None:
+        try:
+            chunks.close()
+        except Exception:
+            pass
+
+
+_pool.runners["stream"] = _run_stream
+_engine.on_fork.append(_streams.clear)

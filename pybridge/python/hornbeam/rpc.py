@@ -1,0 +1,94 @@
+"""Calls to modules of a named node."""
+
+from __future__ import annotations
+
+import importlib
+import types
+from typing import Any, Sequence
+
+from hornbeam import _context, _handlers, _loop, _native, _pool
+from hornbeam._native import Job
+from hornbeam.errors import NotFoundError
+
+# What this process lets others call: a module, or the name of one that is
+# imported when it is first called.
+_exported: dict[str, Any] = {}
+
+
+def export(module: str | types.ModuleType, name: str | None = None) -> None:
+    """Let other nodes call the public functions of a Python module.
+
+    `module` is a module or its name; `name` is what others call it.
+    """
+    if isinstance(module, types.ModuleType):
+        _exported[name or module.__name__] = module
+    elif isinstance(module, str):
+        _exported[name or module] = module
+    else:
+        raise TypeError(f"a module or its name, not {type(module).__name__}")
+
+
+def _check(module: str, function: str, args: Sequence[Any]) -> list[Any]:
+    for what, x in (("module", module), ("function", function)):
+        if not isinstance(x, str):
+            raise TypeError(f"the {what} must be a str, not {type(x).__name__}")
+    if not isinstance(args, (list, tuple)):
+        raise TypeError(f"args must be a list, not {type(args).__name__}")
+    return list(args)
+
+
+def rpc_call(
+    node: str, module: str, function: str, args: Sequence[Any], timeout_ms: float = 5000
+) -> Any:
+    """Call a function of a module on a node and wait for the result.
+
+    `module` is a C++ module registered there or a Python module that the
+    node's configuration exports. A node that is not connected is connected
+    first. `timeout_ms` in milliseconds; None: no limit.
+
+    Raises `NodeError` if the node can't be reached, `HornbeamTimeout`,
+    `NotFoundError` for an unknown module or function, `HandlerError` if the
+    function raised. All are RuntimeErrors.
+    """
+    items = _check(module, function, args)
+    to = _native.full_name(node)
+    timeout = _context.timeout(timeout_ms)
+    if timeout_ms is None:
+        timeout = _context.left_ms()
+    return _native.request(
+        to, "rpc", "call", (module, function, items), timeout, _context.depth()
+    )
+
+
+def rpc_cast(node: str, module: str, function: str, args: Sequence[Any]) -> None:
+    """Call a function on a node and don't wait: neither errors nor a node that
+    can't be reached are reported."""
+    items = _check(module, function, args)
+    to = _native.full_name(node)
+    _native.cast(to, "rpc", "call", (module, function, items))
+
+
+def _find(module: str, function: str) -> Any:
+    target = _exported.get(module)
+    if target is None:
+        raise NotFoundError(
+            f"{_native.name()} exports no module {module!r}; name it in `exports` "
+            "of its configuration, or call hornbeam.rpc.export there"
+        )
+    if isinstance(target, str):
+        target = _exported[module] = importlib.import_module(target)
+    found = None if function.startswith("_") else getattr(target, function, None)
+    if not callable(found):
+        raise NotFoundError(f"the module {module!r} has no function {function!r}")
+    return found
+
+
+def _run(job: Job) -> None:
+    from hornbeam import process
+
+    function = _find(job.name, job.action)
+    with _context.entered(job.depth, job.left_ms), process.handler_call():
+        job.reply(_handlers.finish(function(*job.args), _loop.current()))
+
+
+_pool.runners["module"] = _run
