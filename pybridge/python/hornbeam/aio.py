@@ -252,7 +252,7 @@ async def _local_stream(
         chunks = _handlers.Chunks(result, handler.home)
         try:
             while True:
-                chunk = await asyncio.to_thread(next, chunks, _END)
+                chunk = await asyncio.to_thread(next, chunks, _END)  # type: ignore
                 if chunk is _END:
                     return
                 yield chunk

@@ -79,7 +79,7 @@ def make_exception(
         )
     else:
         error = _classes.get(code, HornbeamError)(message)
-    error.node = node  # type: ignore[attr-defined]
+    error.node = node
     return error
 
 

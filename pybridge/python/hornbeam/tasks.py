@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hornbeam import _context, _engine, _native, _pool, errors, hooks
+from hornbeam import _context, _engine, _handlers, _native, _pool, errors, hooks
 from hornbeam._native import Job
 
 # Tasks of this process: what they call, and later what came of it.
@@ -78,7 +78,7 @@ def _run_local(job: Job) -> None:
         with _context.entered(depth, timeout), process.handler_call():
             handler = hooks.registry.get(app_path)
             function, before = handler.find(app_path, action)
-            value = hooks._handlers.finish(
+            value = _handlers.finish(
                 function(*before, *args, **kwargs), handler.home
             )
         _results[task_id] = (True, value)

@@ -1,0 +1,129 @@
+"""A second node beside this process, and patience for what takes a moment."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "cluster"))
+
+from launched import PATIENCE, Launched  # noqa: E402
+
+# Apart from all other nodes of this user; set before the node here starts.
+FOLDER = Path(tempfile.mkdtemp(prefix="hornbeam-tests-"))
+CLUSTER = f"tests-{os.getpid()}"
+SECRET = FOLDER / "secret.pem"
+WORKER = "worker@gpu-server"  # the name that the reference's examples use
+(FOLDER / "run").mkdir()
+os.environ["RUNTIME_DIRECTORY"] = str(FOLDER / "run")
+os.environ.pop("HORNBEAM_CLUSTER", None)
+
+import hornbeam  # noqa: E402
+
+hornbeam.configure(cluster=CLUSTER, secret=str(SECRET))
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def start_node(name: str) -> Launched:
+    """A node with the modules of the folder `provider`, ready to be called.
+    A context manager that ends it."""
+    config = FOLDER / f"{name}.toml"
+    config.write_text(
+        textwrap.dedent(
+            f"""\
+            [node]
+            name = "{name}"
+            host = "127.0.0.1"
+            port = 0
+            [cluster]
+            name = "{CLUSTER}"
+            secret = "{SECRET}"
+            [python]
+            path = ["{HERE / 'provider'}"]
+            modules = ["services"]
+            exports = ["services", "ml_model", "logger"]
+            """
+        )
+    )
+    node = Launched("node", "--config", config)
+    try:
+        node.line("serves at")
+        hornbeam.cluster.connect(name, PATIENCE * 1000)
+    except BaseException:
+        node.__exit__()
+        raise
+    return node
+
+
+@pytest.fixture(scope="session")
+def worker():
+    """The name of a second node, to which this process is connected."""
+    with start_node(WORKER):
+        yield WORKER
+
+
+@pytest.fixture
+def other_nodes():
+    """`other_nodes(name)` starts one more node; they end with the test."""
+    started = []
+
+    def start(name):
+        node = start_node(name)
+        started.append(node)
+        return node
+
+    yield start
+    for node in started:
+        node.__exit__()
+
+
+@pytest.fixture
+def eventually():
+    """`eventually(f)` waits until `f()` is true: news of other nodes and the
+    end of threads take a moment that nobody announces."""
+
+    def wait(f, what=""):
+        until = time.monotonic() + PATIENCE
+        pause = threading.Event()
+        while not (found := f()):
+            assert time.monotonic() < until, f"not in time: {what or f}"
+            pause.wait(0.002)
+        return found
+
+    return wait
+
+
+@pytest.fixture
+def fresh_python():
+    """`fresh_python(code)` runs code in a process of its own, whose node has
+    not started and is not configured; returns what it printed."""
+
+    def run(code, env=None):
+        done = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            env={**os.environ, **(env or {})},
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def name(request):
+    """A name for hooks, keys and topics that no other test uses."""
+    return f"{request.node.nodeid}"

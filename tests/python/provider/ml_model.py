@@ -1,0 +1,5 @@
+"""The module that the example of `rpc_call` calls."""
+
+
+def predict(input_data):
+    return {"label": "cat", "seen": input_data}

@@ -1,0 +1,282 @@
+"""What the second node of the tests serves."""
+
+import asyncio
+import threading
+import time
+
+import hornbeam
+import hornbeam_erlang as erlang
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+# -- called by rpc ------------------------------------------------------------
+
+
+def echo(value):
+    return value
+
+
+def describe(value):
+    """What arrived, as this side sees it."""
+    return f"{type(value).__module__}.{type(value).__qualname__} {value!r}"
+
+
+def add(*numbers):
+    return sum(numbers)
+
+
+def fail(text="no such drawer"):
+    raise KeyError(text)
+
+
+def fail_unprintably():
+    raise Unprintable
+
+
+def leave():
+    raise SystemExit(3)
+
+
+def give_function():
+    return lambda: None
+
+
+def slow(seconds=30):
+    time.sleep(seconds)
+
+
+async def soon(value):
+    await asyncio.sleep(0)
+    return value
+
+
+def left_ms():
+    return hornbeam.left_ms()
+
+
+def left_ms_back(node, module):
+    """What is left of the deadline after one more step to another node."""
+    return erlang.rpc_call(node, module, "left_ms", [])
+
+
+def dies():
+    import os
+
+    os._exit(9)
+
+
+def _private():
+    return "secret"
+
+
+not_a_function = 5
+
+
+# -- states and topics of this node ------------------------------------------
+
+_subscribers = {}
+
+
+def subscribe(topic):
+    """A thread of this node subscribes until `unsubscribe`; what it gets goes
+    to the table `heard` under the topic."""
+    ready, end = threading.Event(), threading.Event()
+
+    def run():
+        erlang.subscribe(topic)
+        ready.set()
+        heard = []
+        while not end.is_set():
+            found = erlang.receive_pubsub(timeout_ms=20)
+            if found is not None:
+                heard.append(found)
+                hornbeam.tables.table("heard").set(topic, heard)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    _subscribers[topic] = (thread, end)
+    ready.wait(10)
+
+
+def unsubscribe(topic):
+    thread, end = _subscribers.pop(topic)
+    end.set()
+    thread.join(10)
+
+
+def heard(topic):
+    return hornbeam.tables.table("heard").get(topic, [])
+
+
+def publish(topic, message):
+    return erlang.publish(topic, message)
+
+
+def state_get(key):
+    return erlang.state_get(key)
+
+
+def who():
+    """The pid of this call, and how often its topic is subscribed to."""
+    erlang.subscribe("call-topic")
+    return hornbeam.self()
+
+
+def await_task(task_id, timeout_ms=30000):
+    return erlang.await_result(task_id, timeout_ms)
+
+
+def execute(hook, action, *args):
+    return erlang.execute(hook, action, *args)
+
+
+def register(hook):
+    """Registers a hook that says which node it is on."""
+    erlang.register_hook(hook, lambda action, *args: [erlang.node(), action, *args])
+
+
+def unregister(hook):
+    erlang.unregister_hook(hook)
+
+
+# -- hooks and functions ------------------------------------------------------
+
+closed = threading.Event()
+
+
+def was_closed():
+    """Whether the generator of `there`'s `numbers` was closed."""
+    return closed.wait(10)
+
+
+class There:
+    """All kinds of actions, registered as the hook `there`."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def echo(self, *args, **kwargs):
+        return [list(args), kwargs]
+
+    def node(self):
+        return erlang.node()
+
+    def count(self):
+        self.calls += 1
+        return self.calls
+
+    def fail(self):
+        raise KeyError("no such drawer")
+
+    def slow(self, seconds=30):
+        time.sleep(seconds)
+
+    def left_ms(self):
+        return hornbeam.left_ms()
+
+    def pid(self):
+        return hornbeam.self()
+
+    def change(self, items):
+        items.append("changed")
+        return items
+
+    def self_call(self):
+        return erlang.execute("there", "self_call")
+
+    def deeper(self, back):
+        return erlang.execute(back, "deeper", "there")
+
+    async def coroutine(self, value):
+        await asyncio.sleep(0)
+        return value
+
+    def numbers(self, n):
+        closed.clear()
+        try:
+            for i in range(n):
+                yield i
+        finally:
+            closed.set()
+
+    def fail_after(self, n):
+        yield from range(n)
+        raise KeyError("after")
+
+    async def async_numbers(self, n):
+        for i in range(n):
+            await asyncio.sleep(0)
+            yield i
+
+    def bad_chunk(self):
+        yield 1
+        yield object()
+
+    def bad_result(self):
+        return object()
+
+    def gated(self):
+        """One chunk, then nothing until the table says `go`."""
+        yield "first"
+        time.sleep(30)
+
+    def _private(self):
+        return "secret"
+
+    attribute = 5
+
+
+erlang.register_hook("there", There)
+erlang.register_hook("there function", lambda action, *a, **k: [action, list(a), k])
+
+
+async def _coroutine_handler(action, *args):
+    await asyncio.sleep(0)
+    return [action, *args]
+
+
+erlang.register_hook("there coroutine", _coroutine_handler)
+erlang.register_function("there add", lambda *xs: sum(xs))
+erlang.register_function("there fail", fail)
+erlang.register_function("there note", lambda k, v: erlang.state_set(k, v))
+
+
+# -- what the reference's examples call ---------------------------------------
+
+
+class Embeddings:
+    def encode(self, text):
+        return [float(len(text)), float(text.count("a"))]
+
+    def similarity(self, a, b):
+        return 1.0 if a == b else 0.5
+
+
+class Learner:
+    def train(self, dataset):
+        return {"trained_on": len(dataset)}
+
+
+class Writer:
+    def generate(self, prompt):
+        yield from (prompt + " and so on").split()
+
+
+def _validate_token(token):
+    if token != "good token":
+        raise PermissionError("bad token")
+    return 123
+
+
+erlang.register_hook("embeddings", Embeddings)
+erlang.register_hook("ml", Learner)
+erlang.register_hook("llm", Writer)
+erlang.register_function("add", lambda a, b: a + b)
+erlang.register_function("validate_token", _validate_token)
+erlang.register_function(
+    "log_event", lambda event, data: erlang.publish("logged events", [event, data])
+)
