@@ -34,7 +34,8 @@ term load_big(wire_reader& ar) {
   auto raw = ar.take(ar.length());
   big_integer x;
   auto* p = reinterpret_cast<const unsigned char*>(raw.data());
-  import_bits(x, p, p + raw.size(), 8);
+  if (!raw.empty()) // Boost reads before the front of an empty range
+    import_bits(x, p, p + raw.size(), 8);
   if (negative)
     x = -x;
   return term{std::move(x)};

@@ -1,0 +1,335 @@
+#include <catch2/catch.hpp>
+
+#include "actors/rpc.hpp"
+#include "actors/services.hpp"
+#include "actors/streams.hpp"
+#include "actors/tasks.hpp"
+#include "test_cluster.hpp"
+
+using namespace hornbeam;
+using namespace hornbeam::test;
+using actors::invocation;
+using actors::make_function;
+
+namespace {
+
+/// Hooks, functions, tasks, streams and rpc on each of three nodes.
+struct fixture : test_cluster {
+  struct part {
+    explicit part(router& net)
+      : directory(net),
+        hooks("hook", net, directory),
+        rpc(net),
+        tasks(net, hooks, {60'000, 2}),
+        streams(net, hooks) {}
+    actors::directory directory;
+    actors::named_handlers hooks;
+    actors::rpc rpc;
+    actors::tasks tasks;
+    actors::streams streams;
+  };
+  fixture() {
+    for (auto* name : {"a@h", "b@h", "c@h"}) {
+      auto& n = add_node(name);
+      auto& p = *(parts[name] = std::make_unique<part>(n));
+      n.add("directory", p.directory.make_service());
+      n.add("hooks", p.hooks.make_service());
+      n.add("rpc", p.rpc.make_service());
+      n.add("tasks", p.tasks.make_service());
+      n.add("streams", p.streams.make_service());
+    }
+    connect("a@h", "b@h");
+    connect("a@h", "c@h");
+    connect("b@h", "c@h");
+    run();
+  }
+  ~fixture() { stop(); }
+  part& on(const std::string& name) { return *parts[name]; }
+
+  /// A hook that answers with the node's name, the action and the arguments.
+  void provide(const std::string& name) {
+    on(name).hooks.add("x", make_function([name](const invocation& i) {
+                         return outcome{term::tuple(
+                           {term::string(name), term::string(i.action),
+                            term::list(i.args), term::map(i.kwargs)})};
+                       }));
+    run();
+  }
+  std::optional<outcome> execute(const std::string& from, invocation x) {
+    std::optional<outcome> out;
+    on(from).hooks.invoke(std::move(x), responder{[&](outcome r) {
+                            out = std::move(r);
+                          }});
+    run();
+    return out;
+  }
+  std::map<std::string, std::unique_ptr<part>> parts;
+};
+
+invocation simple(const char* target, term::sequence args = {}) {
+  return {target, "go", std::move(args), {}, {}, {}, 0};
+}
+
+/// A handler that keeps its callers waiting until it is told.
+struct slow_handler : actors::handler {
+  void invoke(invocation, responder reply) override {
+    waiting.push_back(std::move(reply));
+  }
+  std::vector<responder> waiting;
+};
+
+/// Counts up as far as there is credit; `length` chunks, then the end.
+struct counter_source : actors::chunk_source {
+  counter_source(std::shared_ptr<actors::chunk_sink> to, int n)
+    : sink(std::move(to)), length(n) {}
+  void credit(std::uint64_t n) override {
+    for (; n > 0 && next < length; --n)
+      sink->chunk(term{next++});
+    if (next == length && !closed)
+      sink->end();
+  }
+  void close() override { closed = true; }
+  std::shared_ptr<actors::chunk_sink> sink;
+  int length;
+  int next = 0;
+  bool closed = false;
+};
+
+struct counting_hook : actors::handler {
+  explicit counting_hook(int n) : length(n) {}
+  void invoke(invocation, responder) override {}
+  std::shared_ptr<actors::chunk_source>
+  open_stream(invocation, std::shared_ptr<actors::chunk_sink> to) override {
+    return last = std::make_shared<counter_source>(std::move(to), length);
+  }
+  int length;
+  std::shared_ptr<counter_source> last;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a hook of another node is found by name") {
+  provide("b@h");
+  auto x = execute("a@h", {"x", "go", {term{1}}, {{term::string("k"), term{2}}},
+                           {}, {}, 0});
+  REQUIRE(x);
+  CHECK(**x
+        == term::tuple({term::string("b@h"), term::string("go"),
+                        term::list({term{1}}),
+                        term::map({{term::string("k"), term{2}}})}));
+}
+
+TEST_CASE_METHOD(fixture, "the node's own hook is preferred") {
+  provide("b@h");
+  provide("a@h");
+  for (int i = 0; i < 3; ++i)
+    CHECK((*execute("a@h", simple("x")))->items()[0].text() == "a@h");
+}
+
+TEST_CASE_METHOD(fixture, "other nodes share the calls in turn") {
+  provide("b@h");
+  provide("c@h");
+  std::map<std::string, int> seen;
+  for (int i = 0; i < 6; ++i)
+    ++seen[(*execute("a@h", simple("x")))->items()[0].text()];
+  CHECK(seen == std::map<std::string, int>{{"b@h", 3}, {"c@h", 3}});
+}
+
+TEST_CASE_METHOD(fixture, "a hook that nobody has is named in the error") {
+  auto x = execute("a@h", simple("nobody"));
+  CHECK(x->error().code == error_code::not_found);
+  CHECK_THAT(x->error().message, Catch::Contains("nobody"));
+}
+
+TEST_CASE_METHOD(fixture, "a hook that is gone when the call arrives says so") {
+  provide("b@h");
+  on("b@h").hooks.remove("x");
+  auto x = ask("a@h", "b@h", "hooks",
+               actors::write_invocation("invoke", simple("x")));
+  CHECK(x.error().code == error_code::not_found);
+}
+
+TEST_CASE_METHOD(fixture, "an exception of a C++ handler is the caller's failure") {
+  on("b@h").hooks.add("x", make_function([](const invocation&) -> outcome {
+                        throw std::runtime_error("no luck");
+                      }));
+  run();
+  CHECK(execute("a@h", simple("x"))->error().message == "no luck");
+}
+
+TEST_CASE_METHOD(fixture, "a handler that drops its caller answers it") {
+  auto h = std::make_shared<slow_handler>();
+  on("b@h").hooks.add("x", h);
+  run();
+  std::optional<outcome> out;
+  on("a@h").hooks.invoke(simple("x"),
+                         responder{[&](outcome r) { out = std::move(r); }});
+  run();
+  CHECK_FALSE(out);
+  h->waiting.clear();
+  REQUIRE(out);
+  CHECK(out->error().code == error_code::ended);
+}
+
+TEST_CASE_METHOD(fixture, "a call whose deadline has passed is not started") {
+  provide("b@h");
+  auto x = ask("a@h", "b@h", "hooks",
+               actors::write_invocation("invoke", simple("x")),
+               deadline::in(0));
+  CHECK(x.error().code == error_code::timeout);
+}
+
+TEST_CASE_METHOD(fixture, "too many calls inside each other are refused") {
+  provide("a@h");
+  auto c = std::make_shared<call>();
+  std::optional<outcome> out;
+  c->op = actors::write_invocation("invoke", simple("x"));
+  c->depth = actors::max_call_depth + 1;
+  c->reply = responder{[&](outcome r) { out = std::move(r); }};
+  caf::anon_send(node("a@h").service_actor("hooks"), c);
+  run();
+  CHECK_THAT(out->error().message, Catch::Contains("inside each other"));
+}
+
+TEST_CASE_METHOD(fixture, "modules are called on the node that is named") {
+  on("b@h").rpc.add_module("math", make_function([](const invocation& i) {
+                             return outcome{term{i.args[0].as_int() * 2}};
+                           }));
+  auto op = make_op("call", term::string("math"), term::string("double"),
+                    term::list({term{21}}));
+  CHECK(*ask("a@h", "b@h", "rpc", op) == term{42});
+  CHECK(ask("a@h", "c@h", "rpc", op).error().code == error_code::not_found);
+}
+
+TEST_CASE_METHOD(fixture, "a task's result is awaited anywhere, more than once") {
+  provide("b@h");
+  auto id = on("a@h").tasks.make_id("b@h");
+  CHECK(actors::tasks::node_of(id) == "b@h");
+  on("a@h").tasks.submit(id, simple("x", {term{5}}));
+  run();
+  for (auto* from : {"a@h", "c@h", "a@h"}) {
+    auto x = ask(from, "b@h", "tasks", make_op("await", term::string(id)));
+    REQUIRE(x.ok());
+    CHECK(x->items()[2] == term::list({term{5}}));
+  }
+}
+
+TEST_CASE_METHOD(fixture, "those who wait are answered when the task ends") {
+  auto h = std::make_shared<slow_handler>();
+  on("b@h").hooks.add("x", h);
+  run();
+  auto id = on("a@h").tasks.make_id("b@h");
+  on("a@h").tasks.submit(id, simple("x"));
+  int answers = 0;
+  for (auto* from : {"a@h", "c@h"})
+    node(from).request("b@h", "tasks", make_op("await", term::string(id)), {},
+                       0, responder{[&](const outcome& x) {
+                         answers += x.ok();
+                       }});
+  run();
+  CHECK(answers == 0);
+  h->waiting.at(0)(term{1});
+  run();
+  CHECK(answers == 2);
+}
+
+TEST_CASE_METHOD(fixture, "an unknown task is an error that says why") {
+  auto id = on("a@h").tasks.make_id("b@h");
+  auto x = ask("a@h", "b@h", "tasks", make_op("await", term::string(id)));
+  CHECK(x.error().code == error_code::not_found);
+  CHECK_THROWS_AS(actors::tasks::node_of("nonsense"), bad_term);
+}
+
+TEST_CASE_METHOD(fixture, "of too many results the oldest goes first") {
+  provide("a@h");
+  std::vector<std::string> ids;
+  for (int i = 0; i < 3; ++i) {
+    ids.push_back(on("a@h").tasks.make_id("a@h"));
+    on("a@h").tasks.submit(ids.back(), simple("x"));
+    run();
+  }
+  auto known = [&](const std::string& id) {
+    return on("a@h").tasks.await(id, {}, [](const auto&) {});
+  };
+  CHECK_FALSE(known(ids[0]));
+  CHECK(known(ids[1]));
+  CHECK(known(ids[2]));
+  CHECK(on("a@h").tasks.count().second == 2);
+}
+
+TEST_CASE_METHOD(fixture, "nothing of a stream runs before the first chunk is "
+                          "asked for") {
+  auto h = std::make_shared<counting_hook>(3);
+  on("b@h").hooks.add("n", h);
+  run();
+  auto r = actors::stream_reader::open(on("a@h").streams, simple("n"));
+  run();
+  CHECK(h->last == nullptr);
+  r->start();
+  run();
+  CHECK(h->last != nullptr);
+}
+
+TEST_CASE_METHOD(fixture, "chunks come in order, as far as there is credit") {
+  constexpr int length = 100;
+  auto h = std::make_shared<counting_hook>(length);
+  on("b@h").hooks.add("n", h);
+  run();
+  auto r = actors::stream_reader::open(on("a@h").streams, simple("n"));
+  r->start();
+  run();
+  CHECK(h->last->next == static_cast<int>(actors::stream_reader::window));
+  for (int i = 0; i < length; ++i) {
+    auto x = r->next(clock::now());
+    REQUIRE(x);
+    CHECK(std::get<term>(*x) == term{i});
+    run();
+  }
+  auto last = r->next(clock::now());
+  REQUIRE(last);
+  CHECK(last->index() == 2);
+  CHECK(on("a@h").streams.count().first == 0);
+  CHECK(on("b@h").streams.count().second == 0);
+}
+
+TEST_CASE_METHOD(fixture, "a stream that is closed early is closed there") {
+  auto h = std::make_shared<counting_hook>(1000);
+  on("b@h").hooks.add("n", h);
+  run();
+  auto r = actors::stream_reader::open(on("a@h").streams, simple("n"));
+  r->start();
+  run();
+  SECTION("by its consumer") { r->close(); }
+  SECTION("because nobody holds it any more") { r = nullptr; }
+  SECTION("because the consumer's node went down") { disconnect("a@h", "b@h"); }
+  run();
+  CHECK(h->last->closed);
+  CHECK(on("a@h").streams.count().first == 0);
+  CHECK(on("b@h").streams.count().second == 0);
+}
+
+TEST_CASE_METHOD(fixture, "a stream whose provider goes down fails") {
+  auto h = std::make_shared<counting_hook>(1000);
+  on("b@h").hooks.add("n", h);
+  run();
+  auto r = actors::stream_reader::open(on("a@h").streams, simple("n"));
+  r->start();
+  run();
+  disconnect("a@h", "b@h");
+  run();
+  std::optional<actors::stream_reader::item> x;
+  do
+    x = r->next(clock::now());
+  while (x && x->index() == 0);
+  REQUIRE(x);
+  CHECK(std::get<failure>(*x).code == error_code::no_connection);
+}
+
+TEST_CASE_METHOD(fixture, "a hook without chunks of its own gives one") {
+  provide("b@h");
+  auto r = actors::stream_reader::open(on("a@h").streams, simple("x"));
+  r->start();
+  run();
+  CHECK(std::get<term>(*r->next(clock::now())).items()[0].text() == "b@h");
+  CHECK(r->next(clock::now())->index() == 2);
+}

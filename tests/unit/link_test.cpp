@@ -1,0 +1,217 @@
+#include <catch2/catch.hpp>
+
+#include <random>
+
+#include "runtime/link.hpp"
+#include "runtime/wire.hpp"
+
+using namespace hornbeam;
+using namespace hornbeam::runtime;
+
+namespace {
+
+/// One end of a link, which answers requests by echoing them.
+struct end : runtime::link::sink {
+  explicit end(std::string peer)
+    : wire(std::move(peer), 1, [this] { ++wakes; }) {}
+
+  void on_request(std::uint64_t id, const std::string& service, deadline until,
+                  std::uint32_t depth, std::string_view body) override {
+    got.push_back(service + "?");
+    last_until = until;
+    last_depth = depth;
+    if (answering)
+      wire.reply(id, decode(body));
+  }
+  void on_cast(const std::string& service, std::string_view body) override {
+    auto x = decode(body);
+    got.push_back(service + ":"
+                  + (x.is_any_integer() ? to_string(x)
+                                        : std::to_string(x.text().size())));
+  }
+  void on_bye() override { ++byes; }
+
+  runtime::link wire; // not unistd.h's
+  std::vector<std::string> got;
+  deadline last_until;
+  std::uint32_t last_depth = 0;
+  int wakes = 0;
+  int byes = 0;
+  bool answering = true;
+};
+
+/// Carries batches in both directions until nothing moves any more.
+int exchange(end& a, end& b) {
+  int batches = 0;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (auto [from, to] : {std::pair{&a, &b}, std::pair{&b, &a}}) {
+      if (auto batch = from->wire.next_batch(); !batch.empty()) {
+        to->wire.receive(batch, *to);
+        moved = true;
+        ++batches;
+      }
+    }
+  }
+  return batches;
+}
+
+responder into(std::optional<outcome>& to) {
+  return responder{[&to](outcome x) { to = std::move(x); }};
+}
+
+std::string body(int x) {
+  return encode(term{x});
+}
+
+} // namespace
+
+TEST_CASE("a request is answered, with its deadline and depth") {
+  end a{"b"};
+  end b{"a"};
+  std::optional<outcome> out;
+  a.wire.request("svc", body(7), deadline::in(60'000), 3, into(out));
+  CHECK(a.wire.pending() == 1);
+  exchange(a, b);
+  REQUIRE(out);
+  CHECK(**out == term{7});
+  CHECK(a.wire.pending() == 0);
+  CHECK(b.last_depth == 3);
+  CHECK(b.last_until.left_ms() > 50'000);
+  CHECK_FALSE(b.last_until.infinite());
+}
+
+TEST_CASE("what waits for a peer travels in one batch, after one wake") {
+  end a{"b"};
+  end b{"a"};
+  for (int i = 0; i < 100; ++i)
+    a.wire.cast("svc", body(i));
+  CHECK(a.wakes == 1);
+  b.wire.receive(a.wire.next_batch(), b);
+  CHECK(b.got.size() == 100);
+  CHECK(a.wire.next_batch().empty());
+  a.wire.cast("svc", body(0));
+  CHECK(a.wakes == 2);
+}
+
+TEST_CASE("small requests overtake a large one") {
+  end a{"b"};
+  end b{"a"};
+  std::optional<outcome> large;
+  std::optional<outcome> small;
+  auto big = term::bytes(std::string(10 << 20, 'x'));
+  a.wire.request("big", encode(big), {}, 0, into(large));
+  b.wire.receive(a.wire.next_batch(), b); // its first fragment
+  a.wire.request("small", body(1), {}, 0, into(small));
+  b.wire.receive(a.wire.next_batch(), b);
+  a.wire.receive(b.wire.next_batch(), a);
+  CHECK(small);
+  CHECK_FALSE(large);
+  exchange(a, b);
+  REQUIRE(large);
+  CHECK(**large == big);
+}
+
+TEST_CASE("casts keep their order, large ones too") {
+  end a{"b"};
+  end b{"a"};
+  a.wire.cast("s", body(1));
+  a.wire.cast("s", encode(term::bytes(std::string(1 << 20, 'x'))));
+  a.wire.cast("s", body(2));
+  a.wire.cast("s", body(3));
+  exchange(a, b);
+  CHECK(b.got
+        == std::vector<std::string>{"s:1", "s:1048576", "s:2", "s:3"});
+}
+
+TEST_CASE("no more fragments are under way than the window allows") {
+  end a{"b"};
+  end b{"a"};
+  a.wire.cast("s", encode(term::bytes(std::string(8 << 20, 'x'))));
+  std::size_t batches = 0;
+  while (!a.wire.next_batch().empty())
+    ++batches;
+  CHECK(batches == runtime::link::window);
+}
+
+TEST_CASE("a closed link fails what is open and refuses what comes") {
+  end a{"b"};
+  std::optional<outcome> out;
+  std::optional<outcome> late;
+  a.wire.request("svc", body(1), {}, 0, into(out));
+  a.wire.close({error_code::no_connection, "gone", "b", {}, {}});
+  REQUIRE(out);
+  CHECK(out->error().code == error_code::no_connection);
+  CHECK(out->error().message == "gone");
+  a.wire.request("svc", body(1), {}, 0, into(late));
+  REQUIRE(late);
+  CHECK(late->error().message == "gone");
+  CHECK_FALSE(a.wire.cast("svc", body(1)));
+  CHECK(a.wire.next_batch().empty());
+}
+
+TEST_CASE("a reply that comes after the caller has given up is dropped") {
+  end a{"b"};
+  end b{"a"};
+  std::optional<outcome> out;
+  auto id = a.wire.request("svc", body(1), {}, 0, into(out));
+  a.wire.forget(id);
+  REQUIRE(out);
+  CHECK(out->error().code == error_code::timeout);
+  exchange(a, b);
+  CHECK(a.wire.pending() == 0);
+}
+
+TEST_CASE("a goodbye is answered behind all casts") {
+  end a{"b"};
+  end b{"a"};
+  a.wire.cast("s", body(1));
+  a.wire.bye();
+  exchange(a, b);
+  CHECK(b.got.size() == 1);
+  CHECK(b.byes == 1);
+  CHECK(a.byes == 1);
+}
+
+TEST_CASE("what no link wrote is refused") {
+  end a{"b"};
+  CHECK_THROWS_AS(a.wire.receive("\x05\x63zzzz", a), decode_error);
+  CHECK_THROWS_AS(a.wire.receive("\x7f", a), decode_error);
+}
+
+TEST_CASE("random traffic arrives whole, each cast in order") {
+  auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 rng{seed};
+  end a{"b"};
+  end b{"a"};
+  std::vector<std::string> sent;
+  int answered = 0;
+  int asked = 0;
+  for (int i = 0; i < 300; ++i) {
+    switch (rng() % 4) {
+      case 0: {
+        auto n = rng() % 3 == 0 ? rng() % (3 << 20) : rng() % 100;
+        a.wire.cast("c", encode(term::bytes(std::string(n, 'x'))));
+        sent.push_back("c:" + std::to_string(n));
+        break;
+      }
+      case 1:
+        ++asked;
+        a.wire.request("r", body(i), {}, 0, responder{[&](const outcome& x) {
+                         answered += x.ok();
+                       }});
+        break;
+      default:
+        if (auto batch = a.wire.next_batch(); !batch.empty())
+          b.wire.receive(batch, b);
+        if (auto batch = b.wire.next_batch(); !batch.empty())
+          a.wire.receive(batch, a);
+    }
+  }
+  exchange(a, b);
+  std::erase(b.got, "r?");
+  CHECK(b.got == sent);
+  CHECK(answered == asked);
+  CHECK(a.wire.drained());
+}

@@ -1,0 +1,182 @@
+#include <catch2/catch.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "actors/services.hpp"
+
+using namespace hornbeam;
+using namespace hornbeam::runtime;
+using actors::invocation;
+using actors::make_function;
+
+// Real nodes, with sockets on 127.0.0.1 and TLS.
+
+namespace {
+
+struct fixture {
+  fixture() {
+    folder = std::filesystem::temp_directory_path()
+             / ("hornbeam-test-" + std::to_string(::getpid()));
+    std::filesystem::create_directories(folder);
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all);
+    ::setenv("RUNTIME_DIRECTORY", folder.c_str(), 1);
+  }
+  ~fixture() {
+    for (auto& n : nodes)
+      n->stop();
+    std::filesystem::remove_all(folder);
+  }
+  actors::services& start(const std::string& name,
+                          const std::string& secret = "secret.pem") {
+    node_settings s;
+    s.name = name;
+    s.listen = true;
+    s.secret = folder / secret;
+    nodes.push_back(actors::services::start(std::move(s)));
+    return *nodes.back();
+  }
+  outcome wait(const reply_slot_ptr& slot) {
+    if (!slot->wait_until(clock::now() + std::chrono::seconds(10)))
+      return failure{error_code::internal, "no answer at all", {}, {}, {}};
+    return slot->take();
+  }
+  outcome connect(actors::services& from, const std::string& to) {
+    auto slot = std::make_shared<reply_slot>();
+    from.node->connect(to, deadline::in(5000),
+                       responder{[slot](outcome x) { slot->set(x); }});
+    return wait(slot);
+  }
+  outcome call(actors::services& from, const std::string& to, term arg) {
+    auto slot = std::make_shared<reply_slot>();
+    from.node->request(to, "rpc",
+                       make_op("call", term::string("hornbeam"),
+                               term::string("echo"),
+                               term::list({std::move(arg)})),
+                       deadline::in(5000), 0,
+                       responder{[slot](outcome x) { slot->set(x); }});
+    return wait(slot);
+  }
+  std::filesystem::path folder;
+  std::vector<std::shared_ptr<actors::services>> nodes;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a call to a node that is not connected connects") {
+  auto& a = start("a@127.0.0.1");
+  auto& b = start("b@127.0.0.1");
+  auto x = call(a, "b@127.0.0.1", term{5});
+  REQUIRE(x.ok());
+  CHECK(*x == term{5});
+  CHECK(a.node->peers() == std::vector<std::string>{"b@127.0.0.1"});
+  CHECK(b.node->peers() == std::vector<std::string>{"a@127.0.0.1"});
+}
+
+TEST_CASE_METHOD(fixture, "nodes that call each other at once both succeed") {
+  for (int round = 0; round < 5; ++round) {
+    auto x = "x" + std::to_string(round) + "@127.0.0.1";
+    auto y = "y" + std::to_string(round) + "@127.0.0.1";
+    auto& a = start(x);
+    auto& b = start(y);
+    auto ab = std::make_shared<reply_slot>();
+    auto ba = std::make_shared<reply_slot>();
+    a.node->connect(y, deadline::in(5000),
+                    responder{[ab](outcome r) { ab->set(r); }});
+    b.node->connect(x, deadline::in(5000),
+                    responder{[ba](outcome r) { ba->set(r); }});
+    CHECK(wait(ab).ok());
+    CHECK(wait(ba).ok());
+    CHECK(call(a, y, term{1}).ok());
+    CHECK(call(b, x, term{1}).ok());
+  }
+}
+
+TEST_CASE_METHOD(fixture, "a node with another secret is refused") {
+  auto& a = start("a@127.0.0.1", "one.pem");
+  start("b@127.0.0.1", "two.pem");
+  auto x = connect(a, "b@127.0.0.1");
+  REQUIRE_FALSE(x.ok());
+  CHECK(x.error().code == error_code::no_connection);
+  CHECK_THAT(x.error().message, Catch::Contains("secret"));
+  CHECK(a.node->peers().empty());
+}
+
+TEST_CASE_METHOD(fixture, "a second node of the same name is refused") {
+  auto& a = start("a@127.0.0.1");
+  auto& b = start("b@127.0.0.1");
+  auto port = b.node->address().substr(b.node->address().rfind(':'));
+  REQUIRE(connect(a, "b@127.0.0.1").ok());
+  auto& other = start("a@127.0.0.1");
+  auto slot = std::make_shared<reply_slot>();
+  other.node->connect("b@127.0.0.1" + port, deadline::in(500),
+                      responder{[slot](outcome x) { slot->set(x); }});
+  auto x = wait(slot);
+  REQUIRE_FALSE(x.ok());
+  CHECK_THAT(x.error().message, Catch::Contains("connected already"));
+}
+
+TEST_CASE_METHOD(fixture, "a request to a node that ends fails at once") {
+  auto& a = start("a@127.0.0.1");
+  auto& b = start("b@127.0.0.1");
+  std::vector<responder> kept;
+  struct keeper : actors::handler {
+    explicit keeper(std::vector<responder>& x) : kept(x) {}
+    void invoke(invocation, responder r) override {
+      kept.push_back(std::move(r));
+    }
+    std::vector<responder>& kept;
+  };
+  b.rpc.add_module("slow", std::make_shared<keeper>(kept));
+  REQUIRE(connect(a, "b@127.0.0.1").ok());
+  auto slot = std::make_shared<reply_slot>();
+  a.node->request("b@127.0.0.1", "rpc",
+                  make_op("call", term::string("slow"), term::string("f"),
+                          term::list({})),
+                  {}, 0, responder{[slot](outcome x) { slot->set(x); }});
+  CHECK_FALSE(slot->wait_until(clock::now() + std::chrono::milliseconds(50)));
+  b.node->stop();
+  auto x = wait(slot);
+  REQUIRE_FALSE(x.ok());
+  CHECK(x.error().code == error_code::no_connection);
+  CHECK_THAT(x.error().message, Catch::Contains("b@127.0.0.1"));
+}
+
+TEST_CASE_METHOD(fixture, "nodes that join become known to all") {
+  auto& a = start("a@127.0.0.1");
+  auto& b = start("b@127.0.0.1");
+  auto& c = start("c@127.0.0.1");
+  REQUIRE(connect(a, "b@127.0.0.1").ok());
+  REQUIRE(connect(c, "b@127.0.0.1").ok());
+  auto until = clock::now() + std::chrono::seconds(5);
+  while ((a.node->peers().size() < 2 || c.node->peers().size() < 2)
+         && clock::now() < until)
+    std::this_thread::yield();
+  CHECK(a.node->peers().size() == 2);
+  CHECK(c.node->peers().size() == 2);
+  CHECK(b.node->peers().size() == 2);
+}
+
+TEST_CASE_METHOD(fixture, "a value of 64 MiB crosses nodes whole") {
+  auto& a = start("a@127.0.0.1");
+  start("b@127.0.0.1");
+  auto big = term::bytes(std::string(64 << 20, 'x'));
+  auto x = call(a, "b@127.0.0.1", big);
+  REQUIRE(x.ok());
+  CHECK(*x == big);
+}
+
+TEST_CASE_METHOD(fixture, "a node that nobody runs is named in the error") {
+  auto& a = start("a@127.0.0.1");
+  auto x = call(a, "nobody@127.0.0.1", term{1});
+  REQUIRE_FALSE(x.ok());
+  CHECK(x.error().code == error_code::no_connection);
+  CHECK_THAT(x.error().message, Catch::Contains("nobody@127.0.0.1"));
+}
+
+TEST_CASE("malformed names are refused with an example") {
+  CHECK_THROWS_WITH(full_node_name("a b@c", "x@h"),
+                    Catch::Contains("worker1@127.0.0.1"));
+  CHECK(full_node_name("web", "x@h") == "web@h");
+  CHECK(full_node_name("web@h:4370", "x@h") == "web@h:4370");
+}

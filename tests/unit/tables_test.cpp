@@ -1,0 +1,78 @@
+#include <catch2/catch.hpp>
+
+#include "actors/tables.hpp"
+#include "test_cluster.hpp"
+
+using namespace hornbeam;
+using namespace hornbeam::test;
+
+namespace {
+
+struct fixture : test_cluster {
+  fixture() : table(std::make_shared<memory_table>("state")) {
+    add_node("a@h");
+    add_node("b@h").add("table:state", actors::make_table_service(table));
+    connect("a@h", "b@h");
+    run();
+  }
+  ~fixture() { stop(); }
+  /// Asks from the other node.
+  template <class... Ts>
+  outcome remote(const char* op, Ts&&... args) {
+    return ask("a@h", "b@h", "table:state",
+               make_op(op, std::forward<Ts>(args)...));
+  }
+  std::shared_ptr<memory_table> table;
+};
+
+const term key = term::tuple({term::string("k"), term{1}});
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "the actor's answers are those of the direct way") {
+  CHECK(remote("get", key, term::atom("none"))->is_atom("none"));
+  remote("set", key, term{1.5});
+  CHECK(*table->get(key) == term{1.5});
+  table->set(key, term{2.5});
+  CHECK(*remote("get", key, term{}) == term{2.5});
+  CHECK(*remote("contains", key) == term{true});
+  CHECK(*remote("insert_new", key, term{9}) == term{false});
+  CHECK(*remote("delete", key) == term{true});
+  CHECK_FALSE(table->contains(key));
+  CHECK(*remote("insert_new", key, term{9}) == term{true});
+  CHECK(*remote("take", key, term{}) == term{9});
+  CHECK(*remote("take", key, term{}) == term{});
+  CHECK(*remote("incr", term{1}, term{5}) == term{5});
+  CHECK(table->update_counter(term{1}, term{1}) == term{6});
+  table->set(term::string("pa"), term{});
+  CHECK(*remote("keys", term::string("p"))
+        == term::list({term::string("pa")}));
+  CHECK(remote("keys")->items().size() == table->size());
+  CHECK(*remote("size") == term{2});
+  CHECK(*remote("get_multi", term::list({term{1}, term{7}}))
+        == term::map({{term{1}, term{6}}, {term{7}, term{}}}));
+  remote("clear");
+  CHECK(table->size() == 0);
+}
+
+TEST_CASE_METHOD(fixture, "a counter of another node refuses as a local one") {
+  table->set(key, term::string("text"));
+  auto x = remote("incr", key, term{1});
+  REQUIRE_FALSE(x.ok());
+  CHECK(x.error().code == error_code::bad_type);
+  CHECK(table->get(key)->text() == "text");
+}
+
+TEST_CASE_METHOD(fixture, "missing arguments and unknown operations are named") {
+  CHECK_THAT(remote("set", key).error().message, Catch::Contains("'set'"));
+  CHECK_THAT(remote("fly").error().message, Catch::Contains("'fly'"));
+}
+
+TEST_CASE_METHOD(fixture, "killing the actor loses no data") {
+  remote("set", key, term{1});
+  caf::anon_send_exit(node("b@h").service_actor("table:state"),
+                      caf::exit_reason::kill);
+  run();
+  node("b@h").add("table:state", actors::make_table_service(table));
+  CHECK(*remote("get", key, term{}) == term{1});
+}
