@@ -1,128 +1,96 @@
 #include "actors/directory.hpp"
 
 #include <mutex>
-#include <set>
 
 namespace hornbeam::actors {
 
 using runtime::make_op;
 using runtime::term;
 
-class directory_service : public runtime::service {
-public:
-  explicit directory_service(directory& d) : directory_(d) {}
-
-  void handle(runtime::call& c) override {
-    runtime::operation op{c.op};
-    if (op.name == "changed") {
-      directory::key k{op.arg(0).text(), op.arg(1).text()};
-      auto announcement
-        = make_op("announce", op.arg(0), op.arg(1),
-                  std::int64_t{directory_.local(k.first, k.second)});
-      for (auto& peer : peers_)
-        directory_.net_.cast(peer, "directory", announcement);
-    } else if (op.name == "announce") {
-      directory_.set_remote(c.from, {op.arg(0).text(), op.arg(1).text()},
-                            op.arg(2).as_int());
-    } else if (op.name == "sync") {
-      directory_.forget(c.from);
-      for (auto& x : op.arg(0).items())
-        directory_.set_remote(c.from,
-                              {x.items().at(0).text(), x.items().at(1).text()},
-                              x.items().at(2).as_int());
-    } else {
-      throw runtime::bad_term("the directory knows no operation '" + op.name
-                              + "'");
-    }
-    if (c.reply)
-      c.reply(term{});
-  }
-
-  void peer(const runtime::peer_event& e) override {
-    if (!e.up) {
-      peers_.erase(e.name);
-      directory_.forget(e.name);
-      return;
-    }
-    peers_.insert(e.name);
-    term::sequence all;
-    for (auto& [k, count] : directory_.all_local())
-      all.push_back(term::tuple(
-        {term::string(k.first), term::string(k.second), term{count}}));
-    directory_.net_.cast(e.name, "directory",
-                         make_op("sync", term::list(std::move(all))));
-  }
-
-private:
-  directory& directory_;
-  std::set<std::string> peers_; ///< those that have been sent a sync
-};
-
-void directory::set_local(const std::string& scope, const std::string& name,
-                          std::int64_t count) {
-  {
-    std::unique_lock lock{mutex_};
-    if (count > 0)
-      local_[{scope, name}] = count;
-    else
-      local_.erase({scope, name});
-  }
-  net_.cast(net_.self()->name, "directory",
-            make_op("changed", term::string(scope), term::string(name)));
+void directory::set_local(const std::string& name, std::int64_t count) {
+  std::unique_lock lock{mutex_};
+  if (count > 0)
+    local_[name] = count;
+  else
+    local_.erase(name);
+  auto op = make_op("announce", term::string(name), count);
+  for (auto& peer : peers_)
+    net_.cast(peer, service_, op);
 }
 
-std::int64_t directory::local(const std::string& scope,
-                              const std::string& name) const {
+bool directory::handle(runtime::call& c, const runtime::operation& op) {
+  if (op.name == "announce") {
+    std::unique_lock lock{mutex_};
+    set_remote(c.from, op.arg(0).text(), op.arg(1).as_int());
+    return true;
+  }
+  if (op.name == "sync") {
+    std::unique_lock lock{mutex_};
+    forget(c.from);
+    for (auto& [name, count] : op.arg(0).pairs())
+      set_remote(c.from, name.text(), count.as_int());
+    return true;
+  }
+  return false;
+}
+
+void directory::peer(const runtime::peer_event& e) {
+  std::unique_lock lock{mutex_};
+  if (!e.up) {
+    peers_.erase(e.name);
+    forget(e.name);
+    return;
+  }
+  // Under the lock: no announcement falls between this and the first one.
+  peers_.insert(e.name);
+  term::entries all;
+  for (auto& [name, count] : local_)
+    all.emplace_back(term::string(name), term{count});
+  net_.cast(e.name, service_, make_op("sync", term::map(std::move(all))));
+}
+
+std::int64_t directory::local(const std::string& name) const {
   std::shared_lock lock{mutex_};
-  auto i = local_.find({scope, name});
+  auto i = local_.find(name);
   return i != local_.end() ? i->second : 0;
 }
 
 std::vector<directory::member>
-directory::remote(const std::string& scope, const std::string& name) const {
+directory::remote(const std::string& name) const {
   std::vector<member> out;
   std::shared_lock lock{mutex_};
-  auto i = remote_.find({scope, name});
+  auto i = remote_.find(name);
   if (i != remote_.end())
     for (auto& [node, count] : i->second)
       out.push_back({node, count});
   return out;
 }
 
-std::vector<std::string> directory::names(const std::string& scope) const {
+std::vector<std::string> directory::names() const {
   std::set<std::string> out;
   std::shared_lock lock{mutex_};
-  for (auto& [k, count] : local_)
-    if (k.first == scope)
-      out.insert(k.second);
-  for (auto& [k, nodes] : remote_)
-    if (k.first == scope)
-      out.insert(k.second);
+  for (auto& [name, count] : local_)
+    out.insert(name);
+  for (auto& [name, nodes] : remote_)
+    out.insert(name);
   return {out.begin(), out.end()};
 }
 
-std::vector<std::string>
-directory::local_names(const std::string& scope) const {
+std::vector<std::string> directory::local_names() const {
   std::vector<std::string> out;
   std::shared_lock lock{mutex_};
-  for (auto& [k, count] : local_)
-    if (k.first == scope)
-      out.push_back(k.second);
+  for (auto& [name, count] : local_)
+    out.push_back(name);
   return out;
 }
 
-std::unique_ptr<runtime::service> directory::make_service() {
-  return std::make_unique<directory_service>(*this);
-}
-
-void directory::set_remote(const std::string& node, const key& k,
+void directory::set_remote(const std::string& node, const std::string& name,
                            std::int64_t count) {
-  std::unique_lock lock{mutex_};
   if (count > 0) {
-    remote_[k][node] = count;
+    remote_[name][node] = count;
     return;
   }
-  auto i = remote_.find(k);
+  auto i = remote_.find(name);
   if (i == remote_.end())
     return;
   i->second.erase(node);
@@ -131,16 +99,10 @@ void directory::set_remote(const std::string& node, const key& k,
 }
 
 void directory::forget(const std::string& node) {
-  std::unique_lock lock{mutex_};
   for (auto i = remote_.begin(); i != remote_.end();) {
     i->second.erase(node);
     i = i->second.empty() ? remote_.erase(i) : std::next(i);
   }
-}
-
-std::map<directory::key, std::int64_t> directory::all_local() const {
-  std::shared_lock lock{mutex_};
-  return local_;
 }
 
 } // namespace hornbeam::actors

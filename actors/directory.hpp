@@ -2,7 +2,7 @@
 
 #include <cstdint>
 #include <map>
-#include <memory>
+#include <set>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -11,16 +11,17 @@
 
 namespace hornbeam::actors {
 
-/// Which node has how many of what: the members of topics, hooks and
-/// functions in the whole cluster. Any thread reads it; each node announces
+/// Which node has how many of what: the members of a service (topics, hooks or
+/// functions) in the whole cluster. Any thread reads it; each node announces
 /// only its own members.
 ///
-/// Protocol (after OTP's `pg`): a change here is noted under the lock and a
-/// `changed` is sent to the directory actor, which announces the number that
-/// holds at that moment to every peer: whatever the order of changes, the last
-/// announcement is right. A node that comes up is sent all local members
-/// (`sync`); a node that goes down is forgotten. The directory is eventually
-/// consistent.
+/// Protocol (after OTP's `pg`): a change here is announced to every peer with
+/// the cast `announce name count`, by the thread that makes it and under the
+/// lock, so that announcements leave in the order of the changes. A node that
+/// comes up is sent all local members (`sync`); a node that goes down is
+/// forgotten. Announcements go to the very actor that gets the service's other
+/// casts: who subscribes and then publishes is known as a subscriber to
+/// whoever gets the message. Between other nodes it is eventually consistent.
 class directory {
 public:
   struct member {
@@ -28,35 +29,39 @@ public:
     std::int64_t count = 0;
   };
 
-  explicit directory(runtime::router& net) : net_(net) {}
+  /// `service` is the name of the actor that owns the members.
+  directory(runtime::router& net, std::string service)
+    : net_(net), service_(std::move(service)) {}
+
+  const std::string& service() const noexcept { return service_; }
 
   /// Sets how many this node has.
-  void set_local(const std::string& scope, const std::string& name,
-                 std::int64_t count);
-  std::int64_t local(const std::string& scope, const std::string& name) const;
+  void set_local(const std::string& name, std::int64_t count);
+  std::int64_t local(const std::string& name) const;
   /// The other nodes that have it.
-  std::vector<member> remote(const std::string& scope,
-                             const std::string& name) const;
-  /// All names of a scope that some node has, in order.
-  std::vector<std::string> names(const std::string& scope) const;
-  /// The names of a scope that this node has, in order.
-  std::vector<std::string> local_names(const std::string& scope) const;
+  std::vector<member> remote(const std::string& name) const;
+  /// All names that some node has, in order.
+  std::vector<std::string> names() const;
+  /// The names that this node has, in order.
+  std::vector<std::string> local_names() const;
 
-  /// The actor's part.
-  std::unique_ptr<runtime::service> make_service();
+  // -- by the service's actor ------------------------------------------------
+
+  /// False if the call is none of the directory's.
+  bool handle(runtime::call& c, const runtime::operation& op);
+  void peer(const runtime::peer_event& e);
 
 private:
-  friend class directory_service;
-  using key = std::pair<std::string, std::string>;
-
-  void set_remote(const std::string& node, const key& k, std::int64_t count);
+  void set_remote(const std::string& node, const std::string& name,
+                  std::int64_t count);
   void forget(const std::string& node);
-  std::map<key, std::int64_t> all_local() const;
 
   runtime::router& net_;
+  const std::string service_;
   mutable std::shared_mutex mutex_;
-  std::map<key, std::int64_t> local_;
-  std::map<key, std::map<std::string, std::int64_t>> remote_;
+  std::map<std::string, std::int64_t> local_;
+  std::map<std::string, std::map<std::string, std::int64_t>> remote_;
+  std::set<std::string> peers_; ///< those that have been sent a sync
 };
 
 } // namespace hornbeam::actors

@@ -13,6 +13,8 @@ public:
 
   void handle(call& c) override {
     operation op{c.op};
+    if (handlers_.directory().handle(c, op))
+      return;
     if (op.name != "invoke")
       throw bad_term(handlers_.service_name() + " know no operation '"
                      + op.name + "'");
@@ -24,6 +26,8 @@ public:
       c.reply(not_found(handlers_.scope(), x.target, net_.self()->name));
   }
 
+  void peer(const peer_event& e) override { handlers_.directory().peer(e); }
+
 private:
   named_handlers& handlers_;
   router& net_;
@@ -33,19 +37,19 @@ private:
 
 void named_handlers::add(const std::string& name, handler_ptr x) {
   table_.set(name, std::move(x));
-  directory_.set_local(scope_, name, 1);
+  directory_.set_local(name, 1);
 }
 
 bool named_handlers::remove(const std::string& name) {
   bool was_there = table_.erase(name);
-  directory_.set_local(scope_, name, 0);
+  directory_.set_local(name, 0);
   return was_there;
 }
 
 std::optional<std::string> named_handlers::pick(const std::string& name) const {
   if (table_.find(name))
     return net_.self()->name;
-  auto others = directory_.remote(scope_, name);
+  auto others = directory_.remote(name);
   if (others.empty())
     return std::nullopt;
   return others[turn_++ % others.size()].node;

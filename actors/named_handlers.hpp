@@ -20,13 +20,16 @@ namespace hornbeam::actors {
 /// from wherever it runs: the actor never waits.
 class named_handlers {
 public:
-  /// `scope` is the directory's word for it, `hook` or `function`; the actor
-  /// is called `hooks` or `functions`.
-  named_handlers(std::string scope, runtime::router& net, directory& dir)
-    : scope_(std::move(scope)), net_(net), directory_(dir) {}
+  /// `scope` is `hook` or `function`; the actor is called `hooks` or
+  /// `functions`.
+  named_handlers(std::string scope, runtime::router& net)
+    : scope_(std::move(scope)), net_(net), directory_(net, scope_ + "s") {}
 
   const std::string& scope() const noexcept { return scope_; }
-  std::string service_name() const { return scope_ + "s"; }
+  const std::string& service_name() const noexcept {
+    return directory_.service();
+  }
+  actors::directory& directory() noexcept { return directory_; }
 
   void add(const std::string& name, handler_ptr x);
   bool remove(const std::string& name);
@@ -35,7 +38,7 @@ public:
   }
   /// A node to ask, in turn; none if no node has the name.
   std::optional<std::string> pick(const std::string& name) const;
-  std::vector<std::string> names() const { return directory_.names(scope_); }
+  std::vector<std::string> names() const { return directory_.names(); }
 
   /// Asks wherever the name lives. Never blocks.
   void invoke(invocation x, runtime::responder reply);
@@ -47,7 +50,7 @@ public:
 private:
   std::string scope_;
   runtime::router& net_;
-  directory& directory_;
+  actors::directory directory_;
   handler_table table_;
   mutable std::atomic<std::size_t> turn_{0};
 };

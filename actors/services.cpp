@@ -9,10 +9,9 @@ using namespace runtime;
 
 services::services(std::shared_ptr<runtime::node> n, tasks::limits keep)
   : node(std::move(n)),
-    directory(*node),
-    topics(*node, directory),
-    hooks("hook", *node, directory),
-    functions("function", *node, directory),
+    topics(*node),
+    hooks("hook", *node),
+    functions("function", *node),
     rpc(*node),
     tasks(*node, hooks, keep),
     streams(*node, hooks) {}
@@ -23,7 +22,6 @@ services::start(node_settings settings, tasks::limits keep,
   std::shared_ptr<services> self{
     new services(runtime::node::start(std::move(settings)), keep)};
   auto& node = *self->node;
-  node.add_service("directory", self->directory.make_service());
   node.add_service("topics", self->topics.make_service());
   node.add_service("hooks", self->hooks.make_service());
   node.add_service("functions", self->functions.make_service());
@@ -76,9 +74,9 @@ term services::status() {
   put("address", term::string(node->address()));
   put("uptime_ms", number(up.count()));
   put("peers", strings(node->peers()));
-  put("hooks", strings(directory.local_names("hook")));
-  put("functions", strings(directory.local_names("function")));
-  put("topics", strings(directory.local_names("topic")));
+  put("hooks", strings(hooks.directory().local_names()));
+  put("functions", strings(functions.directory().local_names()));
+  put("topics", strings(topics.directory().local_names()));
   put("tasks_running", number(running));
   put("tasks_kept", number(kept));
   put("streams_consumed", number(consumed));

@@ -3,7 +3,6 @@
 #include <memory>
 #include <string>
 
-#include "actors/directory.hpp"
 #include "actors/named_handlers.hpp"
 #include "actors/rpc.hpp"
 #include "actors/streams.hpp"
@@ -40,7 +39,6 @@ private:
 
 public:
   const std::shared_ptr<runtime::node> node;
-  actors::directory directory;
   actors::topics topics;
   named_handlers hooks;
   named_handlers functions;

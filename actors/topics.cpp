@@ -15,6 +15,8 @@ public:
 
   void handle(call& c) override {
     operation op{c.op};
+    if (topics_.directory().handle(c, op))
+      return;
     std::int64_t n = 0;
     if (op.name == "publish")
       n = topics_.deliver(op.arg(0).text(), op.arg(1));
@@ -25,6 +27,8 @@ public:
     if (c.reply)
       c.reply(term{n});
   }
+
+  void peer(const peer_event& e) override { topics_.directory().peer(e); }
 
 private:
   topics& topics_;
@@ -48,7 +52,7 @@ bool topics::subscribe(const std::string& topic, mailbox_ptr who) {
   next.push_back(std::move(who));
   list = std::make_shared<const subscribers>(std::move(next));
   // Under the lock, so that the directory hears of changes in their order.
-  directory_.set_local("topic", topic,
+  directory_.set_local(topic,
                        static_cast<std::int64_t>(list->size()));
   return true;
 }
@@ -65,7 +69,7 @@ bool topics::remove(const std::string& topic, const mailbox_ptr& who) {
     local_.erase(i);
   else
     i->second = std::make_shared<const subscribers>(std::move(next));
-  directory_.set_local("topic", topic, n);
+  directory_.set_local(topic, n);
   return true;
 }
 
@@ -96,7 +100,7 @@ std::int64_t topics::deliver(const std::string& topic, const term& body) {
 
 std::int64_t topics::publish(const std::string& topic, const term& body) {
   auto sent = deliver(topic, body);
-  auto others = directory_.remote("topic", topic);
+  auto others = directory_.remote(topic);
   if (others.empty())
     return sent;
   auto op = make_op("publish", term::string(topic), body);
@@ -107,8 +111,8 @@ std::int64_t topics::publish(const std::string& topic, const term& body) {
 }
 
 std::int64_t topics::count(const std::string& topic) const {
-  auto n = directory_.local("topic", topic);
-  for (auto& m : directory_.remote("topic", topic))
+  auto n = directory_.local(topic);
+  for (auto& m : directory_.remote(topic))
     n += m.count;
   return n;
 }

@@ -21,7 +21,11 @@ namespace hornbeam::actors {
 /// closed is dropped when it is next met, and when its owner says so.
 class topics {
 public:
-  topics(runtime::router& net, directory& dir) : net_(net), directory_(dir) {}
+  explicit topics(runtime::router& net)
+    : net_(net), directory_(net, "topics") {}
+
+  actors::directory& directory() noexcept { return directory_; }
+  const actors::directory& directory() const noexcept { return directory_; }
 
   /// Each subscribes once however often it asks; false if it was there.
   bool subscribe(const std::string& topic, runtime::mailbox_ptr who);
@@ -45,7 +49,7 @@ private:
   bool remove(const std::string& topic, const runtime::mailbox_ptr& who);
 
   runtime::router& net_;
-  directory& directory_;
+  actors::directory directory_;
   mutable std::shared_mutex mutex_;
   /// Lists are replaced, never changed: a publisher reads without the lock.
   std::map<std::string, std::shared_ptr<const subscribers>> local_;

@@ -47,15 +47,16 @@ void bind_calls(py::module_& m) {
 
   m.def(
     "request",
-    [](const std::string& to, const std::string& service,
-       const std::string& name, const py::object& args,
+    [](const text& to, const text& service,
+       const text& name, const py::object& args,
        const py::object& timeout_ms, std::uint32_t depth) {
       auto until = to_deadline(timeout_ms);
       auto [slot, reply] = make_reply();
       auto op = make_request(name, args);
+      auto& from = *node().node; // starts the node, which needs the lock
       {
         without_gil free; // a large value takes a while to encode
-        node().node->request(to, service, op, until, depth, std::move(reply));
+        from.request(to, service, op, until, depth, std::move(reply));
       }
       return value_or_raise(
         wait_for(slot, until, service + " on " + to));
@@ -63,8 +64,8 @@ void bind_calls(py::module_& m) {
     guard());
   m.def(
     "request_async",
-    [](const completions_ptr& c, std::uint64_t key, const std::string& to,
-       const std::string& service, const std::string& name,
+    [](const completions_ptr& c, std::uint64_t key, const text& to,
+       const text& service, const text& name,
        const py::object& args, const py::object& timeout_ms,
        std::uint32_t depth) {
       node().node->request(to, service, make_request(name, args),
@@ -74,8 +75,8 @@ void bind_calls(py::module_& m) {
     guard());
   m.def(
     "cast",
-    [](const std::string& to, const std::string& service,
-       const std::string& name, const py::object& args) {
+    [](const text& to, const text& service,
+       const text& name, const py::object& args) {
       return node().node->cast(to, service, make_request(name, args));
     },
     guard());
@@ -84,60 +85,61 @@ void bind_calls(py::module_& m) {
 
   m.def(
     "register_handler",
-    [](const std::string& scope, const std::string& name) {
+    [](const text& scope, const text& name) {
       handlers(scope).add(name, std::make_shared<python_handler>(scope));
     },
     guard());
   m.def(
     "unregister_handler",
-    [](const std::string& scope, const std::string& name) {
+    [](const text& scope, const text& name) {
       return handlers(scope).remove(name);
     },
     guard());
   m.def(
     "handler_names",
-    [](const std::string& scope) {
+    [](const text& scope) {
       return list_of_text(handlers(scope).names());
     },
     guard());
   m.def(
     "pick",
-    [](const std::string& scope, const std::string& name) -> py::object {
+    [](const text& scope, const text& name) -> py::object {
       auto where = handlers(scope).pick(name);
       return where ? text_to_python(*where) : py::none();
     },
     guard());
   m.def(
     "providers",
-    [](const std::string& scope, const std::string& name) {
+    [](const text& scope, const text& name) {
       std::vector<std::string> out;
       if (handlers(scope).local(name))
         out.push_back(node().node->name());
-      for (auto& x : node().directory.remote(scope, name))
+      for (auto& x : handlers(scope).directory().remote(name))
         out.push_back(x.node);
       return list_of_text(out);
     },
     guard());
   m.def(
     "invoke",
-    [](const std::string& scope, const std::string& name,
-       const std::string& action, const py::object& args,
+    [](const text& scope, const text& name,
+       const text& action, const py::object& args,
        const py::dict& kwargs, const py::object& timeout_ms,
        std::uint32_t depth) {
       auto until = to_deadline(timeout_ms);
       auto [slot, reply] = make_reply();
       auto x = make_invocation(name, action, args, kwargs, until, depth);
+      auto& to = handlers(scope); // starts the node, which needs the lock
       {
         without_gil free;
-        handlers(scope).invoke(std::move(x), std::move(reply));
+        to.invoke(std::move(x), std::move(reply));
       }
       return value_or_raise(wait_for(slot, until, scope + " " + name));
     },
     guard());
   m.def(
     "invoke_async",
-    [](const completions_ptr& c, std::uint64_t key, const std::string& scope,
-       const std::string& name, const std::string& action,
+    [](const completions_ptr& c, std::uint64_t key, const text& scope,
+       const text& name, const text& action,
        const py::object& args, const py::dict& kwargs,
        const py::object& timeout_ms, std::uint32_t depth) {
       handlers(scope).invoke(make_invocation(name, action, args, kwargs,
@@ -147,8 +149,8 @@ void bind_calls(py::module_& m) {
     guard());
   m.def(
     "cast_handler",
-    [](const std::string& scope, const std::string& name,
-       const std::string& action, const py::object& args,
+    [](const text& scope, const text& name,
+       const text& action, const py::object& args,
        const py::dict& kwargs) {
       return handlers(scope).cast(
         make_invocation(name, action, args, kwargs, {}, 0));
@@ -159,32 +161,33 @@ void bind_calls(py::module_& m) {
 
   m.def(
     "make_task_id",
-    [](const std::string& where) {
+    [](const text& where) {
       return text_to_python(node().tasks.make_id(where));
     },
     guard());
   m.def(
     "task_node",
-    [](const std::string& id) { return actors::tasks::node_of(id); }, guard());
+    [](const text& id) { return actors::tasks::node_of(id); }, guard());
   m.def(
     "submit_local_task",
-    [](const std::string& id) {
+    [](const text& id) {
       node().tasks.start(id);
       actors::invocation x;
       x.target = id;
-      job_queue::get().push({"local", std::move(x), nullptr, nullptr});
+      if (!job_queue::get().push({"local", std::move(x), nullptr, nullptr}))
+        node().tasks.finish(id, {job_queue::ended(), nullptr});
     },
     guard());
   m.def(
     "finish_local_task",
-    [](const std::string& id) {
+    [](const text& id) {
       node().tasks.finish(id, {{}, std::make_shared<python_result>(id)});
     },
     guard());
   m.def(
     "submit_task",
-    [](const std::string& id, const std::string& name,
-       const std::string& action, const py::object& args,
+    [](const text& id, const text& name,
+       const text& action, const py::object& args,
        const py::dict& kwargs, const py::object& timeout_ms,
        std::uint32_t depth) {
       node().tasks.submit(id, make_invocation(name, action, args, kwargs,
@@ -193,7 +196,7 @@ void bind_calls(py::module_& m) {
     guard());
   m.def(
     "await_local_task",
-    [](const std::string& id, const py::object& timeout_ms) {
+    [](const text& id, const py::object& timeout_ms) {
       auto until = to_deadline(timeout_ms);
       auto slot = std::make_shared<reply_slot>();
       auto local = std::make_shared<bool>(false);
@@ -206,7 +209,7 @@ void bind_calls(py::module_& m) {
     guard());
   m.def(
     "await_local_task_async",
-    [](const completions_ptr& c, std::uint64_t key, const std::string& id,
+    [](const completions_ptr& c, std::uint64_t key, const text& id,
        const py::object& timeout_ms) {
       bool known = node().tasks.await(
         id, to_deadline(timeout_ms), [c, key](const actors::task_result& r) {

@@ -19,18 +19,27 @@ public:
   python_mailbox(const python_mailbox&) = delete;
   python_mailbox& operator=(const python_mailbox&) = delete;
 
-  const mailbox_ptr& box() const noexcept { return box_; }
+  /// Raises in a forked child: subscriptions stay with the parent.
+  const mailbox_ptr& box() const {
+    if (!ours())
+      raise({error_code::ended,
+             "this mailbox belongs to the process that forked", {}, {}, {}});
+    return box_;
+  }
+  const runtime::pid& id() const noexcept { return box_->id(); }
+  bool closed() const { return !ours() || box_->closed(); }
 
   void close() {
-    if (box_->closed())
+    if (closed())
       return;
     box_->close();
-    // A forked child has no part in the parent's subscriptions.
-    if (engine::get().running() == &services_)
-      services_.topics.leave_all(box_);
+    services_.topics.leave_all(box_);
   }
 
 private:
+  bool ours() const noexcept { return made_ == era(); }
+
+  std::uint32_t made_ = era();
   actors::services& services_;
   mailbox_ptr box_;
 };
@@ -54,12 +63,14 @@ mailbox::predicate only(const py::object& topic) {
 void bind_mailboxes(py::module_& m) {
   using guard = py::call_guard<native_call>;
 
-  py::class_<python_mailbox>(m, "Mailbox")
+  using holder
+    = std::unique_ptr<python_mailbox, leave_to_parent<python_mailbox>>;
+  py::class_<python_mailbox, holder>(m, "Mailbox")
     .def(py::init<>(), guard())
     .def_property_readonly(
-      "pid", [](python_mailbox& x) { return to_python(term{x.box()->id()}); })
+      "pid", [](python_mailbox& x) { return to_python(term{x.id()}); })
     .def_property_readonly(
-      "closed", [](python_mailbox& x) { return x.box()->closed(); })
+      "closed", [](python_mailbox& x) { return x.closed(); })
     .def("__len__", [](python_mailbox& x) { return x.box()->size(); })
     .def(
       "subscribe",
@@ -118,7 +129,7 @@ void bind_mailboxes(py::module_& m) {
     guard());
   m.def(
     "topic_names",
-    [] { return list_of_text(node().directory.names("topic")); }, guard());
+    [] { return list_of_text(node().topics.directory().names()); }, guard());
 }
 
 } // namespace hornbeam::pybridge

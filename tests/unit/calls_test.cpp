@@ -17,12 +17,10 @@ namespace {
 struct fixture : test_cluster {
   struct part {
     explicit part(router& net)
-      : directory(net),
-        hooks("hook", net, directory),
+      : hooks("hook", net),
         rpc(net),
         tasks(net, hooks, {60'000, 2}),
         streams(net, hooks) {}
-    actors::directory directory;
     actors::named_handlers hooks;
     actors::rpc rpc;
     actors::tasks tasks;
@@ -32,7 +30,6 @@ struct fixture : test_cluster {
     for (auto* name : {"a@h", "b@h", "c@h"}) {
       auto& n = add_node(name);
       auto& p = *(parts[name] = std::make_unique<part>(n));
-      n.add("directory", p.directory.make_service());
       n.add("hooks", p.hooks.make_service());
       n.add("rpc", p.rpc.make_service());
       n.add("tasks", p.tasks.make_service());

@@ -8,12 +8,20 @@ using namespace hornbeam::test;
 
 namespace {
 
+/// A service that has nothing but its members.
+struct members : service {
+  explicit members(actors::directory& d) : directory(d) {}
+  void handle(call& c) override { directory.handle(c, operation{c.op}); }
+  void peer(const peer_event& e) override { directory.peer(e); }
+  actors::directory& directory;
+};
+
 struct fixture : test_cluster {
   fixture() {
     for (auto* name : {"a@h", "b@h"}) {
       auto& n = add_node(name);
-      dirs[name] = std::make_unique<actors::directory>(n);
-      n.add("directory", dirs[name]->make_service());
+      dirs[name] = std::make_unique<actors::directory>(n, "hooks");
+      n.add("hooks", std::make_unique<members>(*dirs[name]));
     }
   }
   ~fixture() { stop(); }
@@ -25,62 +33,56 @@ struct fixture : test_cluster {
 } // namespace
 
 TEST_CASE_METHOD(fixture, "a node that joins learns all members") {
-  a().set_local("hook", "x", 1);
-  a().set_local("topic", "t", 3);
+  a().set_local("x", 1);
+  a().set_local("t", 3);
   run();
-  CHECK(b().remote("hook", "x").empty());
+  CHECK(b().remote("x").empty());
   connect("a@h", "b@h");
   run();
-  REQUIRE(b().remote("hook", "x").size() == 1);
-  CHECK(b().remote("hook", "x")[0].node == "a@h");
-  CHECK(b().remote("topic", "t")[0].count == 3);
-  CHECK(b().names("hook") == std::vector<std::string>{"x"});
+  REQUIRE(b().remote("x").size() == 1);
+  CHECK(b().remote("x")[0].node == "a@h");
+  CHECK(b().remote("t")[0].count == 3);
+  CHECK(b().names() == std::vector<std::string>{"t", "x"});
 }
 
 TEST_CASE_METHOD(fixture, "connected nodes hear of changes") {
   connect("a@h", "b@h");
   run();
-  a().set_local("hook", "x", 1);
+  a().set_local("x", 1);
   run();
-  CHECK(b().remote("hook", "x").size() == 1);
-  a().set_local("hook", "x", 0);
+  CHECK(b().remote("x").size() == 1);
+  a().set_local("x", 0);
   run();
-  CHECK(b().remote("hook", "x").empty());
-  CHECK(b().names("hook").empty());
+  CHECK(b().remote("x").empty());
+  CHECK(b().names().empty());
 }
 
 TEST_CASE_METHOD(fixture, "the last of many changes is what peers know") {
   connect("a@h", "b@h");
   for (int i = 1; i <= 5; ++i)
-    a().set_local("topic", "t", i);
+    a().set_local("t", i);
   run();
-  CHECK(b().remote("topic", "t")[0].count == 5);
+  CHECK(b().remote("t")[0].count == 5);
 }
 
 TEST_CASE_METHOD(fixture, "a node that goes down is forgotten") {
-  a().set_local("hook", "x", 1);
+  a().set_local("x", 1);
   connect("a@h", "b@h");
   run();
   disconnect("a@h", "b@h");
   run();
-  CHECK(b().remote("hook", "x").empty());
-  CHECK(a().local("hook", "x") == 1);
+  CHECK(b().remote("x").empty());
+  CHECK(a().local("x") == 1);
 }
 
 TEST_CASE_METHOD(fixture, "a node that comes back announces what it has now") {
-  a().set_local("hook", "old", 1);
+  a().set_local("old", 1);
   connect("a@h", "b@h");
   run();
   disconnect("a@h", "b@h");
-  a().set_local("hook", "old", 0);
-  a().set_local("hook", "new", 1);
+  a().set_local("old", 0);
+  a().set_local("new", 1);
   connect("a@h", "b@h");
   run();
-  CHECK(b().names("hook") == std::vector<std::string>{"new"});
-}
-
-TEST_CASE_METHOD(fixture, "an unknown operation is answered with its name") {
-  auto x = ask("a@h", "a@h", "directory", make_op("dance"));
-  REQUIRE_FALSE(x.ok());
-  CHECK_THAT(x.error().message, Catch::Contains("dance"));
+  CHECK(b().names() == std::vector<std::string>{"new"});
 }

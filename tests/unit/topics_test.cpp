@@ -9,17 +9,11 @@ using namespace hornbeam::test;
 namespace {
 
 struct fixture : test_cluster {
-  struct part {
-    explicit part(router& net) : directory(net), topics(net, directory) {}
-    actors::directory directory;
-    actors::topics topics;
-  };
   fixture() {
     for (auto* name : {"a@h", "b@h"}) {
       auto& n = add_node(name);
-      parts[name] = std::make_unique<part>(n);
-      n.add("directory", parts[name]->directory.make_service());
-      n.add("topics", parts[name]->topics.make_service());
+      parts[name] = std::make_unique<actors::topics>(n);
+      n.add("topics", parts[name]->make_service());
     }
     connect("a@h", "b@h");
     run();
@@ -28,9 +22,9 @@ struct fixture : test_cluster {
   mailbox_ptr box(const std::string& name) {
     return std::make_shared<mailbox>(pid{node(name).self(), next++});
   }
-  actors::topics& on(const std::string& name) { return parts[name]->topics; }
+  actors::topics& on(const std::string& name) { return *parts[name]; }
 
-  std::map<std::string, std::unique_ptr<part>> parts;
+  std::map<std::string, std::unique_ptr<actors::topics>> parts;
   std::uint64_t next = 1;
 };
 
@@ -53,6 +47,18 @@ TEST_CASE_METHOD(fixture, "subscribers on every node get what is published") {
   run();
   CHECK(bodies(near) == std::vector<std::string>{"1"});
   CHECK(bodies(far) == std::vector<std::string>{"1"});
+}
+
+TEST_CASE_METHOD(fixture, "who answers a message knows its sender's topics") {
+  auto me = box("a@h");
+  auto far = box("b@h");
+  on("b@h").subscribe("question", far);
+  run();
+  on("a@h").subscribe("answer", me);
+  on("a@h").publish("question", term{1});
+  far->notify_once([&] { CHECK(on("b@h").publish("answer", term{2}) == 1); });
+  run();
+  CHECK(bodies(me) == std::vector<std::string>{"2"});
 }
 
 TEST_CASE_METHOD(fixture, "a message to nobody is sent to nobody") {
