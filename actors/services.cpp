@@ -81,6 +81,7 @@ term services::status() {
   put("tasks_kept", number(kept));
   put("streams_consumed", number(consumed));
   put("streams_provided", number(provided));
+  put("lost_casts", number(node->lost_casts()));
   put("tables", term::map(std::move(sizes)));
   return term::map(std::move(out));
 }

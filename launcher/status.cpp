@@ -89,7 +89,7 @@ int run_status(const cluster_options& where) {
                responder{[slot](outcome y) { slot->set(std::move(y)); }});
   }
   const row keys{"uptime_ms", "peers", "hooks", "functions",
-                 "topics",    "tasks", "tables"};
+                 "topics",    "tasks_running", "tables"};
   std::vector<row> rows{{"NODE", "PID", "ADDRESS", "UP", "PEERS", "HOOKS",
                          "FUNCTIONS", "TOPICS", "TASKS", "TABLES"}};
   bool any = false;

@@ -10,7 +10,10 @@ using namespace runtime;
 void bind_jobs(py::module_& m) {
   using guard = py::call_guard<native_call>;
 
-  py::class_<job>(m, "Job")
+  // What a job of the parent is told in a forked child is told to nobody.
+  static constexpr auto ours = [](const job& x) { return x.made == era(); };
+  using holder = std::unique_ptr<job, leave_to_parent<job>>;
+  py::class_<job, holder>(m, "Job")
     .def_readonly("kind", &job::kind)
     .def_property_readonly(
       "name", [](job& x) { return text_to_python(x.call.target); })
@@ -37,7 +40,7 @@ void bind_jobs(py::module_& m) {
       "reply",
       [](job& x, const py::object& value) {
         auto result = to_term(value, "result");
-        if (x.reply) {
+        if (ours(x) && x.reply) {
           without_gil free;
           (*x.reply)(std::move(result));
         }
@@ -45,8 +48,10 @@ void bind_jobs(py::module_& m) {
       guard())
     .def(
       "fail",
-      [](job& x, int code, const std::string& message, const std::string& type,
-         const std::string& traceback) {
+      [](job& x, int code, const text& message, const text& type,
+         const text& traceback) {
+        if (!ours(x))
+          return;
         failure f{static_cast<error_code>(code), message,
                   engine::get().running()->node->name(), type, traceback};
         without_gil free;
@@ -57,12 +62,16 @@ void bind_jobs(py::module_& m) {
       },
       guard())
     .def(
-      "take_credit", [](job& x) { return x.source->take_credit(); }, guard())
-    .def("closed", [](job& x) { return x.source->closed(); }, guard())
+      "take_credit",
+      [](job& x) { return ours(x) && x.source->take_credit(); }, guard())
+    .def(
+      "closed", [](job& x) { return !ours(x) || x.source->closed(); }, guard())
     .def(
       "chunk",
       [](job& x, const py::object& value) {
         auto t = to_term(value, "chunk");
+        if (!ours(x))
+          return;
         without_gil free;
         x.source->sink().chunk(std::move(t));
       },
@@ -70,6 +79,8 @@ void bind_jobs(py::module_& m) {
     .def(
       "end",
       [](job& x) {
+        if (!ours(x))
+          return;
         without_gil free;
         x.source->sink().end();
       },
@@ -87,6 +98,16 @@ void bind_jobs(py::module_& m) {
       return x ? py::cast(*std::move(x)) : py::object(py::none());
     },
     guard());
+  // False if the node has ended.
+  m.def(
+    "submit_call",
+    [](const text& number) {
+      actors::invocation x;
+      x.target = number;
+      return job_queue::get().push({"call", std::move(x), nullptr, nullptr});
+    },
+    guard());
+  m.def("era", &era);
   m.def("job_done", [] { job_queue::get().done(); }, guard());
   m.def("set_pool_limit",
         [](std::size_t n) { job_queue::get().set_limit(n); }, guard());

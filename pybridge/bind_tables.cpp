@@ -156,7 +156,7 @@ void bind_tables(py::module_& m) {
     .def("size", &memory_table::size, guard())
     .def("clear", &memory_table::clear, guard());
   m.def(
-    "table", [](const std::string& name) { return node().table(name); },
+    "table", [](const text& name) { return node().table(name); },
     guard());
 }
 

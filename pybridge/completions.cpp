@@ -14,7 +14,12 @@ completions::completions() : fd_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
 }
 
 completions::~completions() {
-  ::close(fd_);
+  close();
+}
+
+void completions::close() noexcept {
+  if (auto fd = std::exchange(fd_, -1); fd >= 0)
+    ::close(fd);
 }
 
 void completions::add(item x) {

@@ -29,6 +29,8 @@ public:
 
   int descriptor() const noexcept { return fd_; }
   void add(item x);
+  /// In a forked child: gives up its share of the parent's descriptor.
+  void close() noexcept;
   std::deque<item> take();
   /// A responder that adds what it is answered with.
   runtime::responder responder_for(std::uint64_t key);

@@ -227,10 +227,17 @@ private:
 
   static term mark(PyObject* x, bool is_pid) {
     py::handle h{x};
-    auto node = std::make_shared<const origin>(
-      origin{py::cast<std::string>(h.attr("node")),
-             py::cast<std::uint64_t>(h.attr("incarnation"))});
-    auto serial = py::cast<std::uint64_t>(h.attr("serial"));
+    origin_ptr node;
+    std::uint64_t serial = 0;
+    try {
+      node = std::make_shared<const origin>(
+        origin{to_text(h.attr("node"), "node"),
+               py::cast<std::uint64_t>(h.attr("incarnation"))});
+      serial = py::cast<std::uint64_t>(h.attr("serial"));
+    } catch (py::cast_error&) {
+      throw not_a_term{PyExc_TypeError, {},
+                       "the numbers of a Pid or Ref are integers of 64 bits"};
+    }
     if (is_pid)
       return term{pid{std::move(node), serial}};
     return term{reference{std::move(node), serial}};
@@ -242,7 +249,7 @@ private:
     if (types.encode == nullptr)
       return std::nullopt;
     auto known = py::reinterpret_steal<py::object>(
-      PyObject_CallOneArg(types.encode, x));
+      into_python([&] { return PyObject_CallOneArg(types.encode, x); }));
     if (!known) {
       // Its complaints about a value become ours, with the place.
       py::error_already_set e;
@@ -250,7 +257,7 @@ private:
         throw e;
       throw not_a_term{e.matches(PyExc_TypeError) ? PyExc_TypeError
                                                   : PyExc_ValueError,
-                       {}, py::cast<std::string>(py::str(e.value()))};
+                       {}, utf8(py::str(e.value()).ptr())};
     }
     if (known.is_none())
       return std::nullopt;
@@ -259,7 +266,11 @@ private:
       PyTuple_GET_ITEM(known.ptr(), 1));
     if (py::object(tag).is_none()) // a plain value in other clothes
       return convert(value.ptr());
-    auto name = py::cast<std::string>(tag);
+    if (!PyUnicode_Check(py::object(tag).ptr()))
+      throw not_a_term{PyExc_TypeError, {},
+                       "the tag of an Opaque must be a str, not "
+                         + type_name(py::object(tag).ptr())};
+    auto name = utf8(py::object(tag).ptr());
     if (name == "ndarray")
       return array_term(value);
     level guard{*this, x};
@@ -323,8 +334,12 @@ PyObject* build_mark(PyTypeObject* type, const origin_ptr& node,
     .ptr();
 }
 
-PyObject* call_decode(const char* tag, const py::object& value) {
-  auto* out = PyObject_CallFunction(types.decode, "sO", tag, value.ptr());
+PyObject* call_decode(const std::string& tag, const py::object& value) {
+  auto name = text_to_python(tag);
+  auto* out = into_python([&] {
+    return PyObject_CallFunctionObjArgs(types.decode, name.ptr(), value.ptr(),
+                                        nullptr);
+  });
   if (out == nullptr)
     throw py::error_already_set();
   return out;
@@ -381,7 +396,7 @@ PyObject* build(const term& x) {
       return call_decode("ndarray", py::make_tuple(a.dtype, shape, data));
     }
     case term::kind::extension:
-      return call_decode(x.tag().c_str(), to_python(x.inner()));
+      return call_decode(x.tag(), to_python(x.inner()));
   }
   Py_RETURN_NONE;
 }
@@ -404,7 +419,7 @@ term to_term(py::handle x, const char* root) {
   try {
     return converter{}.convert(x.ptr());
   } catch (not_a_term& e) {
-    PyErr_SetString(e.exception_type, (root + e.place + ": " + e.why).c_str());
+    set_error(e.exception_type, root + e.place + ": " + e.why);
     throw py::error_already_set();
   }
 }
@@ -430,11 +445,28 @@ py::object text_to_python(const std::string& text) {
   return py::reinterpret_steal<py::object>(out);
 }
 
+namespace {
+
+py::object message_to_python(const std::string& message) {
+  try {
+    return text_to_python(message);
+  } catch (py::error_already_set&) {
+    return py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+      message.data(), static_cast<Py_ssize_t>(message.size()), "replace"));
+  }
+}
+
+} // namespace
+
+void set_error(PyObject* type, const std::string& message) {
+  PyErr_SetObject(type, message_to_python(message).ptr());
+}
+
 py::object to_exception(const failure& f) {
   py::handle make{types.exception};
-  return make(static_cast<int>(f.code), text_to_python(f.message),
-              text_to_python(f.node), text_to_python(f.type),
-              text_to_python(f.traceback));
+  return make(static_cast<int>(f.code), message_to_python(f.message),
+              message_to_python(f.node), message_to_python(f.type),
+              message_to_python(f.traceback));
 }
 
 void raise(const failure& f) {

@@ -19,6 +19,14 @@ py::object to_python(const runtime::term& x);
 std::string to_text(py::handle x, const char* what);
 py::object text_to_python(const std::string& utf8);
 
+/// Sets Python's error. `message` may hold what is no UTF-8: a name that was
+/// cut, say.
+void set_error(PyObject* type, const std::string& message);
+
+/// A parameter that takes a `str` as `to_text` does: pybind11's own caster
+/// refuses surrogates and words its refusal in C++.
+struct text : std::string {};
+
 /// The exception object that stands for `f`.
 py::object to_exception(const runtime::failure& f);
 /// Throws it as a Python error.
@@ -31,3 +39,17 @@ py::object value_or_raise(const runtime::outcome& x);
 void set_python_types(const py::dict& types);
 
 } // namespace hornbeam::pybridge
+
+namespace pybind11::detail {
+
+template <>
+struct type_caster<hornbeam::pybridge::text> {
+  PYBIND11_TYPE_CASTER(hornbeam::pybridge::text, const_name("str"));
+
+  bool load(handle x, bool) {
+    value.assign(hornbeam::pybridge::to_text(x, "a name"));
+    return true;
+  }
+};
+
+} // namespace pybind11::detail

@@ -1,5 +1,7 @@
 #include "pybridge/engine.hpp"
 
+#include <pthread.h>
+
 #include "pybridge/jobs.hpp"
 
 namespace hornbeam::pybridge {
@@ -7,6 +9,12 @@ namespace hornbeam::pybridge {
 engine& engine::get() {
   static auto* one = new engine;
   return *one;
+}
+
+engine::engine() {
+  ::pthread_atfork([] { get().before_fork(); },
+                   [] { get().after_fork_in_parent(); },
+                   [] { get().after_fork_in_child(); });
 }
 
 bool engine::start(runtime::node_settings settings,
@@ -24,34 +32,47 @@ bool engine::start(runtime::node_settings settings,
   return true;
 }
 
-void engine::stop() {
-  std::lock_guard guard{mutex_};
-  if (running_ == nullptr)
-    return;
-  job_queue::get().close();
-  running_->stop();
+void engine::leave() {
+  close_gate();
+  // This wakes the pool's threads, which find the gate closed.
+  for (auto& id : job_queue::get().close()) // of a node that runs
+    running_->tasks.finish(id, {job_queue::ended(), nullptr});
+  // Those who wait look up every 50 ms, the others are in bounded code.
+  wait_for_visitors(std::chrono::milliseconds(300));
+  auto* state = PyEval_SaveThread();
+  {
+    std::lock_guard guard{mutex_};
+    if (running_ != nullptr)
+      running_->stop();
+  }
+  PyEval_RestoreThread(state);
 }
 
 void engine::before_fork() {
   mutex_.lock();
   job_queue::get().lock();
-  if (running_ != nullptr)
-    running_->node->tables().lock_all();
+  if (running_ == nullptr)
+    return;
+  // In the child nobody could ask: a thread may hold the name's lock there.
+  name_at_fork_ = running_->node->name();
+  running_->node->before_fork();
+  running_->node->tables().lock_all();
 }
 
 void engine::after_fork_in_parent() {
-  if (running_ != nullptr)
+  if (running_ != nullptr) {
     running_->node->tables().unlock_all();
+    running_->node->after_fork_in_parent();
+  }
   job_queue::get().unlock();
   mutex_.unlock();
 }
 
 void engine::after_fork_in_child() {
   if (running_ != nullptr) {
-    auto& node = *running_->node;
-    node.tables().unlock_all();
-    inherited_ = node.tables().all();
-    node.abandon_after_fork();
+    parent_ = running_->node.get();
+    parent_->tables().unlock_all();
+    inherited_ = parent_->tables().all();
     // The parent's services, actors and threads are no concern of this
     // process any more; their memory stays.
     running_ = nullptr;
@@ -62,6 +83,12 @@ void engine::after_fork_in_child() {
   job_queue::get().reset();
   open_gate();
   mutex_.unlock();
+}
+
+std::string engine::take_leave_of_parent() {
+  if (parent_ != nullptr)
+    std::exchange(parent_, nullptr)->abandon_after_fork();
+  return std::exchange(name_at_fork_, {});
 }
 
 } // namespace hornbeam::pybridge

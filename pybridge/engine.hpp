@@ -19,23 +19,36 @@ public:
   /// Starts a node unless one runs; false if one did. Raises what starting
   /// raises. `on_start` registers the Python handlers before the doors open.
   bool start(runtime::node_settings settings, actors::tasks::limits keep);
-  void stop();
+  /// For Python's exit hook, with its lock held: parks all other threads, then
+  /// flushes what is under way and ends the node.
+  void leave();
 
   /// The default table of the running node.
   runtime::memory_table* state() const noexcept { return state_; }
 
-  /// Around a fork: the tables are held so that the child gets them whole.
+  /// From Python's hook in a forked child: closes its share of the parent's
+  /// descriptors. Returns the name of the parent's node, or an empty string.
+  std::string take_leave_of_parent();
+
+private:
+  engine();
+
+  // Around every fork, inside of it: the tables are held so that the child
+  // gets them whole. Not in Python's hooks, between which other threads run
+  // and would wait for a table with Python's lock.
   void before_fork();
   void after_fork_in_parent();
   void after_fork_in_child();
 
-private:
   std::mutex mutex_;
   std::shared_ptr<actors::services>* owner_ = nullptr;
   actors::services* running_ = nullptr;
   runtime::memory_table* state_ = nullptr;
   /// What the parent's tables held; for the child's node.
   std::vector<std::shared_ptr<runtime::memory_table>> inherited_;
+  /// In a forked child: the node of the parent.
+  runtime::node* parent_ = nullptr;
+  std::string name_at_fork_;
 };
 
 } // namespace hornbeam::pybridge

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <thread>
 
+#include <pthread.h>
 #include <unistd.h>
 
 namespace hornbeam::pybridge {
@@ -11,15 +12,16 @@ namespace {
 
 std::atomic<bool> closed{false};
 std::thread::id closer;
-/// Threads in our functions that do not wait. Read and written under the lock.
-int inside = 0;
-/// Threads that have seen the gate open and are about to take the lock.
-std::atomic<int> waking{0};
+/// Calls of our functions that are open, in all threads and in this one; an
+/// open one of a parked thread counts as well. Changed with the lock held.
+int visitors = 0;
+thread_local int own = 0;
+/// How many of those belong to parked threads.
+std::atomic<int> parked{0};
 
-[[noreturn]] void park() {
-  for (;;)
-    ::pause();
-}
+std::atomic<std::uint32_t> forks{0};
+[[maybe_unused]] const int counts_forks
+  = ::pthread_atfork(nullptr, nullptr, [] { ++forks; });
 
 bool must_park() {
   return closed.load() && std::this_thread::get_id() != closer;
@@ -27,57 +29,68 @@ bool must_park() {
 
 } // namespace
 
+void park() {
+  parked.fetch_add(own);
+  for (;;)
+    ::pause();
+}
+
 native_call::native_call() {
   if (must_park()) {
     PyEval_SaveThread();
     park();
   }
-  ++inside;
+  ++visitors;
+  ++own;
 }
 
 native_call::~native_call() {
-  --inside;
+  --visitors;
+  --own;
 }
 
-without_gil::~without_gil() {
-  // First count, then look: `close_gate` sets the flag, then reads the count.
-  waking.fetch_add(1);
-  if (must_park()) {
-    waking.fetch_sub(1);
+without_gil::~without_gil() noexcept(false) {
+  if (must_park())
+    park();
+  into_python([this] {
+    PyEval_RestoreThread(state_);
+    return true;
+  });
+  if (must_park()) { // the gate has closed while this thread queued up
+    PyEval_SaveThread();
     park();
   }
-  PyEval_RestoreThread(state_);
-  waking.fetch_sub(1);
-  ++inside;
 }
 
-without_gil::without_gil() {
-  --inside;
-  state_ = PyEval_SaveThread();
-}
-
-void close_gate(std::chrono::milliseconds patience) {
+void close_gate() {
   closer = std::this_thread::get_id();
   closed.store(true);
+}
+
+bool wait_for_visitors(std::chrono::milliseconds patience) {
   auto until = std::chrono::steady_clock::now() + patience;
-  // Whoever waits has given the lock back and will park. Whoever is inside
-  // or waking is in bounded code of ours and leaves soon.
-  do {
+  while (visitors - parked.load() > own) {
+    if (std::chrono::steady_clock::now() > until)
+      return false;
     auto* state = PyEval_SaveThread();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
     PyEval_RestoreThread(state);
-  } while (waking.load() + inside - 1 > 0 // but for this thread
-           && std::chrono::steady_clock::now() < until);
-}
-
-void open_gate() {
-  closed.store(false);
-  waking.store(0);
-  inside = 0;
+  }
+  return true;
 }
 
 bool gate_closed() noexcept {
   return closed.load();
+}
+
+void open_gate() {
+  closed.store(false);
+  visitors = own;
+  parked.store(0);
+}
+
+std::uint32_t era() noexcept {
+  return forks.load(std::memory_order_relaxed);
 }
 
 bool is_main_thread() noexcept {

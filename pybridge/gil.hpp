@@ -3,14 +3,19 @@
 #include <pybind11/pybind11.h>
 
 #include <chrono>
+#include <cstdint>
 
-// How threads meet Python's lock. pybind11's own guards let a thread take the
-// lock of an interpreter that is finalizing, which ends the thread in the
-// middle of C++ frames and with it the process.
+// How threads meet Python's lock, and processes a fork.
 //
-// What always holds: once `close_gate` has returned, no thread but the one
-// that called it is inside a function of our module, or it is parked there
-// for ever without the lock. The counters are only touched with the lock held.
+// pybind11's own guards let a thread take the lock of an interpreter that is
+// finalizing, which ends the thread in the middle of C++ frames and with it
+// the process. Here such a thread is parked instead: it sleeps for ever,
+// without the lock, and none of its C++ frames is left.
+//
+// What always holds: once `close_gate` was called, no thread but the one that
+// called it gets into a function of our module or back into one from a wait;
+// once `wait_for_visitors` said true, none is inside, with Python's lock or
+// without. And no thread that Python ends inside of our frames unwinds them.
 
 namespace hornbeam::pybridge {
 
@@ -21,13 +26,15 @@ class native_call {
 public:
   native_call();
   ~native_call();
+  native_call(const native_call&) = delete;
+  native_call& operator=(const native_call&) = delete;
 };
 
 /// Gives the lock back while a call waits.
 class without_gil {
 public:
-  without_gil();
-  ~without_gil();
+  without_gil() : state_(PyEval_SaveThread()) {}
+  ~without_gil() noexcept(false);
   without_gil(const without_gil&) = delete;
   without_gil& operator=(const without_gil&) = delete;
 
@@ -35,13 +42,52 @@ private:
   PyThreadState* state_;
 };
 
+[[noreturn]] void park();
+
+/// Around a call of the C API that may run Python code for long: Python ends
+/// a thread that comes back to its lock too late by unwinding the stack, and
+/// this is the innermost of our frames.
+template <class F>
+auto into_python(F f) {
+  struct guard {
+    bool back = false;
+    ~guard() {
+      if (!back)
+        park();
+    }
+  } here;
+  auto out = f();
+  here.back = true;
+  return out;
+}
+
 /// From Python's exit hook, with the lock held: parks whoever comes from now
-/// on, and waits a bounded time for those who are inside.
-void close_gate(std::chrono::milliseconds patience);
-/// After a fork, in the child: there is one thread and no gate.
-void open_gate();
+/// on, but for this thread.
+void close_gate();
+/// Waits until those who are inside have left or are parked. False if that
+/// takes longer than `patience`.
+bool wait_for_visitors(std::chrono::milliseconds patience);
 /// The exit hook has run.
 bool gate_closed() noexcept;
+/// After a fork, in the child: there is one thread and no gate.
+void open_gate();
+
+/// How many forks lie between this process and the first that had the module.
+/// It counts before any code of the child runs, so that also the objects know
+/// which Python drops before its own fork hooks.
+std::uint32_t era() noexcept;
+
+/// Deletes an object unless it was made before a fork: that belongs to the
+/// parent, whose services its destructor would call, perhaps into locks that
+/// threads of the parent held. Nor at exit, when those have ended.
+template <class T>
+struct leave_to_parent {
+  std::uint32_t made = era();
+  void operator()(T* x) const {
+    if (made == era() && !gate_closed())
+      delete x;
+  }
+};
 
 /// Whether this thread is the one that gets signals.
 bool is_main_thread() noexcept;

@@ -10,11 +10,11 @@ namespace {
 
 thread_local bool runs_a_job = false;
 
-failure ended() {
+} // namespace
+
+failure job_queue::ended() {
   return {error_code::ended, "this node has ended", {}, {}, {}};
 }
-
-} // namespace
 
 job_queue& job_queue::get() {
   static auto* one = new job_queue;
@@ -38,10 +38,11 @@ bool job_queue::push(job x) {
 std::optional<job> job_queue::next(clock::time_point until) {
   std::unique_lock lock{mutex_};
   ++idle_;
-  bool there = arrived_.wait_until(
-    lock, until, [&] { return !jobs_.empty() && running_ < limit_; });
+  arrived_.wait_until(lock, until, [&] {
+    return (!jobs_.empty() && running_ < limit_) || !open_;
+  });
   --idle_;
-  if (!there)
+  if (!open_ || jobs_.empty() || running_ >= limit_)
     return std::nullopt;
   auto out = std::move(jobs_.front());
   jobs_.pop_front();
@@ -52,7 +53,9 @@ std::optional<job> job_queue::next(clock::time_point until) {
 
 void job_queue::done() {
   std::lock_guard guard{mutex_};
-  runs_a_job = false;
+  // After a fork inside a handler the job is the parent's.
+  if (!std::exchange(runs_a_job, false))
+    return;
   --running_;
   if (!jobs_.empty())
     arrived_.notify_one();
@@ -98,16 +101,22 @@ void job_queue::open() {
   open_ = true;
 }
 
-void job_queue::close() {
+std::vector<std::string> job_queue::close() {
   std::deque<job> rest;
   {
     std::lock_guard guard{mutex_};
     open_ = false;
     rest.swap(jobs_);
   }
-  for (auto& x : rest)
+  arrived_.notify_all();
+  std::vector<std::string> never_began;
+  for (auto& x : rest) {
     if (x.reply)
       (*x.reply)(ended());
+    if (x.kind == "local")
+      never_began.push_back(x.call.target);
+  }
+  return never_began;
 }
 
 void job_queue::reset() {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "actors/handler.hpp"
 #include "actors/tasks.hpp"
@@ -19,12 +20,15 @@ class python_source;
 /// `hook`, `function`, `module`: run a handler and answer;
 /// `stream`: run a generator as far as there is credit;
 /// `local`, `result`, `forget`: the task named `call.target` of this process
-/// shall be run, its result be turned into a term, or be dropped.
+/// shall be run, its result be turned into a term, or be dropped;
+/// `call`: run what Python keeps under the number `call.target`.
 struct job {
   std::string kind;
   actors::invocation call;
   std::shared_ptr<runtime::responder> reply;
   std::shared_ptr<python_source> source;
+  /// In a forked child, the jobs of the parent are nobody's.
+  std::uint32_t made = era();
 };
 
 /// The way from CAF's threads to Python's: jobs wait here for a thread of the
@@ -58,8 +62,11 @@ public:
   };
 
   void open();
-  /// Nothing is taken in any more; what waits is answered as ended.
-  void close();
+  /// Nothing is taken in any more and `next` returns at once; what waits is
+  /// answered as ended. Returns the `local` tasks that never began.
+  std::vector<std::string> close();
+  /// The answer to what comes too late.
+  static runtime::failure ended();
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
   /// In a forked child: nothing waits, nothing runs.

@@ -23,7 +23,10 @@ void set_ensure(py::object f) {
 actors::services& node() {
   auto& e = engine::get();
   if (e.running() == nullptr) {
-    py::handle{ensure}();
+    auto* done = into_python([] { return PyObject_CallNoArgs(ensure); });
+    if (done == nullptr)
+      throw py::error_already_set();
+    Py_DECREF(done);
     if (e.running() == nullptr)
       throw std::runtime_error("the node of this process did not start");
   }
@@ -46,9 +49,7 @@ deadline to_deadline(const py::object& timeout_ms) {
     if (PyErr_ExceptionMatches(PyExc_OverflowError) == 0)
       throw py::error_already_set();
     PyErr_Clear();
-    return py::cast<bool>(py::int_(timeout_ms) > py::int_(0))
-             ? deadline{}
-             : deadline::in(0);
+    return timeout_ms > py::int_(0) ? deadline{} : deadline::in(0);
   }
   if (std::isnan(ms)) {
     PyErr_SetString(PyExc_ValueError, "a timeout can't be NaN");
@@ -71,6 +72,8 @@ bool wait_in_slices(const std::function<bool(clock::time_point)>& wait,
     }
     if (ready)
       return true;
+    if (gate_closed()) // an exit hook calls: nothing comes any more
+      raise(job_queue::ended());
     if (PyErr_CheckSignals() != 0)
       throw py::error_already_set();
     if (until.expired())
@@ -168,19 +171,11 @@ void bind_lifecycle(py::module_& m) {
       n.open_doors();
     },
     guard());
-  // The exit hook: what is under way is flushed, then nobody gets past the
-  // gate any more.
-  m.def("leave", [] {
-    {
-      auto* state = PyEval_SaveThread();
-      engine::get().stop();
-      PyEval_RestoreThread(state);
-    }
-    close_gate(std::chrono::milliseconds(150));
-  });
-  m.def("before_fork", [] { engine::get().before_fork(); });
-  m.def("after_fork_in_parent", [] { engine::get().after_fork_in_parent(); });
-  m.def("after_fork_in_child", [] { engine::get().after_fork_in_child(); });
+  m.def("leave", [] { engine::get().leave(); });
+  m.def("after_fork_in_child",
+        [] { return text_to_python(engine::get().take_leave_of_parent()); });
+  // For a forked child: `x` is never finalized, not even at its exit.
+  m.def("leave_to_parent", [](const py::object& x) { x.inc_ref(); });
 
   m.def("name", [] { return text_to_python(node().node->name()); }, guard());
   m.def("address", [] { return text_to_python(node().node->address()); },
@@ -189,29 +184,37 @@ void bind_lifecycle(py::module_& m) {
   m.def("status", [] { return to_python(node().status()); }, guard());
   m.def(
     "full_name",
-    [](const std::string& name) {
-      return full_node_name(name, node().node->name());
+    [](const py::object& name) {
+      auto text = to_text(name, "the name of a node");
+      auto self = node().node->name();
+      try {
+        return text_to_python(full_node_name(text, self));
+      } catch (bad_term& e) {
+        set_error(PyExc_ValueError, e.what());
+        throw py::error_already_set();
+      }
     },
     guard());
   m.def(
     "connect",
-    [](const std::string& target, const py::object& timeout_ms) {
+    [](const text& target, const py::object& timeout_ms) {
       auto until = to_deadline(timeout_ms);
       auto [slot, reply] = make_reply();
+      auto& from = *node().node; // starts the node, which needs the lock
       {
         without_gil free; // opening the listener may take a while
-        node().node->connect(target, until, std::move(reply));
+        from.connect(target, until, std::move(reply));
       }
       return value_or_raise(wait_for(slot, until, "connect to " + target));
     },
     guard());
   m.def(
     "disconnect",
-    [](const std::string& name) { return node().node->disconnect(name); },
+    [](const text& name) { return node().node->disconnect(name); },
     guard());
   m.def(
     "connected",
-    [](const std::string& name) { return node().node->connected(name); },
+    [](const text& name) { return node().node->connected(name); },
     guard());
   m.def("make_ref", [] { return to_python(term{node().node->make_ref()}); },
         guard());
@@ -225,6 +228,7 @@ void bind_lifecycle(py::module_& m) {
   py::class_<completions, std::shared_ptr<completions>>(m, "Completions")
     .def(py::init<>())
     .def("fileno", &completions::descriptor)
+    .def("close", &completions::close)
     .def(
       "drain",
       [](completions& c) {
@@ -257,7 +261,7 @@ PYBIND11_MODULE(_native, m) {
       if (p)
         std::rethrow_exception(p);
     } catch (const hornbeam::runtime::bad_term& e) {
-      PyErr_SetString(PyExc_TypeError, e.what());
+      pb::set_error(PyExc_TypeError, e.what());
     }
   });
   pb::bind_lifecycle(m);

@@ -1,11 +1,18 @@
 #include "runtime/caf_world.hpp"
 
+#include <atomic>
 #include <condition_variable>
 #include <exception>
-#include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <set>
+#include <string>
 #include <thread>
+#include <utility>
+
+#include <unistd.h>
+
+#include <caf/io/network/default_multiplexer.hpp>
 
 #include "runtime/caf.hpp"
 #include "runtime/parking.hpp"
@@ -30,18 +37,17 @@ struct system_config : caf::actor_system_config {
   }
 };
 
-/// Epoll instances that this process has open.
-std::set<int> epoll_descriptors() {
-  std::set<int> out;
-  std::error_code ignored;
-  for (auto& entry :
-       std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
-    auto to = std::filesystem::read_symlink(entry.path(), ignored);
-    if (to == "anon_inode:[eventpoll]")
-      out.insert(std::atoi(entry.path().filename().c_str()));
-  }
-  return out;
-}
+// CAF keeps its epoll instance and its pipe to itself. An explicit
+// instantiation may name private members: that opens just these two.
+using multiplexer = caf::io::network::default_multiplexer;
+int epoll_of(const multiplexer& x);
+std::pair<int, int> pipe_of(const multiplexer& x);
+template <auto Epoll, auto Pipe>
+struct opened {
+  friend int epoll_of(const multiplexer& x) { return x.*Epoll; }
+  friend std::pair<int, int> pipe_of(const multiplexer& x) { return x.*Pipe; }
+};
+template struct opened<&multiplexer::epollfd_, &multiplexer::pipe_>;
 
 } // namespace
 
@@ -50,23 +56,23 @@ struct caf_world::shared {
   std::condition_variable changed;
   caf::actor_system* system = nullptr;
   std::exception_ptr error;
-  std::vector<int> epolls;
+  int epoll = -1;
+  std::pair<int, int> pipe{-1, -1};
   std::function<void()> before_end;
-  bool ending = false;
+  std::atomic<bool> ending{false};
   bool ended = false;
 
   void run(const node_settings& s, unsigned workers) {
     system_config config{s, workers};
-    auto known = epoll_descriptors();
     caf::actor_system sys{config};
     sys.await_actors_before_shutdown(false);
     std::unique_lock lock{mutex};
-    for (auto fd : epoll_descriptors())
-      if (!known.contains(fd))
-        epolls.push_back(fd);
+    auto& sockets = dynamic_cast<multiplexer&>(sys.middleman().backend());
+    epoll = epoll_of(sockets);
+    pipe = pipe_of(sockets);
     system = &sys;
     changed.notify_all();
-    changed.wait(lock, [&] { return ending; });
+    changed.wait(lock, [&] { return ending.load(); });
     auto before = std::exchange(before_end, nullptr);
     lock.unlock();
     if (before)
@@ -108,8 +114,20 @@ bool caf_world::end(std::chrono::milliseconds patience,
                                    [&] { return shared_->ended; });
 }
 
-const std::vector<int>& caf_world::epolls() const noexcept {
-  return shared_->epolls;
+void caf_world::close_descriptors_after_fork() noexcept {
+  auto& x = *shared_;
+  if (x.ending) // the numbers may be somebody else's by now
+    return;
+  // CAF's sockets, and the reading end of its pipe, are what its epoll
+  // instance watches.
+  std::ifstream info{"/proc/self/fdinfo/" + std::to_string(x.epoll)};
+  std::set<int> all{x.epoll, x.pipe.first, x.pipe.second};
+  for (std::string word; info >> word;)
+    if (int fd = -1; word == "tfd:" && info >> fd)
+      all.insert(fd);
+  info.close();
+  for (auto fd : all)
+    ::close(fd);
 }
 
 } // namespace hornbeam::runtime

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <functional>
 #include <memory>
-#include <vector>
 
 #include <caf/fwd.hpp>
 
@@ -28,8 +27,9 @@ public:
   /// that took longer than `patience`: then it is left behind, because C++
   /// code that never suspends can't be stopped.
   bool end(std::chrono::milliseconds patience, std::function<void()> before);
-  /// The epoll instances of its middleman, which watch all its sockets.
-  const std::vector<int>& epolls() const noexcept;
+  /// After a fork, in the child: closes the descriptors that the middleman's
+  /// threads have in the parent. Everything else is left behind.
+  void close_descriptors_after_fork() noexcept;
 
 private:
   struct shared;

@@ -64,7 +64,12 @@ struct to_services : link::sink {
     auto& st = self->state;
     auto c = std::make_shared<call>();
     c->from = st.wire->peer();
-    c->op = decode(body);
+    try {
+      c->op = decode(body);
+    } catch (const decode_error&) {
+      ++st.core->lost_casts; // one bad value must not cost the link
+      return;
+    }
     st.core->dispatch(service, std::move(c));
   }
   void on_bye() override { self->state.leaving = true; }
@@ -84,7 +89,8 @@ void end(link_broker* self, failure why) {
   auto& st = self->state;
   if (st.wire) {
     st.core->drop_peer(st.wire, why);
-    caf::anon_send(st.core->peering, forget_atom::value, st.wire->peer());
+    caf::anon_send(st.core->peering, forget_atom::value, st.wire->peer(),
+                   st.leaving);
   }
   self->quit();
 }

@@ -1,11 +1,13 @@
 #include "runtime/node.hpp"
 
-#include <fstream>
+#include <filesystem>
 #include <iomanip>
 #include <random>
 #include <sstream>
 #include <thread>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "runtime/caf_world.hpp"
@@ -23,6 +25,31 @@ namespace {
 struct caf_visit {
   ~caf_visit() { caf::logger::set_current_actor_system(nullptr); }
 };
+
+/// The TCP sockets of this process that are bound to a port.
+std::vector<int> sockets_of_port(int port) {
+  std::vector<int> out;
+  std::error_code ignored;
+  for (auto& entry :
+       std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
+    auto fd = std::atoi(entry.path().filename().c_str());
+    sockaddr_storage at{};
+    socklen_t size = sizeof at;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0)
+      continue;
+    auto bound
+      = at.ss_family == AF_INET ? reinterpret_cast<sockaddr_in&>(at).sin_port
+        : at.ss_family == AF_INET6
+          ? reinterpret_cast<sockaddr_in6&>(at).sin6_port
+          : 0;
+    int type = 0;
+    socklen_t length = sizeof type;
+    ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
+    if (bound != 0 && ntohs(bound) == port && type == SOCK_STREAM)
+      out.push_back(fd);
+  }
+  return out;
+}
 
 std::string hex8() {
   std::random_device random;
@@ -71,6 +98,7 @@ struct node::impl {
   std::unique_ptr<caf_world> dialer; ///< made when first needed
   std::mutex listen_mutex;
   std::atomic<bool> stopped{false};
+  int port_at_fork = 0; ///< of the listener
 };
 
 node::node(std::unique_ptr<impl> x) : impl_(std::move(x)) {}
@@ -168,6 +196,10 @@ bool node::connected(const std::string& name) const {
   return link && link->open();
 }
 
+std::uint64_t node::lost_casts() const noexcept {
+  return impl_->core->lost_casts;
+}
+
 bool node::cast(const std::string& to, const std::string& service,
                 const term& op) {
   auto& core = impl_->core;
@@ -178,13 +210,18 @@ bool node::cast(const std::string& to, const std::string& service,
     return true;
   }
   auto body = encode(op);
-  if (auto link = core->find_link(to))
-    return link->cast(service, body);
+  if (auto link = core->find_link(to)) {
+    bool taken = link->cast(service, body);
+    core->lost_casts += !taken;
+    return taken;
+  }
+  ++core->casts_connecting;
   connect(to, deadline::in(core->settings.connect_ms),
           responder{[core, to, service, body](const outcome& x) {
             auto link = x ? core->find_link(to) : nullptr;
             if (!link || !link->cast(service, body))
               ++core->lost_casts;
+            --core->casts_connecting;
           }});
   return true;
 }
@@ -294,13 +331,16 @@ void node::stop() {
     return;
   auto& core = x.core;
   auto until = clock::now() + std::chrono::milliseconds(core->settings.flush_ms);
+  auto nap = [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
+  while (core->casts_connecting > 0 && clock::now() < until)
+    nap();
   core->stopping = true;
   auto peers = core->all_peers();
   for (auto& p : peers)
     p.link->bye(); // behind all casts; answered when those have arrived
   auto gone = [&] { return core->all_peers().empty(); };
   while (!peers.empty() && !gone() && clock::now() < until)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    nap();
   failure why{error_code::ended, "this node has ended", {}, {}, {}};
   for (auto& p : core->all_peers())
     core->drop_peer(p.link, why);
@@ -326,25 +366,34 @@ void node::stop() {
     x.dialer->end(patience, {});
 }
 
+void node::before_fork() {
+  auto& x = *impl_;
+  x.listen_mutex.lock();
+  x.dialer_mutex.lock(); // no new connection is begun from here on
+  auto until = clock::now() + std::chrono::milliseconds(200);
+  while (x.core->dials_in_flight > 0 && clock::now() < until)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  auto where = address();
+  x.port_at_fork
+    = where.empty() ? 0 : std::stoi(where.substr(where.rfind(':') + 1));
+}
+
+void node::after_fork_in_parent() {
+  impl_->dialer_mutex.unlock();
+  impl_->listen_mutex.unlock();
+}
+
 void node::abandon_after_fork() {
   auto& x = *impl_;
   x.stopped = true;
   x.core->registry.disown();
-  // CAF's sockets are what its epoll instances watch.
-  auto epolls = x.world->epolls();
+  x.world->close_descriptors_after_fork();
   if (x.dialer)
-    epolls.insert(epolls.end(), x.dialer->epolls().begin(),
-                  x.dialer->epolls().end());
-  for (auto epoll : epolls) {
-    std::ifstream info{"/proc/self/fdinfo/" + std::to_string(epoll)};
-    std::vector<int> watched;
-    for (std::string word; info >> word;)
-      if (int fd = -1; word == "tfd:" && info >> fd)
-        watched.push_back(fd);
-    ::close(epoll);
-    for (auto fd : watched)
+    x.dialer->close_descriptors_after_fork();
+  // What CAF had accepted and did not watch yet.
+  if (x.port_at_fork != 0)
+    for (auto fd : sockets_of_port(x.port_at_fork))
       ::close(fd);
-  }
 }
 
 } // namespace hornbeam::runtime

@@ -59,12 +59,18 @@ public:
   /// Says goodbye to a peer and does not connect to it again by itself.
   bool disconnect(const std::string& name);
   bool connected(const std::string& name) const;
+  /// Casts to and from other nodes that could not be delivered.
+  std::uint64_t lost_casts() const noexcept;
   /// Opens the listener if there is none.
   void listen();
 
   /// Flushes what is on its way, says goodbye to all peers, ends the services
   /// and CAF. Returns within about a second whatever happens.
   void stop();
+  /// Waits until no socket is being made for a listener or a first call to
+  /// another node, and holds that off.
+  void before_fork();
+  void after_fork_in_parent();
   /// After a fork, in the child: closes the descriptors that the parent's
   /// node owns. The node must not be used or destroyed any more.
   void abandon_after_fork();

@@ -65,6 +65,10 @@ struct node_core : std::enable_shared_from_this<node_core> {
   std::atomic<std::uint64_t> next_serial{1};
   /// Casts that could not be delivered.
   std::atomic<std::uint64_t> lost_casts{0};
+  /// Casts that wait for a connection to be made.
+  std::atomic<std::uint64_t> casts_connecting{0};
+  /// Connections that are being made, whose sockets nobody else knows yet.
+  std::atomic<int> dials_in_flight{0};
   host_registry registry;
   /// The actor system that connects to others; `node` sets it before the
   /// peering actor starts, which alone calls it.

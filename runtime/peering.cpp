@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "runtime/node_core.hpp"
 #include "runtime/wire.hpp"
 
@@ -12,8 +14,9 @@
 // hello is refused, and its waiters are served by the link that comes in.
 //
 // A new peer is told the members that this node knows; each dials those it
-// does not know, so that the mesh is full. Configured peers and members that
-// went down without a goodbye are dialled again, with growing pauses.
+// does not know, so that the mesh is full. Whom this node has dialled and who
+// went down without a goodbye is dialled again, with growing pauses;
+// configured peers after a goodbye too.
 
 namespace hornbeam::runtime {
 
@@ -59,12 +62,20 @@ std::string find_address(peering_state& st, const std::string& name) {
   for (auto& p : st.core->settings.peers)
     if (p.name == name && !p.address.empty())
       return p.address;
-  if (auto i = st.members.find(name); i != st.members.end())
-    return i->second;
+  // Before what others once said: a node that was started again has another
+  // port, and the registry of this host knows it.
   if (auto found = st.core->registry.find(name))
     return *found;
+  if (auto i = st.members.find(name); i != st.members.end())
+    return i->second;
   auto at = name.find('@');
   return name.substr(at + 1) + ":" + std::to_string(default_port);
+}
+
+bool configured(const peering_state& st, const std::string& name) {
+  auto& peers = st.core->settings.peers;
+  return std::any_of(peers.begin(), peers.end(),
+                     [&](auto& p) { return p.name == name; });
 }
 
 void dial(peering_actor* self, const std::string& name);
@@ -113,8 +124,7 @@ void connected(peering_actor* self, const std::string& name) {
     a.in_flight = false;
     a.pause = first_pause;
     answer(a, term{true});
-    if (!a.keep)
-      st.attempts.erase(i);
+    a.keep = true; // until either side says goodbye
   }
   // Tell the newcomer whom it might not know.
   auto link = st.core->find_link(name);
@@ -171,7 +181,8 @@ void dial(peering_actor* self, const std::string& name) {
     return;
   }
   a.in_flight = true;
-  auto& sys = st.core->dialer();
+  auto& sys = st.core->dialer(); // waits while this process forks
+  ++st.core->dials_in_flight;
   auto middleman = st.core->settings.insecure_loopback_without_tls
                      ? sys.middleman().actor_handle()
                      : sys.openssl_manager().actor_handle();
@@ -181,6 +192,7 @@ void dial(peering_actor* self, const std::string& name) {
     .then(
       [=](const caf::node_id&, const caf::strong_actor_ptr& agent,
           const std::set<std::string>&) {
+        --self->state.core->dials_in_flight;
         if (!agent) {
           failed(self, name, no_connection("no hornbeam node answers there"),
                  false);
@@ -190,6 +202,7 @@ void dial(peering_actor* self, const std::string& name) {
                             caf::actor_cast<caf::actor>(agent), name, self);
       },
       [=](caf::error& e) {
+        --self->state.core->dials_in_flight;
         auto why = self->system().render(e);
         if (e == caf::sec::cannot_connect_to_node)
           why = "nothing listens there";
@@ -261,11 +274,15 @@ caf::behavior run(peering_actor* self, core_ptr core) {
       i->second.scheduled = false;
       dial(self, name);
     },
-    // A link has closed.
-    [=](forget_atom, const std::string& name) {
+    // A link has closed; `left`: with a goodbye.
+    [=](forget_atom, const std::string& name, bool left) {
       auto& st = self->state;
       auto i = st.attempts.find(name);
-      if (i != st.attempts.end() && i->second.keep && !st.core->stopping)
+      if (i == st.attempts.end() || st.core->stopping)
+        return;
+      if (left && !configured(st, name))
+        i->second.keep = false;
+      if (i->second.keep)
         again_later(self, name, i->second);
     },
     // The user does not want this peer any more.

@@ -28,6 +28,9 @@ struct decode_error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Levels that operations and their argument lists put around a value.
+inline constexpr int message_depth = 16;
+
 class wire_writer {
 public:
   using is_saving = std::true_type;
@@ -173,15 +176,17 @@ public:
                          + std::to_string(remaining()) + " bytes left");
     return static_cast<std::size_t>(n);
   }
-  /// Counts nesting; the destructor of the result counts back.
+  /// Counts nesting; the destructor of the result counts back. A value of the
+  /// full depth travels inside the message that carries it.
   auto nested() {
     struct guard {
       int& depth;
       ~guard() { --depth; }
     };
-    if (++depth_ > max_depth) {
+    if (++depth_ > max_depth + message_depth) {
       --depth_;
-      throw decode_error("nesting deeper than " + std::to_string(max_depth));
+      throw decode_error("nesting deeper than "
+                         + std::to_string(max_depth + message_depth));
     }
     return guard{depth_};
   }

@@ -53,7 +53,8 @@ def cached_inference(
     if not callable(fn):
         raise TypeError(f"fn must be callable, not {type(fn).__name__}")
     if not isinstance(cache_prefix, str):
-        raise TypeError(f"cache_prefix must be a str, not {type(cache_prefix).__name__}")
+        name = type(cache_prefix).__name__
+        raise TypeError(f"cache_prefix must be a str, not {name}")
     key: Any
     if cache_key is not None:
         if not isinstance(cache_key, str):

@@ -67,10 +67,18 @@ def start_node(name: str) -> Launched:
 
 
 @pytest.fixture(scope="session")
-def worker():
-    """The name of a second node, to which this process is connected."""
+def _worker():
     with start_node(WORKER):
         yield WORKER
+
+
+@pytest.fixture
+def worker(_worker, eventually):
+    """The name of a second node, to which this process is connected."""
+    if WORKER not in hornbeam.cluster.nodes():  # a test may have changed that
+        hornbeam.cluster.connect(WORKER, PATIENCE * 1000)
+    eventually(lambda: WORKER in hornbeam.hooks.providers("llm"))
+    return WORKER
 
 
 @pytest.fixture

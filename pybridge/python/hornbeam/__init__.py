@@ -6,8 +6,7 @@ The documented functions are in `hornbeam_erlang`, `hornbeam_ml` and
 a node inside this process.
 """
 
-from hornbeam import aio, cluster, functions, hooks, process, pubsub
-from hornbeam import rpc, tables, tasks
+from hornbeam import aio, cluster, functions, hooks, process, pubsub, rpc, tables, tasks
 from hornbeam._context import deadline, left_ms
 from hornbeam._engine import configure
 from hornbeam.errors import (

@@ -10,12 +10,20 @@ from typing import Any, Callable
 
 from hornbeam import _native, errors, values
 
+_UNNAMED = "hornbeam@localhost"
+
 _lock = threading.Lock()
 _exit_hooked = False
 #: What the configuration says; set before the node starts.
 settings: dict[str, Any] = {}
 task_keep_ms = 3600 * 1000
 task_keep_count = 10000
+
+#: The settings of a node, as in runtime/settings.hpp.
+SETTINGS = frozenset(
+    "name cluster listen host port secret insecure_loopback_without_tls hidden "
+    "peers workers heartbeat_ms detection_ms connect_ms flush_ms".split()
+)
 
 #: Called in this order after each start of a node, before it opens its doors.
 on_start: list[Callable[[], None]] = []
@@ -27,15 +35,21 @@ def ensure() -> None:
     """Start the node of this process unless it runs."""
     global _exit_hooked
     with _lock:
-        if not _native.start(settings, task_keep_ms, task_keep_count):
-            return
+        try:
+            if not _native.start(settings, task_keep_ms, task_keep_count):
+                return
+        except (RuntimeError, TypeError) as e:
+            raise errors.HornbeamError(f"this node can't start: {e}") from e
         if not _exit_hooked:
             _exit_hooked = True
             atexit.register(_native.leave)
         _hook_multiprocessing()
     for f in on_start:
         f()
-    _native.open_doors()
+    try:
+        _native.open_doors()
+    except RuntimeError as e:
+        raise errors.HornbeamError(f"this node can't be reached: {e}") from e
 
 
 def _hook_multiprocessing() -> None:
@@ -43,7 +57,14 @@ def _hook_multiprocessing() -> None:
     util = sys.modules.get("multiprocessing.util")
     process = sys.modules.get("multiprocessing.process")
     if util is not None and process is not None and process.parent_process():
-        util.Finalize(None, _native.leave, exitpriority=0)
+        util.Finalize(None, _leave_child, exitpriority=0)
+
+
+def _leave_child() -> None:
+    # They run this before they wait for threads that are no daemons, which may
+    # still call us. Those come first, as everywhere else; to wait twice is fine.
+    threading._shutdown()  # type: ignore[attr-defined]
+    _native.leave()
 
 
 def configure(**options: Any) -> None:
@@ -54,34 +75,29 @@ def configure(**options: Any) -> None:
         raise errors.HornbeamError(
             "the node of this process runs already: call configure() first"
         )
+    for key in options:
+        if key not in SETTINGS:
+            raise TypeError(
+                f"there is no setting {key!r}; there are: {', '.join(sorted(SETTINGS))}"
+            )
     settings.update(options)
 
 
-def _before_fork() -> None:
-    _lock.acquire()
-    _native.before_fork()
-
-
-def _after_fork_in_parent() -> None:
-    _native.after_fork_in_parent()
-    _lock.release()
-
-
 def _after_fork_in_child() -> None:
-    _native.after_fork_in_child()
-    _lock.release()
-    # Two nodes of one name can't be in one cluster.
-    if settings.pop("name", None) is not None or settings.get("listen"):
+    global _lock
+    _lock = threading.Lock()  # a thread of the parent may have held it
+    parent = _native.after_fork_in_child()
+    # Two nodes of one name can't be in one cluster, nor two behind one port.
+    named = settings.get("name") or (parent if parent != _UNNAMED else "")
+    if named or settings.get("listen") or settings.get("peers"):
+        host = named.partition("@")[2] or settings.get("host", "127.0.0.1")
+        settings["name"] = f"hornbeam-{os.urandom(4).hex()}@{host}"
         settings.pop("port", None)
     for f in on_fork:
         f()
 
 
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=_after_fork_in_parent,
-    after_in_child=_after_fork_in_child,
-)
+os.register_at_fork(after_in_child=_after_fork_in_child)
 
 _native.set_python_types(
     {

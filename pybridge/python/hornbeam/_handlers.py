@@ -22,7 +22,9 @@ class Handler:
         self.by_method = by_method
         self.home = _loop.current()
 
-    def find(self, name: str, action: str) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    def find(
+        self, name: str, action: str
+    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """The callable for an action and what goes before its arguments."""
         if not self.by_method:
             return self.target, (action,)
@@ -52,6 +54,8 @@ class Chunks:
     step by step, other iterators as they are, anything else as one chunk."""
 
     def __init__(self, result: Any, home: Any) -> None:
+        #: Who runs the generator, if that is a call from another node.
+        self.owner: Any = None
         self._home = home
         self._async = None
         self._iterator = None
@@ -96,6 +100,7 @@ class Registry:
         self.local: dict[str, Handler] = {}
         _pool.runners[scope] = self._run
         _engine.on_start.append(self._announce)
+        _engine.on_fork.append(self._forked)
 
     def add(self, name: str, handler: Handler) -> None:
         if not isinstance(name, str):
@@ -121,6 +126,11 @@ class Registry:
         for name in list(self.local):
             _native.register_handler(self.scope, name)
 
+    def _forked(self) -> None:
+        # The parent's loops look as if they ran, but no thread of ours does.
+        for handler in self.local.values():
+            handler.home = None
+
     def get(self, name: str) -> Handler:
         handler = self.local.get(name)
         if handler is None:
@@ -136,21 +146,27 @@ class Registry:
         else:
             function, before = handler.target, ()
         ms = job.left_ms
-        with _context.entered(job.depth, ms), process.handler_call():
-            result = function(*before, *job.args, **job.kwargs)
-            if not _loop.is_awaitable(result):
-                job.reply(result)
-                return
-            # The pool's thread does not wait for a coroutine.
-            loop = _loop.usable(handler.home)
-            future = asyncio.run_coroutine_threadsafe(_answer(job, result), loop)
+        owner = process.Owner()
+        goes_on = False
+        with _context.entered(job.depth, ms), process.running_as(owner):
+            try:
+                result = function(*before, *job.args, **job.kwargs)
+                if not _loop.is_awaitable(result):
+                    job.reply(result)
+                    return
+                # The pool's thread does not wait for a coroutine.
+                loop = _loop.usable(handler.home)
+                answer = _answer(job, result, owner)
+                future = asyncio.run_coroutine_threadsafe(answer, loop)
+                goes_on = True
+            finally:
+                if not goes_on:
+                    owner.close()
             if ms is not None:
-                loop.call_soon_threadsafe(
-                    lambda: loop.call_later(ms / 1000, future.cancel)
-                )
+                loop.call_soon_threadsafe(loop.call_later, ms / 1000, future.cancel)
 
 
-async def _answer(job: Job, awaitable: Any) -> None:
+async def _answer(job: Job, awaitable: Any, owner: Any) -> None:
     try:
         job.reply(await awaitable)
     except asyncio.CancelledError as e:
@@ -158,3 +174,5 @@ async def _answer(job: Job, awaitable: Any) -> None:
         raise e
     except Exception as e:
         _pool.fail(job, e)
+    finally:
+        owner.close()

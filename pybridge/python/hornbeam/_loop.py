@@ -7,8 +7,8 @@ import inspect
 import threading
 from typing import Any, Coroutine
 
-from hornbeam import _engine
-from hornbeam.errors import HornbeamError
+from hornbeam import _engine, _native
+from hornbeam.errors import HornbeamError, HornbeamTimeout
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -51,6 +51,11 @@ def run(coroutine: Coroutine[Any, Any, Any], home: Any, ms: float | None) -> Any
     future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     try:
         return future.result(None if ms is None else ms / 1000)
+    except TimeoutError:
+        if future.done():  # the handler's own
+            raise
+        future.cancel()
+        raise HornbeamTimeout("the deadline has passed") from None
     except BaseException:
         future.cancel()
         raise
@@ -66,6 +71,13 @@ async def as_coroutine(x: Any) -> Any:
 
 def _forked() -> None:
     global _loop, _lock
+    if _loop is not None:
+        # The parent's thread runs it, with descriptors that the child shares.
+        # Closing it properly would take them out of the parent's epoll too.
+        for name in ("_selector", "_ssock", "_csock"):
+            if hasattr(_loop, name):
+                getattr(_loop, name).close()
+        _native.leave_to_parent(_loop)
     _loop = None
     _lock = threading.Lock()
 

@@ -9,7 +9,6 @@ import os
 import runpy
 import signal
 import sys
-import threading
 import traceback
 
 from hornbeam import _context, _engine, _native, _pool, rpc
@@ -30,10 +29,14 @@ def main(config: str, script: str | None) -> int:
     _engine.task_keep_count = python["task_keep_count"]
     _engine.configure(**settings["node"])
 
-    ended = threading.Event()
     if script is None:
+        # A signal may reach any thread, and only Python's own wakes the main
+        # one: the pipe does so whoever got it.
+        told, tell = os.pipe()
+        os.set_blocking(tell, False)
+        signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
+            signal.signal(number, lambda *_: None)
     else:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
@@ -51,7 +54,7 @@ def main(config: str, script: str | None) -> int:
     print(f"{_native.name()} serves at {_native.address() or 'no address'}", flush=True)
     if script is not None:
         return _run(script)
-    while not ended.wait(3600):
+    while os.read(told, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
         pass
     return 0
 

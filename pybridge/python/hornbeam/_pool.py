@@ -7,7 +7,13 @@ it takes up a job; how many jobs run at once is bounded by the native queue.
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import contextvars
+import functools
+import itertools
 import os
+import sys
 import threading
 from typing import Any, Callable
 
@@ -43,6 +49,7 @@ def _add_thread() -> None:
 
 def _work() -> None:
     global _threads
+    era = _native.era()
     while True:
         job = _native.next_job(IDLE_MS)
         if job is None:
@@ -59,7 +66,20 @@ def _work() -> None:
             fail(job, e)
         finally:
             del job
+            if _native.era() != era:
+                _end_child()
             _native.job_done()
+
+
+def _end_child() -> None:
+    # A handler has forked and returned in the child as well: nothing is left
+    # to do there, and its node's threads would keep it alive.
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        _native.leave()
+    finally:
+        os._exit(0)
 
 
 def fail(job: Job, error: BaseException) -> None:
@@ -81,11 +101,45 @@ def run_call(job: Job, function: Callable[..., Any], *before: Any) -> None:
         job.reply(function(*before, *job.args, **job.kwargs))
 
 
+# Calls that wait for a thread, by a number.
+_calls: dict[str, tuple[concurrent.futures.Future[Any], Callable[[], Any]]] = {}
+_numbers = itertools.count(1)
+
+
+async def in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """As `asyncio.to_thread`, but in the pool: Python waits at its end for the
+    threads of that one, even if they wait for ever."""
+    _engine.ensure()
+    context = contextvars.copy_context()
+    call = functools.partial(context.run, function, *args, **kwargs)
+    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    number = str(next(_numbers))
+    _calls[number] = (future, call)
+    if not _native.submit_call(number):
+        del _calls[number]
+        raise errors.HornbeamError("this node has ended")
+    return await asyncio.wrap_future(future)
+
+
+def _run_submitted(job: Job) -> None:
+    future, call = _calls.pop(job.name)
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        result = call()
+    except BaseException as e:
+        future.set_exception(e)
+    else:
+        future.set_result(result)
+
+
 def _forked() -> None:
     global _threads, _lock
     _threads = 0
+    _calls.clear()
     _lock = threading.Lock()
 
 
+runners["call"] = _run_submitted
 _engine.on_start.append(start)
 _engine.on_fork.append(_forked)

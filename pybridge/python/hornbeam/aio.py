@@ -4,13 +4,25 @@ cancelling the task that awaits stops the waiting."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import itertools
 import weakref
 from typing import Any, AsyncGenerator
 
-from hornbeam import _context, _engine, _handlers, _loop, _native
-from hornbeam import errors, functions, hooks, process, tasks
+from hornbeam import (
+    _context,
+    _engine,
+    _handlers,
+    _loop,
+    _native,
+    _pool,
+    errors,
+    functions,
+    hooks,
+    process,
+    tasks,
+)
 
 
 class _Port:
@@ -112,7 +124,7 @@ async def _call(
     try:
         async with _timeout(None if timeout is None else timeout / 1000):
             if not inspect.iscoroutinefunction(function):
-                result = await asyncio.to_thread(function, *args, **kwargs)
+                result = await _pool.in_thread(function, *args, **kwargs)
             else:
                 result = function(*args, **kwargs)
             if not inspect.isawaitable(result):
@@ -204,8 +216,11 @@ async def stream(
     hooks._check(app_path, action)
     handler = hooks.registry.local.get(app_path)
     if handler is not None:
-        async for chunk in _local_stream(handler, app_path, action, args, kwargs):
-            yield chunk
+        chunks = _local_stream(handler, app_path, action, args, kwargs)
+        # `async for` alone would leave the inner one to the garbage collector.
+        async with contextlib.aclosing(chunks):
+            async for chunk in chunks:
+                yield chunk
         return
     timeout, depth = _context.timeout(), _context.depth()
     source = _native.open_stream(app_path, action, args, kwargs, timeout, depth)
@@ -234,6 +249,7 @@ async def _local_stream(
 ) -> AsyncGenerator[Any, None]:
     function, before = handler.find(app_path, action)
     _context.depth()
+    _context.timeout()
     try:
         result = function(*before, *args, **kwargs)
         loop = _loop.usable(handler.home)
@@ -252,12 +268,12 @@ async def _local_stream(
         chunks = _handlers.Chunks(result, handler.home)
         try:
             while True:
-                chunk = await asyncio.to_thread(next, chunks, _END)  # type: ignore
+                chunk = await _pool.in_thread(next, chunks, _END)
                 if chunk is _END:
                     return
                 yield chunk
         finally:
-            await asyncio.to_thread(chunks.close)
+            await _pool.in_thread(chunks.close)
     except errors.HornbeamError:
         raise
     except Exception as e:
@@ -265,7 +281,12 @@ async def _local_stream(
 
 
 def _forked() -> None:
-    _ports.clear()
+    global _ports
+    # In one step: a thread of the parent may have been in the middle of it.
+    for port in list(_ports.data.values()):  # type: ignore
+        port.completions.close()
+        _native.leave_to_parent(port)
+    _ports = weakref.WeakKeyDictionary()
 
 
 _engine.on_fork.append(_forked)

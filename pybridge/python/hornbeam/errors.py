@@ -33,6 +33,14 @@ class OverloadedError(HornbeamError):
     """A queue is at its bound; try again later."""
 
 
+class BadTypeError(HornbeamError, TypeError):
+    """Another node refused a value because of its type."""
+
+
+class BadValueError(HornbeamError, ValueError):
+    """Another node refused a value."""
+
+
 class HandlerError(HornbeamError):
     """The code that was called raised.
 
@@ -58,6 +66,8 @@ _classes: dict[int, type[HornbeamError]] = {
     NO_CONNECTION: NodeError,
     NOT_FOUND: NotFoundError,
     OVERLOADED: OverloadedError,
+    BAD_TYPE: BadTypeError,
+    BAD_VALUE: BadValueError,
 }
 _codes: list[tuple[type[BaseException], int]] = [
     (HornbeamTimeout, TIMEOUT),

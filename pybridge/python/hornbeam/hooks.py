@@ -157,6 +157,7 @@ def _local_stream(
 ) -> Generator[Any, None, None]:
     function, before = handler.find(app_path, action)
     _context.depth()
+    _context.timeout()
     chunks = None
     try:
         chunks = _handlers.Chunks(function(*before, *args, **kwargs), handler.home)
@@ -197,7 +198,9 @@ def _run_stream(job: Job) -> None:
 
     number = job.source_id
     chunks = _streams.get(number)
-    with _context.entered(job.depth, job.left_ms), process.handler_call():
+    # A stream is one call, and keeps its mailbox over all its jobs.
+    owner = chunks.owner if chunks is not None else process.Owner()
+    with _context.entered(job.depth, job.left_ms), process.running_as(owner):
         try:
             if chunks is None and not job.closed():
                 handler = registry.get(job.name)
@@ -205,12 +208,14 @@ def _run_stream(job: Job) -> None:
                 chunks = _handlers.Chunks(
                     function(*before, *job.args, **job.kwargs), handler.home
                 )
+                chunks.owner = owner
                 _streams[number] = chunks
             while job.take_credit():
                 try:
                     chunk = next(chunks)  # type: ignore[arg-type]
                 except StopIteration:
                     _streams.pop(number, None)
+                    owner.close()
                     job.end()
                     return
                 job.chunk(chunk)
@@ -218,10 +223,12 @@ def _run_stream(job: Job) -> None:
             _streams.pop(number, None)
             _pool.fail(job, e)
             _close_quietly(chunks)
+            owner.close()
             return
         if job.closed():
             _streams.pop(number, None)
             _close_quietly(chunks)
+            owner.close()
 
 
 def _close_quietly(chunks: _handlers.Chunks | None) -> None:
@@ -234,4 +241,13 @@ def _close_quietly(chunks: _handlers.Chunks | None) -> None:
 
 
 _pool.runners["stream"] = _run_stream
-_engine.on_fork.append(_streams.clear)
+
+
+def _forked() -> None:
+    # The parent goes on with its streams: no `finally` runs here as well.
+    for chunks in _streams.values():
+        _native.leave_to_parent(chunks)
+    _streams.clear()
+
+
+_engine.on_fork.append(_forked)

@@ -17,7 +17,7 @@ from hornbeam import _engine, _native
 from hornbeam.values import Pid, Ref
 
 
-class _Owner:
+class Owner:
     """A task or handler call, which has a mailbox from its first use on."""
 
     __slots__ = ("box",)
@@ -30,20 +30,29 @@ class _Owner:
             self.box.close()
 
 
-_owner: ContextVar[_Owner | None] = ContextVar("hornbeam_owner", default=None)
+_owner: ContextVar[Owner | None] = ContextVar("hornbeam_owner", default=None)
 _thread = threading.local()
 
 
 @contextlib.contextmanager
 def handler_call() -> Iterator[None]:
     """Around the call of a handler: it is somebody of its own."""
-    owner = _Owner()
+    owner = Owner()
+    try:
+        with running_as(owner):
+            yield
+    finally:
+        owner.close()
+
+
+@contextlib.contextmanager
+def running_as(owner: Owner) -> Iterator[None]:
+    """Around a part of a call: whoever runs it is `owner`."""
     token = _owner.set(owner)
     try:
         yield
     finally:
         _owner.reset(token)
-        owner.close()
 
 
 def _running_task() -> asyncio.Task[object] | None:
@@ -63,10 +72,10 @@ def mailbox() -> _native.Mailbox:
             if box is None or box.closed:
                 box = _thread.box = _native.Mailbox()
             return box
-        owner = _Owner()
+        owner = Owner()
         _owner.set(owner)
         task.add_done_callback(owner.close)
-    if owner.box is None:
+    if owner.box is None or owner.box.closed:
         owner.box = _native.Mailbox()
     return owner.box
 

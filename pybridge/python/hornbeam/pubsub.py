@@ -34,7 +34,9 @@ def receive(
     return process.mailbox().receive(timeout_ms, topic)
 
 
-def receive_pubsub(timeout: float | None = None, *, timeout_ms: float | None = None) -> Any:
+def receive_pubsub(
+    timeout: float | None = None, *, timeout_ms: float | None = None
+) -> Any:
     """The next message for whoever calls, or None if none comes in time.
 
     Both timeouts are in milliseconds; None waits as long as it takes. In an

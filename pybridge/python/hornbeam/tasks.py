@@ -6,6 +6,7 @@ it, on any node, more than once.
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from hornbeam import _context, _engine, _handlers, _native, _pool, errors, hooks
@@ -29,7 +30,9 @@ def execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> s
     timeout, depth = _context.timeout(), _context.depth()
     task_id = _native.make_task_id(where)
     if app_path in hooks.registry.local:
-        _calls[task_id] = (app_path, action, args, kwargs, timeout, depth)
+        # The deadline counts from now, however long the pool takes.
+        at = None if timeout is None else time.monotonic() + timeout / 1000
+        _calls[task_id] = (app_path, action, args, kwargs, at, depth)
         _native.submit_local_task(task_id)
     else:
         _native.submit_task(task_id, app_path, action, args, kwargs, timeout, depth)
@@ -63,32 +66,41 @@ def _node_of(task_id: str) -> str:
 
 def local_result(task_id: str) -> Any:
     """What a task of this process returned, or raises what it raised."""
+    if task_id not in _results:  # dropped since the wait ended
+        raise errors.NotFoundError(f"the result of the task {task_id!r} is not kept")
     ok, value = _results[task_id]
     if ok:
         return value
-    raise errors.wrap(value) from value
+    error = errors.wrap(value)
+    if error is value:
+        raise error
+    raise error from value
 
 
 def _run_local(job: Job) -> None:
     from hornbeam import process
 
     task_id = job.name
-    app_path, action, args, kwargs, timeout, depth = _calls.pop(task_id)
+    app_path, action, args, kwargs, at, depth = _calls.pop(task_id)
+    era = _native.era()
+    timeout = None if at is None else max(0.0, (at - time.monotonic()) * 1000)
     try:
         with _context.entered(depth, timeout), process.handler_call():
             handler = hooks.registry.get(app_path)
             function, before = handler.find(app_path, action)
-            value = _handlers.finish(
-                function(*before, *args, **kwargs), handler.home
-            )
+            value = _handlers.finish(function(*before, *args, **kwargs), handler.home)
         _results[task_id] = (True, value)
     except BaseException as e:
         _results[task_id] = (False, e)
-    _native.finish_local_task(task_id)
+    if _native.era() == era:  # else a forked child, and the parent's task
+        _native.finish_local_task(task_id)
 
 
 def _send_result(job: Job) -> None:
-    ok, value = _results[job.name]
+    ok, value = _results.get(job.name) or (
+        False,
+        errors.NotFoundError(f"the result of the task {job.name!r} is not kept"),
+    )
     if ok:
         job.reply(value)
     else:

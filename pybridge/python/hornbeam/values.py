@@ -152,13 +152,13 @@ def _decode_time(x: Any) -> datetime.time:
 
 
 def _decode_enum(x: Any) -> Any:
-    module, name, member = x
+    module, name, member = x[:3]
     # Only modules that the program has imported itself: data loads no code.
     found: Any = sys.modules.get(module)
     for part in name.split("."):
         found = getattr(found, part, None)
     if isinstance(found, type) and issubclass(found, enum.Enum):
-        return found[member]
+        return found(x[3]) if member is None else found[member]
     return Opaque("enum", x)
 
 
@@ -220,8 +220,17 @@ def encode(x: Any) -> tuple[str | None, Any] | None:
     if codec is not None:
         return (codec.tag, codec.to_term(x))
     if isinstance(x, enum.Enum):
-        return ("enum", [cls.__module__, cls.__qualname__, x.name])
+        where = [cls.__module__, cls.__qualname__]
+        if x.name in cls.__members__:
+            return ("enum", [*where, x.name])
+        return ("enum", [*where, None, x.value])  # several flags, or none
     if cls is Opaque:
+        if not isinstance(x.tag, str):
+            raise TypeError(
+                f"the tag of an Opaque must be a str, not {type(x.tag).__name__}"
+            )
+        if x.tag == "ndarray":
+            raise ValueError("an Opaque can't be an ndarray")
         return (x.tag, x.value)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
@@ -229,7 +238,8 @@ def encode(x: Any) -> tuple[str | None, Any] | None:
             return _encode_array(x)
         if isinstance(x, numpy.generic):
             plain = x.item()
-            if isinstance(plain, numpy.generic):
+            # A date in nanoseconds would become a mere number, a record a tuple.
+            if isinstance(plain, numpy.generic) or x.dtype.kind in "mMV":
                 raise TypeError(f"a NumPy scalar of type {cls.__name__} can't be sent")
             return (None, plain)
     return None
@@ -241,4 +251,3 @@ def decode(tag: str, value: Any) -> Any:
     if from_term is None:
         return Opaque(tag, value)
     return from_term(value)
-

@@ -20,6 +20,10 @@ def echo(value):
     return value
 
 
+def length(value):
+    return len(value)
+
+
 def describe(value):
     """What arrived, as this side sees it."""
     return f"{type(value).__module__}.{type(value).__qualname__} {value!r}"
@@ -45,7 +49,8 @@ def give_function():
     return lambda: None
 
 
-def slow(seconds=30):
+def slow(seconds=0.5):
+    """Longer than any deadline that a test sets around it."""
     time.sleep(seconds)
 
 
@@ -112,22 +117,29 @@ def heard(topic):
     return hornbeam.tables.table("heard").get(topic, [])
 
 
+def subscribe_only(topic):
+    """Leaves it to the end of this call to take the subscription back."""
+    erlang.subscribe(topic)
+
+
 def publish(topic, message):
     return erlang.publish(topic, message)
+
+
+def make_table(name):
+    hornbeam.tables.table(name)
 
 
 def state_get(key):
     return erlang.state_get(key)
 
 
-def who():
-    """The pid of this call, and how often its topic is subscribed to."""
-    erlang.subscribe("call-topic")
-    return hornbeam.self()
-
-
 def await_task(task_id, timeout_ms=30000):
     return erlang.await_result(task_id, timeout_ms)
+
+
+def rpc_call(node, module, function, args):
+    return erlang.rpc_call(node, module, function, args)
 
 
 def execute(hook, action, *args):
@@ -137,6 +149,28 @@ def execute(hook, action, *args):
 def register(hook):
     """Registers a hook that says which node it is on."""
     erlang.register_hook(hook, lambda action, *args: [erlang.node(), action, *args])
+
+
+def register_slow(hook):
+    def handler(action):
+        erlang.state_set(hook, "running")
+        time.sleep(30)
+
+    erlang.register_hook(hook, handler)
+
+
+def register_endless(hook):
+    def handler(action):
+        n = 0
+        while True:
+            yield n
+            n += 1
+
+    erlang.register_hook(hook, handler)
+
+
+def knows_hook(hook):
+    return bool(hornbeam.hooks.providers(hook))
 
 
 def unregister(hook):
@@ -172,7 +206,7 @@ class There:
     def fail(self):
         raise KeyError("no such drawer")
 
-    def slow(self, seconds=30):
+    def slow(self, seconds=0.5):
         time.sleep(seconds)
 
     def left_ms(self):
@@ -203,6 +237,32 @@ class There:
         finally:
             closed.set()
 
+    def slow_numbers(self, n, seconds):
+        for i in range(n):
+            time.sleep(seconds)
+            yield i
+
+    def pids(self, n):
+        for _ in range(n):
+            yield hornbeam.self()
+
+    def subscribed(self, topic, n=10**9):
+        erlang.subscribe(topic)
+        yield from range(n)
+
+    def listen(self, topic):
+        erlang.subscribe(topic)
+        return erlang.receive_pubsub()
+
+    def counted(self, key, n):
+        for i in range(n):
+            erlang.state_set(key, i)
+            yield i
+
+    def blocks(self, n, size):
+        for i in range(n):
+            yield bytes([i]) * size
+
     def fail_after(self, n):
         yield from range(n)
         raise KeyError("after")
@@ -220,9 +280,9 @@ class There:
         return object()
 
     def gated(self):
-        """One chunk, then nothing until the table says `go`."""
+        """One chunk, then nothing for longer than any deadline of a test."""
         yield "first"
-        time.sleep(30)
+        time.sleep(0.5)
 
     def _private(self):
         return "secret"

@@ -1,0 +1,101 @@
+"""The stubs of the native module and the module itself are held equal."""
+
+import ast
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+from hornbeam import _native
+
+STUBS = Path(__file__).resolve().parents[2] / "pybridge/python/hornbeam/_native.pyi"
+SPECIAL = {"__init__", "__len__"}
+
+
+class Stub:
+    """One function: its parameters' names, how many have a default, and those
+    that can be given by name."""
+
+    def __init__(self, node):
+        arguments = node.args
+        self.names = [x.arg for x in arguments.posonlyargs + arguments.args]
+        self.by_name = {x.arg for x in arguments.args}
+        self.defaults = len(arguments.defaults)
+        self.property = any(
+            isinstance(x, ast.Name) and x.id == "property" for x in node.decorator_list
+        )
+
+
+def stubs_of(body):
+    return {x.name: Stub(x) for x in body if isinstance(x, ast.FunctionDef)}
+
+
+TREE = ast.parse(STUBS.read_text())
+FUNCTIONS = stubs_of(TREE.body)
+CLASSES = {x.name: stubs_of(x.body) for x in TREE.body if isinstance(x, ast.ClassDef)}
+METHODS = [
+    (cls, name)
+    for cls, members in CLASSES.items()
+    for name, stub in members.items()
+    if not stub.property
+]
+
+
+def public(x):
+    return {name for name in vars(x) if not name.startswith("_") or name in SPECIAL}
+
+
+def is_native(x):
+    return inspect.isroutine(x) and (x.__doc__ or "").startswith(x.__name__ + "(")
+
+
+def check_signature(stub, function):
+    """pybind11 writes the signature into the docstring: `f(arg0: str, key:
+    object, default: object = None) -> object`, where argN has no name."""
+    listed = re.match(r"\w+\((.*)\) -> ", function.__doc__)[1]
+    parameters = [x for x in listed.split(", ") if x]
+    assert len(parameters) == len(stub.names)
+    assert sum(" = " in x for x in parameters) == stub.defaults
+    names = [x.split(":")[0] for x in parameters]
+    named = {x for x in names if not re.fullmatch(r"arg\d+", x)}
+    assert named - {"self"} == stub.by_name - {"self"}
+
+
+def test_the_stubs_name_all_that_the_module_has():
+    real = {name for name in vars(_native) if not name.startswith("_")}
+    assert set(FUNCTIONS) | set(CLASSES) == real
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_takes_what_its_stub_says(name):
+    function = getattr(_native, name)
+    assert is_native(function)
+    check_signature(FUNCTIONS[name], function)
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_class_has_the_members_of_its_stub(name):
+    real = getattr(_native, name)
+    assert inspect.isclass(real)
+    made_in_python = "__init__" in CLASSES[name]
+    assert set(CLASSES[name]) == public(real) - (
+        set() if made_in_python else {"__init__"}
+    )
+    for member, stub in CLASSES[name].items():
+        assert stub.property == isinstance(vars(real)[member], property)
+
+
+@pytest.mark.parametrize("cls, name", METHODS)
+def test_a_method_takes_what_its_stub_says(cls, name):
+    check_signature(CLASSES[cls][name], getattr(getattr(_native, cls), name))
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_only_classes_with_a_constructor_in_the_stubs_can_be_made(name):
+    real = getattr(_native, name)
+    if "__init__" in CLASSES[name]:
+        assert isinstance(real(), real)
+    else:
+        with pytest.raises(TypeError, match="No constructor defined"):
+            real()

@@ -1,0 +1,235 @@
+"""Tasks: execute_async and await_result."""
+
+import asyncio
+import threading
+
+import pytest
+
+import hornbeam
+import hornbeam_erlang as erlang
+from hornbeam import HandlerError, HornbeamTimeout, NodeError, NotFoundError
+
+
+class Gate:
+    """A handler that waits until a test opens it."""
+
+    def __init__(self):
+        self.open = threading.Event()
+        self.entered = threading.Event()
+
+    def work(self, result=5):
+        self.entered.set()
+        self.open.wait(10)
+        return result
+
+    def thread(self):
+        return threading.get_ident()
+
+    def same(self, x):
+        return x
+
+    def fail(self):
+        raise KeyError("no such drawer")
+
+    def leave(self):
+        raise SystemExit(3)
+
+    async def coroutine(self, x):
+        await asyncio.sleep(0)
+        return x
+
+
+@pytest.fixture
+def gate(name):
+    handler = Gate()
+    erlang.register_hook(name, handler)
+    yield handler
+    handler.open.set()
+    erlang.unregister_hook(name)
+
+
+def test_to_start_a_task_never_blocks(gate, name):
+    ids = [erlang.execute_async(name, "work", i) for i in range(200)]
+    assert len(set(ids)) == 200
+    assert all(isinstance(x, str) for x in ids)
+    gate.open.set()
+    assert [erlang.await_result(x) for x in ids] == list(range(200))
+
+
+def test_a_task_runs_in_another_thread_with_the_very_objects(gate, name):
+    thing = object()
+    assert erlang.await_result(erlang.execute_async(name, "same", thing)) is thing
+    thread = erlang.await_result(erlang.execute_async(name, "thread"))
+    assert thread != threading.get_ident()
+
+
+def test_a_result_may_be_awaited_more_than_once(gate, name):
+    gate.open.set()
+    task = erlang.execute_async(name, "work")
+    assert [erlang.await_result(task) for _ in range(3)] == [5, 5, 5]
+
+
+def test_several_waiters_get_the_result(gate, name):
+    task = erlang.execute_async(name, "work")
+    got, started = [], threading.Barrier(6)
+
+    def wait():
+        started.wait()
+        got.append(erlang.await_result(task))
+
+    threads = [threading.Thread(target=wait) for _ in range(5)]
+    for t in threads:
+        t.start()
+    started.wait()
+    gate.open.set()
+    for t in threads:
+        t.join(10)
+    assert got == [5] * 5
+
+
+def test_a_timed_out_task_goes_on_and_can_be_awaited_again(gate, name):
+    task = erlang.execute_async(name, "work")
+    for timeout in (0, 1, 20, -5):
+        with pytest.raises(HornbeamTimeout) as e:
+            erlang.await_result(task, timeout_ms=timeout)
+        assert isinstance(e.value, TimeoutError)
+    gate.open.set()
+    assert erlang.await_result(task, None) == 5
+    assert erlang.await_result(task, 0) == 5
+
+
+def test_a_failed_task_raises_each_time_with_its_cause(gate, name):
+    task = erlang.execute_async(name, "fail")
+    for _ in range(2):
+        with pytest.raises(HandlerError, match="KeyError.*no such drawer") as e:
+            erlang.await_result(task)
+        assert isinstance(e.value.__cause__, KeyError)
+
+
+def test_an_error_of_ours_in_a_task_is_not_its_own_cause(name):
+    erlang.register_hook(name, lambda action: erlang.execute("no such hook", "x"))
+    with pytest.raises(NotFoundError) as e:
+        erlang.await_result(erlang.execute_async(name, "x"))
+    assert e.value.__cause__ is not e.value
+
+
+def test_a_handler_that_exits_fails_its_task_only(gate, name):
+    with pytest.raises(HandlerError, match="SystemExit"):
+        erlang.await_result(erlang.execute_async(name, "leave"))
+
+
+def test_an_unknown_action_is_raised_by_await_result(gate, name):
+    task = erlang.execute_async(name, "nothing")
+    with pytest.raises(NotFoundError, match="nothing"):
+        erlang.await_result(task)
+
+
+def test_coroutine_handlers_are_tasks_too(gate, name):
+    assert erlang.await_result(erlang.execute_async(name, "coroutine", 5)) == 5
+
+
+def test_an_unknown_hook_is_raised_at_once():
+    with pytest.raises(NotFoundError, match="no such hook"):
+        erlang.execute_async("no such hook", "x")
+
+
+@pytest.mark.parametrize("task", ["", "x", "1", "a@b", "\ud800", "<0.1.2>", "#"])
+def test_what_is_no_task_id_is_unknown(task):
+    with pytest.raises(NotFoundError):
+        erlang.await_result(task)
+
+
+def test_a_task_id_that_was_not_given_out_is_unknown(gate, name):
+    gate.open.set()
+    task = erlang.execute_async(name, "work")
+    for other in (task + "0", task[:-1] + "x", task.upper()):
+        with pytest.raises((NotFoundError, NodeError)):
+            erlang.await_result(other)
+
+
+@pytest.mark.parametrize("task", [None, 5, b"x"])
+def test_a_task_id_is_a_str(task):
+    with pytest.raises(TypeError, match="task id"):
+        erlang.await_result(task)
+
+
+def test_a_task_of_another_node(worker):
+    task = erlang.execute_async("there", "echo", 1, key=2)
+    assert worker in task
+    for _ in range(2):
+        assert erlang.await_result(task) == [[1], {"key": 2}]
+    task = erlang.execute_async("there", "fail")
+    for _ in range(2):
+        with pytest.raises(HandlerError, match="KeyError"):
+            erlang.await_result(task)
+
+
+def test_any_member_can_await_a_task(worker, gate, name):
+    here = erlang.execute_async(name, "work", [1])
+    with pytest.raises(HornbeamTimeout):
+        erlang.rpc_call(worker, "services", "await_task", [here, 20])
+    gate.open.set()
+    assert erlang.rpc_call(worker, "services", "await_task", [here]) == [1]
+    assert erlang.await_result(here) == [1]
+    there = erlang.execute_async("there", "echo", 1)
+    assert erlang.rpc_call(worker, "services", "await_task", [there]) == [[1], {}]
+
+
+def test_a_local_result_that_cannot_be_sent_is_still_there_for_this_node(
+    worker, gate, name
+):
+    thing = threading.Lock()
+    task = erlang.execute_async(name, "same", thing)
+    assert erlang.await_result(task) is thing
+    with pytest.raises(RuntimeError, match="lock"):
+        erlang.rpc_call(worker, "services", "await_task", [task])
+    assert erlang.await_result(task) is thing
+
+
+def test_a_task_ends_with_its_node(other_nodes, eventually, name):
+    node = other_nodes("tasker@127.0.0.1")
+    erlang.rpc_call("tasker@127.0.0.1", "services", "register_slow", [name])
+    eventually(lambda: hornbeam.hooks.providers(name))
+    task = erlang.execute_async(name, "x")
+    running = hornbeam.tables.table("state", "tasker@127.0.0.1")
+    eventually(lambda: running.get(name) == "running")
+    threading.Timer(0, node.process.kill).start()
+    with pytest.raises(NodeError, match="tasker@127.0.0.1"):
+        erlang.await_result(task, 20000)
+
+
+def test_results_are_kept_for_a_configured_number(fresh_python):
+    out = fresh_python(
+        """
+        import hornbeam, hornbeam_erlang as erlang
+        from hornbeam import _engine
+        _engine.task_keep_count = 5
+        erlang.register_hook("h", lambda action, x: x)
+        tasks = []
+        for i in range(20):
+            tasks.append(erlang.execute_async("h", "x", i))
+            assert erlang.await_result(tasks[-1]) == i
+        known = []
+        for i, task in enumerate(tasks):
+            try:
+                known.append(erlang.await_result(task))
+            except hornbeam.NotFoundError:
+                pass
+        print(known)
+        """
+    )
+    assert out == "[15, 16, 17, 18, 19]\n"
+
+
+def test_a_task_may_start_and_await_tasks(gate, name):
+    gate.open.set()
+
+    def outer(action, n):
+        if n == 0:
+            return 0
+        inner = erlang.execute_async(name + " outer", "x", n - 1)
+        return 1 + erlang.await_result(inner)
+
+    erlang.register_hook(name + " outer", outer)
+    task = erlang.execute_async(name + " outer", "x", 50)
+    assert erlang.await_result(task) == 50
