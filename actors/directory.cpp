@@ -55,8 +55,8 @@ std::int64_t directory::local(const std::string& name) const {
   return i != local_.end() ? i->second : 0;
 }
 
-std::vector<directory::member>
-directory::remote(const std::string& name) const {
+std::vector<directory::member> directory::remote(
+  const std::string& name) const {
   std::vector<member> out;
   std::shared_lock lock{mutex_};
   auto i = remote_.find(name);

@@ -38,8 +38,8 @@ private:
 
 } // namespace
 
-std::shared_ptr<chunk_source>
-handler::open_stream(invocation x, std::shared_ptr<chunk_sink> to) {
+std::shared_ptr<chunk_source> handler::open_stream(
+  invocation x, std::shared_ptr<chunk_sink> to) {
   // Not owning: whoever opened the stream keeps the handler.
   handler_ptr self{std::shared_ptr<void>{}, this};
   return std::make_shared<single_chunk>(std::move(self), std::move(x),
@@ -78,8 +78,12 @@ invocation read_invocation(const call& c) {
   if (c.depth > max_call_depth)
     throw bad_term("more than " + std::to_string(max_call_depth)
                    + " calls inside each other");
-  return {op.arg(0).text(), op.arg(1).text(), op.arg(2).items(),
-          op.arg(3).pairs(), c.from,          c.until,
+  return {op.arg(0).text(),
+          op.arg(1).text(),
+          op.arg(2).items(),
+          op.arg(3).pairs(),
+          c.from,
+          c.until,
           c.depth};
 }
 
@@ -91,7 +95,10 @@ term write_invocation(const char* op, const invocation& x) {
 failure not_found(const std::string& what, const std::string& name,
                   const std::string& node) {
   return {error_code::not_found,
-          "no " + what + " '" + name + "' on " + node, {}, {}, {}};
+          "no " + what + " '" + name + "' on " + node,
+          {},
+          {},
+          {}};
 }
 
 } // namespace hornbeam::actors

@@ -57,8 +57,8 @@ public:
   virtual void invoke(invocation x, runtime::responder reply) = 0;
   /// Starts a stream without credit. By default the result of `invoke` is
   /// its only chunk.
-  virtual std::shared_ptr<chunk_source>
-  open_stream(invocation x, std::shared_ptr<chunk_sink> to);
+  virtual std::shared_ptr<chunk_source> open_stream(
+    invocation x, std::shared_ptr<chunk_sink> to);
 };
 using handler_ptr = std::shared_ptr<handler>;
 

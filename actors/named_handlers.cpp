@@ -16,8 +16,8 @@ public:
     if (handlers_.directory().handle(c, op))
       return;
     if (op.name != "invoke")
-      throw bad_term(handlers_.service_name() + " know no operation '"
-                     + op.name + "'");
+      throw bad_term(handlers_.service_name() + " know no operation '" + op.name
+                     + "'");
     auto x = read_invocation(c);
     auto h = handlers_.local(x.target);
     if (h)

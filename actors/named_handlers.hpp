@@ -33,9 +33,7 @@ public:
 
   void add(const std::string& name, handler_ptr x);
   bool remove(const std::string& name);
-  handler_ptr local(const std::string& name) const {
-    return table_.find(name);
-  }
+  handler_ptr local(const std::string& name) const { return table_.find(name); }
   /// A node to ask, in turn; none if no node has the name.
   std::optional<std::string> pick(const std::string& name) const;
   std::vector<std::string> names() const { return directory_.names(); }

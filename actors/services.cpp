@@ -16,9 +16,9 @@ services::services(std::shared_ptr<runtime::node> n, tasks::limits keep)
     tasks(*node, hooks, keep),
     streams(*node, hooks) {}
 
-std::shared_ptr<services>
-services::start(node_settings settings, tasks::limits keep,
-                const std::vector<std::shared_ptr<memory_table>>& known) {
+std::shared_ptr<services> services::start(
+  node_settings settings, tasks::limits keep,
+  const std::vector<std::shared_ptr<memory_table>>& known) {
   std::shared_ptr<services> self{
     new services(runtime::node::start(std::move(settings)), keep)};
   auto& node = *self->node;
@@ -97,18 +97,19 @@ void services::add_builtins() {
       if (x.action == "echo" && x.args.size() == 1)
         return x.args[0];
       return failure{error_code::not_found,
-                     "the module hornbeam has no function '" + x.action + "' of "
-                       + std::to_string(x.args.size())
+                     "the module hornbeam has no function '" + x.action
+                       + "' of " + std::to_string(x.args.size())
                        + " arguments; it has status(), node() and echo(x)",
-                     {}, {}, {}};
+                     {},
+                     {},
+                     {}};
     }));
-  functions.add("hornbeam.term_size",
-                make_function([](const invocation& x) -> outcome {
-                  if (x.args.size() != 1)
-                    throw bad_term("hornbeam.term_size takes one argument");
-                  return term{static_cast<std::int64_t>(
-                    encode(x.args[0]).size())};
-                }));
+  functions.add(
+    "hornbeam.term_size", make_function([](const invocation& x) -> outcome {
+      if (x.args.size() != 1)
+        throw bad_term("hornbeam.term_size takes one argument");
+      return term{static_cast<std::int64_t>(encode(x.args[0]).size())};
+    }));
   functions.add("hornbeam.to_string",
                 make_function([](const invocation& x) -> outcome {
                   if (x.args.size() != 1)

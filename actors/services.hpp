@@ -19,9 +19,9 @@ namespace hornbeam::actors {
 class services {
 public:
   /// `known` are tables that exist already, as in a forked child.
-  static std::shared_ptr<services>
-  start(runtime::node_settings settings, tasks::limits keep = {},
-        const std::vector<std::shared_ptr<runtime::memory_table>>& known = {});
+  static std::shared_ptr<services> start(
+    runtime::node_settings settings, tasks::limits keep = {},
+    const std::vector<std::shared_ptr<runtime::memory_table>>& known = {});
   ~services();
 
   /// A table of this node, with its actor.

@@ -35,8 +35,8 @@ public:
 
   void credit(std::uint64_t n) override {
     if (opened_.exchange(true)) {
-      streams_.net_.cast(node_, "streams", make_op("credit", number(id_),
-                                                   number(n)));
+      streams_.net_.cast(node_, "streams",
+                         make_op("credit", number(id_), number(n)));
       return;
     }
     auto items = write_invocation("open", call_).items();
@@ -46,8 +46,11 @@ public:
     items.push_back(number(call_.depth));
     if (!streams_.net_.cast(node_, "streams", term::tuple(std::move(items))))
       if (auto to = streams_.sink(id_, true))
-        to->fail({error_code::no_connection, "the node " + node_ + " is down",
-                  node_, {}, {}});
+        to->fail({error_code::no_connection,
+                  "the node " + node_ + " is down",
+                  node_,
+                  {},
+                  {}});
   }
 
   void close() override {
@@ -208,8 +211,11 @@ void streams::node_down(const std::string& node) {
     });
   }
   for (auto& s : sinks)
-    s->fail({error_code::no_connection, "the node " + node + " is down", node,
-             {}, {}});
+    s->fail({error_code::no_connection,
+             "the node " + node + " is down",
+             node,
+             {},
+             {}});
   for (auto& s : sources)
     s->close();
 }
@@ -265,8 +271,8 @@ void stream_reader::start() {
   s->credit(window);
 }
 
-std::optional<stream_reader::item>
-stream_reader::next(clock::time_point until) {
+std::optional<stream_reader::item> stream_reader::next(
+  clock::time_point until) {
   start();
   std::unique_lock lock{mutex_};
   auto there = [&] { return !items_.empty() || closed_; };

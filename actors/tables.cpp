@@ -15,10 +15,8 @@ const std::unordered_map<std::string, table_op> table_ops{
    [](memory_table& t, const operation& op) {
      return t.get(op.arg(0)).value_or(op.arg(1));
    }},
-  {"contains",
-   [](memory_table& t, const operation& op) {
-     return term{t.contains(op.arg(0))};
-   }},
+  {"contains", [](memory_table& t,
+                  const operation& op) { return term{t.contains(op.arg(0))}; }},
   {"set",
    [](memory_table& t, const operation& op) {
      t.set(op.arg(0), op.arg(1));
@@ -28,10 +26,8 @@ const std::unordered_map<std::string, table_op> table_ops{
    [](memory_table& t, const operation& op) {
      return term{t.insert_new(op.arg(0), op.arg(1))};
    }},
-  {"delete",
-   [](memory_table& t, const operation& op) {
-     return term{t.erase(op.arg(0))};
-   }},
+  {"delete", [](memory_table& t,
+                const operation& op) { return term{t.erase(op.arg(0))}; }},
   {"take",
    [](memory_table& t, const operation& op) {
      return t.take(op.arg(0)).value_or(op.arg(1));
@@ -83,8 +79,8 @@ private:
 
 } // namespace
 
-std::unique_ptr<service>
-make_table_service(std::shared_ptr<memory_table> table) {
+std::unique_ptr<service> make_table_service(
+  std::shared_ptr<memory_table> table) {
   return std::make_unique<table_service>(std::move(table));
 }
 

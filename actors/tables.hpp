@@ -14,7 +14,7 @@ namespace hornbeam::actors {
 /// Protocol: `get key default`, `contains key`, `set key value`,
 /// `insert_new key value`, `delete key`, `take key default`,
 /// `incr key delta`, `get_multi keys`, `keys`, `keys prefix`, `size`, `clear`.
-std::unique_ptr<runtime::service>
-make_table_service(std::shared_ptr<runtime::memory_table> table);
+std::unique_ptr<runtime::service> make_table_service(
+  std::shared_ptr<runtime::memory_table> table);
 
 } // namespace hornbeam::actors

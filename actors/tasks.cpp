@@ -62,7 +62,9 @@ failure tasks::unknown(const std::string& id) const {
           "no task '" + id + "' on " + net_.self()->name
             + ": it was never submitted, its result is no longer kept, or "
               "the node has started anew",
-          {}, {}, {}};
+          {},
+          {},
+          {}};
 }
 
 void tasks::start(const std::string& id) {
@@ -108,8 +110,7 @@ bool tasks::await(const std::string& id, deadline until, callback f) {
     return false;
   if (!i->second.result) {
     // Whoever waits in vain is dropped when the next one comes.
-    std::erase_if(i->second.waiters,
-                  [](auto& w) { return w.first.expired(); });
+    std::erase_if(i->second.waiters, [](auto& w) { return w.first.expired(); });
     i->second.waiters.emplace_back(until, std::move(f));
     return true;
   }

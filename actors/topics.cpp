@@ -36,8 +36,8 @@ private:
 
 } // namespace
 
-std::shared_ptr<const topics::subscribers>
-topics::find(const std::string& topic) const {
+std::shared_ptr<const topics::subscribers> topics::find(
+  const std::string& topic) const {
   std::shared_lock lock{mutex_};
   auto i = local_.find(topic);
   return i != local_.end() ? i->second : nullptr;
@@ -52,8 +52,7 @@ bool topics::subscribe(const std::string& topic, mailbox_ptr who) {
   next.push_back(std::move(who));
   list = std::make_shared<const subscribers>(std::move(next));
   // Under the lock, so that the directory hears of changes in their order.
-  directory_.set_local(topic,
-                       static_cast<std::int64_t>(list->size()));
+  directory_.set_local(topic, static_cast<std::int64_t>(list->size()));
   return true;
 }
 

@@ -88,7 +88,7 @@ int run_status(const cluster_options& where) {
     guest.call(x.name, "hornbeam", "status", {}, until,
                responder{[slot](outcome y) { slot->set(std::move(y)); }});
   }
-  const row keys{"uptime_ms", "peers", "hooks", "functions",
+  const row keys{"uptime_ms", "peers",         "hooks", "functions",
                  "topics",    "tasks_running", "tables"};
   std::vector<row> rows{{"NODE", "PID", "ADDRESS", "UP", "PEERS", "HOOKS",
                          "FUNCTIONS", "TOPICS", "TASKS", "TABLES"}};

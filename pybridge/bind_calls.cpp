@@ -28,8 +28,9 @@ actors::invocation make_invocation(const std::string& name,
                                    const py::object& args,
                                    const py::dict& kwargs, deadline until,
                                    std::uint32_t depth) {
-  return {name, action, to_sequence(args, "args"),
-          to_entries(kwargs, "kwargs"), {}, until, depth};
+  return {
+    name,  action, to_sequence(args, "args"), to_entries(kwargs, "kwargs"), {},
+    until, depth};
 }
 
 actors::tasks::callback task_done(const reply_slot_ptr& slot,
@@ -47,9 +48,9 @@ void bind_calls(py::module_& m) {
 
   m.def(
     "request",
-    [](const text& to, const text& service,
-       const text& name, const py::object& args,
-       const py::object& timeout_ms, std::uint32_t depth) {
+    [](const text& to, const text& service, const text& name,
+       const py::object& args, const py::object& timeout_ms,
+       std::uint32_t depth) {
       auto until = to_deadline(timeout_ms);
       auto [slot, reply] = make_reply();
       auto op = make_request(name, args);
@@ -58,16 +59,14 @@ void bind_calls(py::module_& m) {
         without_gil free; // a large value takes a while to encode
         from.request(to, service, op, until, depth, std::move(reply));
       }
-      return value_or_raise(
-        wait_for(slot, until, service + " on " + to));
+      return value_or_raise(wait_for(slot, until, service + " on " + to));
     },
     guard());
   m.def(
     "request_async",
     [](const completions_ptr& c, std::uint64_t key, const text& to,
-       const text& service, const text& name,
-       const py::object& args, const py::object& timeout_ms,
-       std::uint32_t depth) {
+       const text& service, const text& name, const py::object& args,
+       const py::object& timeout_ms, std::uint32_t depth) {
       node().node->request(to, service, make_request(name, args),
                            to_deadline(timeout_ms), depth,
                            c->responder_for(key));
@@ -75,8 +74,8 @@ void bind_calls(py::module_& m) {
     guard());
   m.def(
     "cast",
-    [](const text& to, const text& service,
-       const text& name, const py::object& args) {
+    [](const text& to, const text& service, const text& name,
+       const py::object& args) {
       return node().node->cast(to, service, make_request(name, args));
     },
     guard());
@@ -97,9 +96,7 @@ void bind_calls(py::module_& m) {
     guard());
   m.def(
     "handler_names",
-    [](const text& scope) {
-      return list_of_text(handlers(scope).names());
-    },
+    [](const text& scope) { return list_of_text(handlers(scope).names()); },
     guard());
   m.def(
     "pick",
@@ -121,10 +118,9 @@ void bind_calls(py::module_& m) {
     guard());
   m.def(
     "invoke",
-    [](const text& scope, const text& name,
-       const text& action, const py::object& args,
-       const py::dict& kwargs, const py::object& timeout_ms,
-       std::uint32_t depth) {
+    [](const text& scope, const text& name, const text& action,
+       const py::object& args, const py::dict& kwargs,
+       const py::object& timeout_ms, std::uint32_t depth) {
       auto until = to_deadline(timeout_ms);
       auto [slot, reply] = make_reply();
       auto x = make_invocation(name, action, args, kwargs, until, depth);
@@ -139,9 +135,9 @@ void bind_calls(py::module_& m) {
   m.def(
     "invoke_async",
     [](const completions_ptr& c, std::uint64_t key, const text& scope,
-       const text& name, const text& action,
-       const py::object& args, const py::dict& kwargs,
-       const py::object& timeout_ms, std::uint32_t depth) {
+       const text& name, const text& action, const py::object& args,
+       const py::dict& kwargs, const py::object& timeout_ms,
+       std::uint32_t depth) {
       handlers(scope).invoke(make_invocation(name, action, args, kwargs,
                                              to_deadline(timeout_ms), depth),
                              c->responder_for(key));
@@ -149,9 +145,8 @@ void bind_calls(py::module_& m) {
     guard());
   m.def(
     "cast_handler",
-    [](const text& scope, const text& name,
-       const text& action, const py::object& args,
-       const py::dict& kwargs) {
+    [](const text& scope, const text& name, const text& action,
+       const py::object& args, const py::dict& kwargs) {
       return handlers(scope).cast(
         make_invocation(name, action, args, kwargs, {}, 0));
     },
@@ -166,8 +161,8 @@ void bind_calls(py::module_& m) {
     },
     guard());
   m.def(
-    "task_node",
-    [](const text& id) { return actors::tasks::node_of(id); }, guard());
+    "task_node", [](const text& id) { return actors::tasks::node_of(id); },
+    guard());
   m.def(
     "submit_local_task",
     [](const text& id) {
@@ -186,10 +181,9 @@ void bind_calls(py::module_& m) {
     guard());
   m.def(
     "submit_task",
-    [](const text& id, const text& name,
-       const text& action, const py::object& args,
-       const py::dict& kwargs, const py::object& timeout_ms,
-       std::uint32_t depth) {
+    [](const text& id, const text& name, const text& action,
+       const py::object& args, const py::dict& kwargs,
+       const py::object& timeout_ms, std::uint32_t depth) {
       node().tasks.submit(id, make_invocation(name, action, args, kwargs,
                                               to_deadline(timeout_ms), depth));
     },

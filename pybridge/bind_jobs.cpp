@@ -15,27 +15,26 @@ void bind_jobs(py::module_& m) {
   using holder = std::unique_ptr<job, leave_to_parent<job>>;
   py::class_<job, holder>(m, "Job")
     .def_readonly("kind", &job::kind)
-    .def_property_readonly(
-      "name", [](job& x) { return text_to_python(x.call.target); })
-    .def_property_readonly(
-      "action", [](job& x) { return text_to_python(x.call.action); })
+    .def_property_readonly("name",
+                           [](job& x) { return text_to_python(x.call.target); })
+    .def_property_readonly("action",
+                           [](job& x) { return text_to_python(x.call.action); })
     .def_property_readonly(
       "args", [](job& x) { return to_python(term::list(x.call.args)); },
       guard())
     .def_property_readonly(
       "kwargs", [](job& x) { return to_python(term::map(x.call.kwargs)); },
       guard())
-    .def_property_readonly(
-      "sender", [](job& x) { return text_to_python(x.call.from); })
+    .def_property_readonly("sender",
+                           [](job& x) { return text_to_python(x.call.from); })
     .def_property_readonly("depth", [](job& x) { return x.call.depth; })
-    .def_property_readonly(
-      "left_ms",
-      [](job& x) -> py::object {
-        auto left = x.call.until.left_ms();
-        return left < 0 ? py::object(py::none()) : py::int_(left);
-      })
-    .def_property_readonly("source_id",
-                           [](job& x) { return x.source->id(); })
+    .def_property_readonly("left_ms",
+                           [](job& x) -> py::object {
+                             auto left = x.call.until.left_ms();
+                             return left < 0 ? py::object(py::none())
+                                             : py::int_(left);
+                           })
+    .def_property_readonly("source_id", [](job& x) { return x.source->id(); })
     .def(
       "reply",
       [](job& x, const py::object& value) {
@@ -62,8 +61,8 @@ void bind_jobs(py::module_& m) {
       },
       guard())
     .def(
-      "take_credit",
-      [](job& x) { return ours(x) && x.source->take_credit(); }, guard())
+      "take_credit", [](job& x) { return ours(x) && x.source->take_credit(); },
+      guard())
     .def(
       "closed", [](job& x) { return !ours(x) || x.source->closed(); }, guard())
     .def(
@@ -108,10 +107,13 @@ void bind_jobs(py::module_& m) {
     },
     guard());
   m.def("era", &era);
-  m.def("job_done", [] { job_queue::get().done(); }, guard());
-  m.def("set_pool_limit",
-        [](std::size_t n) { job_queue::get().set_limit(n); }, guard());
-  m.def("idle_threads", [] { return job_queue::get().idle(); }, guard());
+  m.def(
+    "job_done", [] { job_queue::get().done(); }, guard());
+  m.def(
+    "set_pool_limit", [](std::size_t n) { job_queue::get().set_limit(n); },
+    guard());
+  m.def(
+    "idle_threads", [] { return job_queue::get().idle(); }, guard());
 }
 
 } // namespace hornbeam::pybridge

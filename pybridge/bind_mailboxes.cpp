@@ -23,7 +23,10 @@ public:
   const mailbox_ptr& box() const {
     if (!ours())
       raise({error_code::ended,
-             "this mailbox belongs to the process that forked", {}, {}, {}});
+             "this mailbox belongs to the process that forked",
+             {},
+             {},
+             {}});
     return box_;
   }
   const runtime::pid& id() const noexcept { return box_->id(); }
@@ -69,8 +72,8 @@ void bind_mailboxes(py::module_& m) {
     .def(py::init<>(), guard())
     .def_property_readonly(
       "pid", [](python_mailbox& x) { return to_python(term{x.id()}); })
-    .def_property_readonly(
-      "closed", [](python_mailbox& x) { return x.closed(); })
+    .def_property_readonly("closed",
+                           [](python_mailbox& x) { return x.closed(); })
     .def("__len__", [](python_mailbox& x) { return x.box()->size(); })
     .def(
       "subscribe",

@@ -24,7 +24,10 @@ struct python_stream {
   stream_reader& get() const {
     if (made != era())
       raise({error_code::ended,
-             "this stream belongs to the process that forked", {}, {}, {}});
+             "this stream belongs to the process that forked",
+             {},
+             {},
+             {}});
     return *reader;
   }
   std::shared_ptr<stream_reader> reader;
@@ -83,12 +86,16 @@ void bind_streams(py::module_& m) {
       guard());
   m.def(
     "open_stream",
-    [](const text& name, const text& action,
-       const py::object& args, const py::dict& kwargs,
-       const py::object& timeout_ms, std::uint32_t depth) {
-      actors::invocation x{name, action, to_sequence(args, "args"),
-                           to_entries(kwargs, "kwargs"), {},
-                           to_deadline(timeout_ms), depth};
+    [](const text& name, const text& action, const py::object& args,
+       const py::dict& kwargs, const py::object& timeout_ms,
+       std::uint32_t depth) {
+      actors::invocation x{name,
+                           action,
+                           to_sequence(args, "args"),
+                           to_entries(kwargs, "kwargs"),
+                           {},
+                           to_deadline(timeout_ms),
+                           depth};
       return std::unique_ptr<python_stream, leave_to_parent<python_stream>>(
         new python_stream{stream_reader::open(node().streams, std::move(x))});
     },

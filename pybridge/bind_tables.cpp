@@ -29,8 +29,8 @@ void set(memory_table& t, const py::object& key, const py::object& value) {
   t.set(to_term(key, "key"), to_term(value));
 }
 
-py::object incr(memory_table& t, const py::object& key,
-                const py::object& delta, bool down) {
+py::object incr(memory_table& t, const py::object& key, const py::object& delta,
+                bool down) {
   auto by = to_term(delta, "delta");
   if (down && by.is_any_integer())
     by = term{big_integer{-by.as_big()}};
@@ -113,7 +113,8 @@ void bind_tables(py::module_& m) {
     [](const py::object& keys) { return get_multi(state(), keys); },
     py::arg("keys"), guard());
   m.def(
-    "state_keys", [](const py::object& prefix) { return keys(state(), prefix); },
+    "state_keys",
+    [](const py::object& prefix) { return keys(state(), prefix); },
     py::arg("prefix") = none, guard());
 
   py::class_<memory_table, std::shared_ptr<memory_table>>(m, "Table")
@@ -156,8 +157,7 @@ void bind_tables(py::module_& m) {
     .def("size", &memory_table::size, guard())
     .def("clear", &memory_table::clear, guard());
   m.def(
-    "table", [](const text& name) { return node().table(name); },
-    guard());
+    "table", [](const text& name) { return node().table(name); }, guard());
 }
 
 } // namespace hornbeam::pybridge

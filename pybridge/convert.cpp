@@ -103,8 +103,8 @@ public:
     if (type == &PyBool_Type)
       return term{x == Py_True};
     if (type == &PyBytes_Type)
-      return term::bytes({PyBytes_AS_STRING(x),
-                          static_cast<std::size_t>(PyBytes_GET_SIZE(x))});
+      return term::bytes(
+        {PyBytes_AS_STRING(x), static_cast<std::size_t>(PyBytes_GET_SIZE(x))});
     if (type == &PyList_Type)
       return term::list(sequence(x));
     if (type == &PyTuple_Type)
@@ -127,8 +127,8 @@ public:
     if (PyFloat_Check(x))
       return term{PyFloat_AS_DOUBLE(x)};
     if (PyBytes_Check(x))
-      return term::bytes({PyBytes_AS_STRING(x),
-                          static_cast<std::size_t>(PyBytes_GET_SIZE(x))});
+      return term::bytes(
+        {PyBytes_AS_STRING(x), static_cast<std::size_t>(PyBytes_GET_SIZE(x))});
     if (PyList_Check(x))
       return term::list(sequence(x));
     if (PyTuple_Check(x))
@@ -137,7 +137,8 @@ public:
       return map(x);
     if (PySet_Check(x))
       return term::set(iterated(x));
-    throw not_a_term{PyExc_TypeError, {},
+    throw not_a_term{PyExc_TypeError,
+                     {},
                      "a value of type " + type_name(x)
                        + " can't be stored or sent; convert it to plain data "
                          "first, or see hornbeam.register_type"};
@@ -151,7 +152,8 @@ private:
       auto& above = c.above_;
       if (above.size() >= static_cast<std::size_t>(max_depth) - 1) {
         bool cycle = std::find(above.begin(), above.end(), x) != above.end();
-        throw not_a_term{PyExc_ValueError, {},
+        throw not_a_term{PyExc_ValueError,
+                         {},
                          cycle ? "the value contains itself"
                                : "nesting deeper than "
                                    + std::to_string(max_depth)};
@@ -187,9 +189,8 @@ private:
     for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(x); ++i) {
       auto item
         = py::reinterpret_borrow<py::object>(PySequence_Fast_GET_ITEM(x, i));
-      out.push_back(at(item.ptr(), [&] {
-        return "[" + std::to_string(i) + "]";
-      }));
+      out.push_back(
+        at(item.ptr(), [&] { return "[" + std::to_string(i) + "]"; }));
     }
     return out;
   }
@@ -215,12 +216,12 @@ private:
       auto key = py::reinterpret_borrow<py::object>(k);
       auto value = py::reinterpret_borrow<py::object>(v);
       auto place = [&] { return "[" + short_repr(key.ptr()) + "]"; };
-      auto key_term
-        = at(key.ptr(), [&] { return " key " + short_repr(key.ptr()); });
+      auto key_term = at(key.ptr(),
+                         [&] { return " key " + short_repr(key.ptr()); });
       out.emplace_back(std::move(key_term), at(value.ptr(), place));
       if (PyDict_Size(x) != size)
-        throw not_a_term{PyExc_ValueError, {},
-                         "the dict changed while it was read"};
+        throw not_a_term{
+          PyExc_ValueError, {}, "the dict changed while it was read"};
     }
     return term::map(std::move(out));
   }
@@ -235,7 +236,8 @@ private:
                py::cast<std::uint64_t>(h.attr("incarnation"))});
       serial = py::cast<std::uint64_t>(h.attr("serial"));
     } catch (py::cast_error&) {
-      throw not_a_term{PyExc_TypeError, {},
+      throw not_a_term{PyExc_TypeError,
+                       {},
                        "the numbers of a Pid or Ref are integers of 64 bits"};
     }
     if (is_pid)
@@ -257,17 +259,19 @@ private:
         throw e;
       throw not_a_term{e.matches(PyExc_TypeError) ? PyExc_TypeError
                                                   : PyExc_ValueError,
-                       {}, utf8(py::str(e.value()).ptr())};
+                       {},
+                       utf8(py::str(e.value()).ptr())};
     }
     if (known.is_none())
       return std::nullopt;
     auto tag = known[py::int_(0)];
-    auto value = py::reinterpret_borrow<py::object>(
-      PyTuple_GET_ITEM(known.ptr(), 1));
+    auto value
+      = py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(known.ptr(), 1));
     if (py::object(tag).is_none()) // a plain value in other clothes
       return convert(value.ptr());
     if (!PyUnicode_Check(py::object(tag).ptr()))
-      throw not_a_term{PyExc_TypeError, {},
+      throw not_a_term{PyExc_TypeError,
+                       {},
                        "the tag of an Opaque must be a str, not "
                          + type_name(py::object(tag).ptr())};
     auto name = utf8(py::object(tag).ptr());

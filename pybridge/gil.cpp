@@ -20,8 +20,8 @@ thread_local int own = 0;
 std::atomic<int> parked{0};
 
 std::atomic<std::uint32_t> forks{0};
-[[maybe_unused]] const int counts_forks
-  = ::pthread_atfork(nullptr, nullptr, [] { ++forks; });
+[[maybe_unused]] const int counts_forks = ::pthread_atfork(nullptr, nullptr,
+                                                           [] { ++forks; });
 
 bool must_park() {
   return closed.load() && std::this_thread::get_id() != closer;

@@ -137,9 +137,8 @@ void python_handler::invoke(actors::invocation x, responder reply) {
                          nullptr});
 }
 
-std::shared_ptr<actors::chunk_source>
-python_handler::open_stream(actors::invocation x,
-                            std::shared_ptr<actors::chunk_sink> to) {
+std::shared_ptr<actors::chunk_source> python_handler::open_stream(
+  actors::invocation x, std::shared_ptr<actors::chunk_sink> to) {
   return std::make_shared<python_source>(std::move(x), std::move(to));
 }
 

@@ -89,9 +89,8 @@ class python_handler : public actors::handler,
 public:
   explicit python_handler(std::string kind) : kind_(std::move(kind)) {}
   void invoke(actors::invocation x, runtime::responder reply) override;
-  std::shared_ptr<actors::chunk_source>
-  open_stream(actors::invocation x,
-              std::shared_ptr<actors::chunk_sink> to) override;
+  std::shared_ptr<actors::chunk_source> open_stream(
+    actors::invocation x, std::shared_ptr<actors::chunk_sink> to) override;
 
 private:
   std::string kind_;

@@ -1,38 +1,8 @@
 #pragma once
 
-#include <functional>
-
-#include "pybridge/engine.hpp"
-#include "pybridge/gil.hpp"
-#include "pybridge/jobs.hpp"
-#include "runtime/outcome.hpp"
+#include "pybridge/visit.hpp"
 
 namespace hornbeam::pybridge {
-
-/// The node of this process; starts it at the first call.
-actors::services& node();
-void set_ensure(py::object f);
-
-/// A timeout in milliseconds; None and absurdly large ones mean none.
-/// Raises TypeError, and ValueError for NaN.
-runtime::deadline to_deadline(const py::object& timeout_ms);
-
-/// Waits in slices, without Python's lock, until `wait` says true or `until`
-/// has passed; runs Python's signal handlers in between, so Ctrl-C works.
-bool wait_in_slices(
-  const std::function<bool(runtime::clock::time_point)>& wait,
-  runtime::deadline until);
-
-/// Waits for a reply and returns the value or raises.
-runtime::outcome wait_for(const runtime::reply_slot_ptr& slot,
-                          runtime::deadline until, const std::string& what);
-
-/// A slot and the responder that fills it.
-std::pair<runtime::reply_slot_ptr, runtime::responder> make_reply();
-
-runtime::term::sequence to_sequence(const py::object& xs, const char* root);
-runtime::term::entries to_entries(const py::dict& xs, const char* root);
-py::object list_of_text(const std::vector<std::string>& xs);
 
 // The parts of the module.
 void bind_lifecycle(py::module_& m);

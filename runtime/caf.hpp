@@ -29,8 +29,7 @@ void configure(caf::actor_system_config& cfg);
 
 /// Starts the CAF actor that runs `impl`: it takes `call_ptr` and
 /// `peer_event`.
-caf::actor spawn_service(caf::actor_system& sys,
-                         std::unique_ptr<service> impl);
+caf::actor spawn_service(caf::actor_system& sys, std::unique_ptr<service> impl);
 
 class link;
 

@@ -23,7 +23,7 @@ std::string make_frame(frame tag, const Ts&... fields) {
   std::string out;
   wire_writer ar{out};
   ar << tag;
-  ((void) (ar << fields), ...);
+  ((void)(ar << fields), ...);
   return out;
 }
 
@@ -67,8 +67,11 @@ link::link(std::string peer, std::uint64_t incarnation,
   : peer_(std::move(peer)),
     incarnation_(incarnation),
     wake_(std::move(wake)),
-    closed_with_{error_code::no_connection, "the node " + peer_ + " is down",
-                 peer_, {}, {}} {}
+    closed_with_{error_code::no_connection,
+                 "the node " + peer_ + " is down",
+                 peer_,
+                 {},
+                 {}} {}
 
 bool link::push(std::string f, bool is_cast) {
   bool wake = false;
@@ -123,7 +126,9 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
       lock.unlock();
       node.mapped()(failure{error_code::overloaded,
                             "too much is waiting to be sent to " + peer_,
-                            peer_, {}, {}});
+                            peer_,
+                            {},
+                            {}});
     }
   }
   return id;
@@ -134,7 +139,9 @@ void link::forget(std::uint64_t id) {
   if (auto node = pending_.extract(id)) {
     lock.unlock();
     node.mapped()(failure{error_code::timeout,
-                          "no answer from " + peer_ + " in time", peer_, {},
+                          "no answer from " + peer_ + " in time",
+                          peer_,
+                          {},
                           {}});
   }
 }
@@ -175,7 +182,8 @@ std::string link::next_batch() {
     auto n = std::min(fragment_size, f.bytes.size() - f.sent);
     auto head = make_frame(frame::fragment, f.number,
                            static_cast<std::uint64_t>(f.bytes.size()));
-    ar << with_body(std::move(head), std::string_view{f.bytes}.substr(f.sent, n));
+    ar << with_body(std::move(head),
+                    std::string_view{f.bytes}.substr(f.sent, n));
     f.sent += n;
     ++in_flight_;
     if (f.sent == f.bytes.size()) {
@@ -207,9 +215,8 @@ void link::take_frame(std::string_view bytes, sink& to) {
       std::uint64_t ttl = 0;
       std::uint32_t depth = 0;
       in >> id >> service >> ttl >> depth;
-      auto until
-        = ttl == 0 ? deadline{}
-                   : deadline::in(static_cast<std::int64_t>(ttl - 1));
+      auto until = ttl == 0 ? deadline{}
+                            : deadline::in(static_cast<std::int64_t>(ttl - 1));
       to.on_request(id, service, until, depth, rest());
       return;
     }

@@ -40,8 +40,7 @@ public:
                             deadline until, std::uint32_t depth,
                             std::string_view body)
       = 0;
-    virtual void on_cast(const std::string& service, std::string_view body)
-      = 0;
+    virtual void on_cast(const std::string& service, std::string_view body) = 0;
     virtual void on_bye() = 0;
   };
 
@@ -55,8 +54,7 @@ public:
 
   /// `wake` is called (by any thread, without locks held) when the outbox
   /// was idle and no longer is.
-  link(std::string peer, std::uint64_t incarnation,
-       std::function<void()> wake);
+  link(std::string peer, std::uint64_t incarnation, std::function<void()> wake);
 
   const std::string& peer() const noexcept { return peer_; }
   std::uint64_t incarnation() const noexcept { return incarnation_; }

@@ -41,17 +41,15 @@ std::string encode_hello(const hello& x) {
 struct to_services : link::sink {
   to_services(link_broker* s) : self(s) {}
 
-  void on_request(std::uint64_t id, const std::string& service,
-                  deadline until, std::uint32_t depth,
-                  std::string_view body) override {
+  void on_request(std::uint64_t id, const std::string& service, deadline until,
+                  std::uint32_t depth, std::string_view body) override {
     auto& st = self->state;
     auto c = std::make_shared<call>();
     c->from = st.wire->peer();
     c->until = until;
     c->depth = depth;
-    c->reply = responder{[wire = st.wire, id](const outcome& x) {
-      wire->reply(id, x);
-    }};
+    c->reply = responder{
+      [wire = st.wire, id](const outcome& x) { wire->reply(id, x); }};
     try {
       c->op = decode(body);
     } catch (...) {
@@ -97,7 +95,10 @@ void end(link_broker* self, failure why) {
 
 failure down(const link_state& st, const std::string& why) {
   return {error_code::no_connection,
-          "the node " + st.wire->peer() + " " + why, st.wire->peer(), {}, {}};
+          "the node " + st.wire->peer() + " " + why,
+          st.wire->peer(),
+          {},
+          {}};
 }
 
 caf::behavior connected(link_broker* self) {
@@ -106,7 +107,8 @@ caf::behavior connected(link_broker* self) {
   self->monitor(st.remote);
   self->set_down_handler([self](caf::down_msg& m) {
     if (m.source == self->state.remote.address())
-      end(self, down(self->state, self->state.leaving ? "has left" : "is down"));
+      end(self,
+          down(self->state, self->state.leaving ? "has left" : "is down"));
   });
   auto beat = std::chrono::milliseconds(st.core->settings.heartbeat_ms);
   self->delayed_send(self, beat, beat_atom::value);
@@ -119,8 +121,8 @@ caf::behavior connected(link_broker* self) {
       try {
         st.wire->receive(e.bytes, sink);
       } catch (...) {
-        end(self, down(st, "sent what can't be read: "
-                             + current_failure().message));
+        end(self,
+            down(st, "sent what can't be read: " + current_failure().message));
         return;
       }
       flush(self);
@@ -138,9 +140,7 @@ caf::behavior connected(link_broker* self) {
       st.wire->ping();
       self->delayed_send(self, beat, beat_atom::value);
     },
-    [self](shut_atom) {
-      end(self, down(self->state, "was disconnected"));
-    },
+    [self](shut_atom) { end(self, down(self->state, "was disconnected")); },
   };
 }
 
@@ -177,8 +177,8 @@ caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
           wire_reader in{e.bytes};
           in >> from;
         } catch (const decode_error&) {
-          report(false, false, {error_code::refused, "not a hornbeam node", {},
-                                {}, {}});
+          report(false, false,
+                 {error_code::refused, "not a hornbeam node", {}, {}, {}});
           return;
         }
         if (from.name != expected) {
@@ -186,7 +186,9 @@ caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
                  {error_code::no_connection,
                   "the node that answers there is " + from.name + ", not "
                     + expected,
-                  expected, {}, {}});
+                  expected,
+                  {},
+                  {}});
           return;
         }
         auto wire = make_link(self, from);
@@ -213,8 +215,11 @@ caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
       caf::after(std::chrono::seconds(3)) >>
         [=] {
           report(false, true,
-                 {error_code::no_connection, "no answer within 3000 ms",
-                  expected, {}, {}});
+                 {error_code::no_connection,
+                  "no answer within 3000 ms",
+                  expected,
+                  {},
+                  {}});
         },
     };
   };

@@ -3,10 +3,10 @@
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <utility>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <utility>
 
 #include "runtime/outcome.hpp"
 #include "runtime/term.hpp"

@@ -69,9 +69,8 @@ term memory_table::update_counter(const term& key, const term& delta) {
     return delta;
   }
   if (!i->second.is_any_integer())
-    throw bad_term("the value of " + to_string(key)
-                   + " is no integer but " + kind_name(i->second.type())
-                   + "; it is unchanged");
+    throw bad_term("the value of " + to_string(key) + " is no integer but "
+                   + kind_name(i->second.type()) + "; it is unchanged");
   i->second = sum(i->second, delta);
   return i->second;
 }
@@ -138,8 +137,8 @@ void memory_tables::adopt(std::shared_ptr<memory_table> x) {
   tables_[x->name()] = std::move(x);
 }
 
-std::shared_ptr<memory_table>
-memory_tables::find(const std::string& name) const {
+std::shared_ptr<memory_table> memory_tables::find(
+  const std::string& name) const {
   std::lock_guard guard{mutex_};
   auto i = tables_.find(name);
   return i != tables_.end() ? i->second : nullptr;

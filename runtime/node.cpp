@@ -37,11 +37,11 @@ std::vector<int> sockets_of_port(int port) {
     socklen_t size = sizeof at;
     if (::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0)
       continue;
-    auto bound
-      = at.ss_family == AF_INET ? reinterpret_cast<sockaddr_in&>(at).sin_port
-        : at.ss_family == AF_INET6
-          ? reinterpret_cast<sockaddr_in6&>(at).sin6_port
-          : 0;
+    auto bound = at.ss_family == AF_INET
+                   ? reinterpret_cast<sockaddr_in&>(at).sin_port
+                 : at.ss_family == AF_INET6
+                   ? reinterpret_cast<sockaddr_in6&>(at).sin6_port
+                   : 0;
     int type = 0;
     socklen_t length = sizeof type;
     ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
@@ -114,8 +114,8 @@ std::shared_ptr<node> node::start(node_settings s) {
                             s.name.empty() ? "hornbeam@localhost" : s.name);
   std::shared_ptr<node> self{new node(std::make_unique<impl>(std::move(s)))};
   auto& x = *self->impl_;
-  x.world
-    = std::make_unique<caf_world>(x.core->settings, x.core->settings.workers);
+  x.world = std::make_unique<caf_world>(x.core->settings,
+                                        x.core->settings.workers);
   x.core->dialer = [&x]() -> caf::actor_system& {
     std::lock_guard guard{x.dialer_mutex};
     if (!x.dialer)
@@ -176,11 +176,9 @@ reference node::make_ref() {
   return {self(), impl_->core->next_serial++};
 }
 
-void node::add_service(const std::string& name,
-                       std::unique_ptr<service> impl) {
+void node::add_service(const std::string& name, std::unique_ptr<service> impl) {
   caf_visit visit;
-  impl_->core->add_service(name,
-                           spawn_service(system(), std::move(impl)));
+  impl_->core->add_service(name, spawn_service(system(), std::move(impl)));
 }
 
 std::vector<std::string> node::peers() const {
@@ -246,20 +244,21 @@ void node::request(const std::string& to, const std::string& service,
   }
   auto patience = until.sooner(deadline::in(core->settings.connect_ms));
   auto shared = std::make_shared<responder>(std::move(reply));
-  connect(to, patience,
-          responder{[=](const outcome& x) {
+  connect(to, patience, responder{[=](const outcome& x) {
             if (!x)
               (*shared)(x);
             else if (auto link = core->find_link(to))
               link->request(service, body, until, depth, std::move(*shared));
             else
               (*shared)(failure{error_code::no_connection,
-                                "the node " + to + " is down", to, {}, {}});
+                                "the node " + to + " is down",
+                                to,
+                                {},
+                                {}});
           }});
 }
 
-void node::connect(const std::string& target, deadline until,
-                   responder reply) {
+void node::connect(const std::string& target, deadline until, responder reply) {
   auto& core = impl_->core;
   if (core->stopping) {
     reply(failure{error_code::ended, "this node has ended", {}, {}, {}});
@@ -308,11 +307,11 @@ void node::listen() {
     ensure_secret(s.secret);
   }
   caf_visit visit;
-  auto bound
-    = s.insecure_loopback_without_tls
-        ? system().middleman().publish(x.core->peering, s.port, host.c_str(),
-                                        true)
-        : caf::openssl::publish(x.core->peering, s.port, host.c_str(), true);
+  auto bound = s.insecure_loopback_without_tls
+                 ? system().middleman().publish(x.core->peering, s.port,
+                                                host.c_str(), true)
+                 : caf::openssl::publish(x.core->peering, s.port, host.c_str(),
+                                         true);
   if (!bound)
     throw std::runtime_error("can't listen on " + host + ":"
                              + std::to_string(s.port) + ": "
@@ -325,12 +324,20 @@ void node::listen() {
   x.core->registry.publish(name(), where);
 }
 
+void node::join_host() {
+  listen();
+  for (auto& other : impl_->core->registry.all())
+    if (other.name != name())
+      connect(other.name, deadline::in(settings().connect_ms), responder{});
+}
+
 void node::stop() {
   auto& x = *impl_;
   if (x.stopped.exchange(true) || x.world == nullptr)
     return;
   auto& core = x.core;
-  auto until = clock::now() + std::chrono::milliseconds(core->settings.flush_ms);
+  auto until = clock::now()
+               + std::chrono::milliseconds(core->settings.flush_ms);
   auto nap = [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
   while (core->casts_connecting > 0 && clock::now() < until)
     nap();

@@ -63,6 +63,9 @@ public:
   std::uint64_t lost_casts() const noexcept;
   /// Opens the listener if there is none.
   void listen();
+  /// Connects to the nodes of this cluster and user that live on this host
+  /// now. Does not wait; whoever starts later joins this one.
+  void join_host();
 
   /// Flushes what is on its way, says goodbye to all peers, ends the services
   /// and CAF. Returns within about a second whatever happens.

@@ -23,8 +23,8 @@ node_core::node_core(node_settings s)
 hello node_core::greeting() const {
   auto me = self();
   std::shared_lock lock{mutex};
-  return {hello::current_version, me->name,        me->incarnation,
-          settings.cluster,       address,         settings.hidden};
+  return {hello::current_version, me->name, me->incarnation,
+          settings.cluster,       address,  settings.hidden};
 }
 
 outcome node_core::add_peer(const hello& from,
@@ -90,8 +90,8 @@ std::vector<node_core::peer> node_core::all_peers() const {
 
 void node_core::rename(std::string name) {
   auto old = self();
-  self_.store(std::make_shared<const origin>(
-    origin{std::move(name), old->incarnation}));
+  self_.store(
+    std::make_shared<const origin>(origin{std::move(name), old->incarnation}));
 }
 
 void node_core::add_service(const std::string& name, caf::actor x) {
@@ -111,10 +111,12 @@ void node_core::dispatch(const std::string& service, call_ptr c) {
   }
   lock.unlock();
   if (c->reply)
-    c->reply(failure{stopping ? error_code::ended : error_code::not_found,
-                     "the node " + self()->name + " has no service '" + service
-                       + "'",
-                     {}, {}, {}});
+    c->reply(
+      failure{stopping ? error_code::ended : error_code::not_found,
+              "the node " + self()->name + " has no service '" + service + "'",
+              {},
+              {},
+              {}});
 }
 
 } // namespace hornbeam::runtime

@@ -120,8 +120,12 @@ public:
 private:
   void drop() noexcept {
     if (f_)
-      (*this)(failure{error_code::ended, "the call was dropped unanswered: "
-                                         "its server has ended", {}, {}, {}});
+      (*this)(failure{error_code::ended,
+                      "the call was dropped unanswered: "
+                      "its server has ended",
+                      {},
+                      {},
+                      {}});
   }
   function f_;
 };

@@ -149,8 +149,8 @@ protected:
     caf::node_id::default_data::host_id_type host;
     for (auto& byte : host)
       byte = static_cast<std::uint8_t>(random());
-    const_cast<caf::node_id&>(system().node())
-      = caf::make_node_id(random(), host);
+    const_cast<caf::node_id&>(system().node()) = caf::make_node_id(random(),
+                                                                   host);
     super::start();
   }
 };

@@ -136,8 +136,8 @@ void connected(peering_actor* self, const std::string& name) {
       continue;
     st.members[p.link->peer()] = p.address;
     if (p.link->peer() != name)
-      news.push_back(term::tuple(
-        {term::string(p.link->peer()), term::string(p.address)}));
+      news.push_back(
+        term::tuple({term::string(p.link->peer()), term::string(p.address)}));
   }
   if (!news.empty())
     link->cast("$peering",
@@ -164,9 +164,11 @@ void dial(peering_actor* self, const std::string& name) {
   }
   auto no_connection = [=](const std::string& why) {
     return failure{error_code::no_connection,
-                   "can't connect to the node " + name + " at " + address
-                     + ": " + why,
-                   name, {}, {}};
+                   "can't connect to the node " + name + " at " + address + ": "
+                     + why,
+                   name,
+                   {},
+                   {}};
   };
   if (port <= 0 || port > 65535) {
     failed(self, name, no_connection("not an address of the form host:port"),
@@ -246,7 +248,9 @@ caf::behavior run(peering_actor* self, core_ptr core) {
         std::string bytes;
         wire_writer{bytes} << failure{error_code::refused,
                                       "both nodes connect at the same time",
-                                      st.core->self()->name, {}, {}};
+                                      st.core->self()->name,
+                                      {},
+                                      {}};
         caf::anon_send(remote, envelope{std::move(bytes)});
         return;
       }

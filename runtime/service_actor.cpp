@@ -13,8 +13,10 @@ void answer(service& s, call& c) {
   if (c.until.expired()) { // nobody waits any more: don't start
     if (c.reply)
       c.reply(failure{error_code::timeout,
-                      "the deadline passed before the call was started", {},
-                      {}, {}});
+                      "the deadline passed before the call was started",
+                      {},
+                      {},
+                      {}});
     return;
   }
   try {

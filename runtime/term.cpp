@@ -67,8 +67,7 @@ const T& as(const term::object* p) noexcept {
 }
 
 [[noreturn]] void wrong_kind(const char* wanted, kind got) {
-  throw bad_term(std::string{"expected "} + wanted + ", got "
-                 + kind_name(got));
+  throw bad_term(std::string{"expected "} + wanted + ", got " + kind_name(got));
 }
 
 std::size_t mix(std::size_t h, std::size_t x) noexcept {
@@ -121,10 +120,10 @@ std::strong_ordering compare_numbers(const term& a, const term& b) {
   auto by_kind = [&] { return a.type() <=> b.type(); };
   auto doubles = [](double x, double y) {
     if (std::isnan(x) || std::isnan(y))
-      return static_cast<int>(std::isnan(x)) <=> static_cast<int>(std::isnan(y));
+      return static_cast<int>(std::isnan(x))
+             <=> static_cast<int>(std::isnan(y));
     if (x != y)
-      return x < y ? std::strong_ordering::less
-                   : std::strong_ordering::greater;
+      return x < y ? std::strong_ordering::less : std::strong_ordering::greater;
     // 0.0 and -0.0 are two keys.
     return static_cast<int>(std::signbit(y))
            <=> static_cast<int>(std::signbit(x));
@@ -188,8 +187,7 @@ std::vector<const typename Items::value_type*> sorted(const Items& xs) {
   out.reserve(xs.size());
   for (auto& x : xs)
     out.push_back(&x);
-  std::sort(out.begin(), out.end(),
-            [](auto* l, auto* r) { return *l < *r; });
+  std::sort(out.begin(), out.end(), [](auto* l, auto* r) { return *l < *r; });
   return out;
 }
 
@@ -460,8 +458,8 @@ std::size_t term::hash() const noexcept {
     case kind::reference:
       return mix(h, as<reference_object>(value_.p).value.serial);
     case kind::array:
-      return mix(h,
-                 std::hash<std::string>{}(as<array_object>(value_.p).value.data));
+      return mix(
+        h, std::hash<std::string>{}(as<array_object>(value_.p).value.data));
     case kind::extension: {
       auto& x = as<extension_object>(value_.p);
       return mix(mix(h, std::hash<std::string>{}(x.tag)), x.value.hash());
@@ -518,11 +516,10 @@ bool operator==(const term& a, const term& b) noexcept {
       return equal_unordered(a.items(), b.items(), itself,
                              std::equal_to<term>{});
     case kind::map:
-      return equal_unordered(a.pairs(), b.pairs(), first_of,
-                             [](const auto& x, const auto& y) {
-                               return x.first == y.first
-                                      && x.second == y.second;
-                             });
+      return equal_unordered(
+        a.pairs(), b.pairs(), first_of, [](const auto& x, const auto& y) {
+          return x.first == y.first && x.second == y.second;
+        });
     case kind::atom:
     case kind::string:
     case kind::bytes:

@@ -126,7 +126,7 @@ public:
   bool as_bool() const;
   std::int64_t as_int() const;
   double as_double() const;
-  big_integer as_big() const; ///< of both integer kinds
+  big_integer as_big() const;      ///< of both integer kinds
   const std::string& text() const; ///< of atom, string and bytes
   const sequence& items() const;   ///< of list, tuple and set
   const entries& pairs() const;

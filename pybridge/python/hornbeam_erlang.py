@@ -13,9 +13,10 @@ from hornbeam._native import (
     state_keys,
     state_set,
 )
+from hornbeam.aio import stream as stream_async
 from hornbeam.cluster import node, nodes, ping
 from hornbeam.functions import call, cast, register_function, unregister_function
-from hornbeam.hooks import execute, register_hook, stream, stream_async, unregister_hook
+from hornbeam.hooks import execute, register_hook, stream, unregister_hook
 from hornbeam.pubsub import publish, receive_pubsub, subscribe, unsubscribe
 from hornbeam.rpc import rpc_call, rpc_cast
 from hornbeam.tasks import await_result, execute_async

@@ -303,6 +303,7 @@ def test_children_of_multiprocessing_leave_cleanly(method, tmp_path):
 def test_casts_and_publishes_under_way_at_exit_arrive_on_another_node(worker):
     """Also to a node to which the connection is not even made."""
     from conftest import CLUSTER, SECRET
+
     from hornbeam_erlang import receive_pubsub, subscribe
 
     subscribe("last words")

@@ -300,14 +300,14 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None, print_blob=True)
+@settings(max_examples=100, deadline=None, print_blob=True)
 @given(values)
 def test_random_nested_values_come_back_from_a_table(value):
     assert same(through_table(value), value)
 
 
 def test_random_nested_values_come_back_from_another_node(worker):
-    @settings(max_examples=150, deadline=None, print_blob=True)
+    @settings(max_examples=80, deadline=None, print_blob=True)
     @given(st.lists(values, max_size=4))
     def check(sent):
         assert same(erlang.rpc_call(worker, "services", "echo", [sent]), sent)

@@ -45,18 +45,17 @@ struct fixture : test_cluster {
 
   /// A hook that answers with the node's name, the action and the arguments.
   void provide(const std::string& name) {
-    on(name).hooks.add("x", make_function([name](const invocation& i) {
-                         return outcome{term::tuple(
-                           {term::string(name), term::string(i.action),
-                            term::list(i.args), term::map(i.kwargs)})};
-                       }));
+    on(name).hooks.add(
+      "x", make_function([name](const invocation& i) {
+        return outcome{term::tuple({term::string(name), term::string(i.action),
+                                    term::list(i.args), term::map(i.kwargs)})};
+      }));
     run();
   }
   std::optional<outcome> execute(const std::string& from, invocation x) {
     std::optional<outcome> out;
-    on(from).hooks.invoke(std::move(x), responder{[&](outcome r) {
-                            out = std::move(r);
-                          }});
+    on(from).hooks.invoke(std::move(x),
+                          responder{[&](outcome r) { out = std::move(r); }});
     run();
     return out;
   }
@@ -95,8 +94,8 @@ struct counter_source : actors::chunk_source {
 struct counting_hook : actors::handler {
   explicit counting_hook(int n) : length(n) {}
   void invoke(invocation, responder) override {}
-  std::shared_ptr<actors::chunk_source>
-  open_stream(invocation, std::shared_ptr<actors::chunk_sink> to) override {
+  std::shared_ptr<actors::chunk_source> open_stream(
+    invocation, std::shared_ptr<actors::chunk_sink> to) override {
     return last = std::make_shared<counter_source>(std::move(to), length);
   }
   int length;
@@ -107,8 +106,8 @@ struct counting_hook : actors::handler {
 
 TEST_CASE_METHOD(fixture, "a hook of another node is found by name") {
   provide("b@h");
-  auto x = execute("a@h", {"x", "go", {term{1}}, {{term::string("k"), term{2}}},
-                           {}, {}, 0});
+  auto x = execute(
+    "a@h", {"x", "go", {term{1}}, {{term::string("k"), term{2}}}, {}, {}, 0});
   REQUIRE(x);
   CHECK(**x
         == term::tuple({term::string("b@h"), term::string("go"),
@@ -146,7 +145,8 @@ TEST_CASE_METHOD(fixture, "a hook that is gone when the call arrives says so") {
   CHECK(x.error().code == error_code::not_found);
 }
 
-TEST_CASE_METHOD(fixture, "an exception of a C++ handler is the caller's failure") {
+TEST_CASE_METHOD(fixture,
+                 "an exception of a C++ handler is the caller's failure") {
   on("b@h").hooks.add("x", make_function([](const invocation&) -> outcome {
                         throw std::runtime_error("no luck");
                       }));
@@ -198,7 +198,8 @@ TEST_CASE_METHOD(fixture, "modules are called on the node that is named") {
   CHECK(ask("a@h", "c@h", "rpc", op).error().code == error_code::not_found);
 }
 
-TEST_CASE_METHOD(fixture, "a task's result is awaited anywhere, more than once") {
+TEST_CASE_METHOD(fixture,
+                 "a task's result is awaited anywhere, more than once") {
   provide("b@h");
   auto id = on("a@h").tasks.make_id("b@h");
   CHECK(actors::tasks::node_of(id) == "b@h");
@@ -220,9 +221,8 @@ TEST_CASE_METHOD(fixture, "those who wait are answered when the task ends") {
   int answers = 0;
   for (auto* from : {"a@h", "c@h"})
     node(from).request("b@h", "tasks", make_op("await", term::string(id)), {},
-                       0, responder{[&](const outcome& x) {
-                         answers += x.ok();
-                       }});
+                       0,
+                       responder{[&](const outcome& x) { answers += x.ok(); }});
   run();
   CHECK(answers == 0);
   h->waiting.at(0)(term{1});
@@ -296,9 +296,15 @@ TEST_CASE_METHOD(fixture, "a stream that is closed early is closed there") {
   auto r = actors::stream_reader::open(on("a@h").streams, simple("n"));
   r->start();
   run();
-  SECTION("by its consumer") { r->close(); }
-  SECTION("because nobody holds it any more") { r = nullptr; }
-  SECTION("because the consumer's node went down") { disconnect("a@h", "b@h"); }
+  SECTION("by its consumer") {
+    r->close();
+  }
+  SECTION("because nobody holds it any more") {
+    r = nullptr;
+  }
+  SECTION("because the consumer's node went down") {
+    disconnect("a@h", "b@h");
+  }
   run();
   CHECK(h->last->closed);
   CHECK(on("a@h").streams.count().first == 0);

@@ -25,9 +25,9 @@ struct end : runtime::link::sink {
   }
   void on_cast(const std::string& service, std::string_view body) override {
     auto x = decode(body);
-    got.push_back(service + ":"
-                  + (x.is_any_integer() ? to_string(x)
-                                        : std::to_string(x.text().size())));
+    got.push_back(
+      service + ":"
+      + (x.is_any_integer() ? to_string(x) : std::to_string(x.text().size())));
   }
   void on_bye() override { ++byes; }
 
@@ -120,8 +120,7 @@ TEST_CASE("casts keep their order, large ones too") {
   a.wire.cast("s", body(2));
   a.wire.cast("s", body(3));
   exchange(a, b);
-  CHECK(b.got
-        == std::vector<std::string>{"s:1", "s:1048576", "s:2", "s:3"});
+  CHECK(b.got == std::vector<std::string>{"s:1", "s:1048576", "s:2", "s:3"});
 }
 
 TEST_CASE("no more fragments are under way than the window allows") {

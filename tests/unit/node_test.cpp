@@ -49,12 +49,11 @@ struct fixture {
   }
   outcome call(actors::services& from, const std::string& to, term arg) {
     auto slot = std::make_shared<reply_slot>();
-    from.node->request(to, "rpc",
-                       make_op("call", term::string("hornbeam"),
-                               term::string("echo"),
-                               term::list({std::move(arg)})),
-                       deadline::in(5000), 0,
-                       responder{[slot](outcome x) { slot->set(x); }});
+    from.node->request(
+      to, "rpc",
+      make_op("call", term::string("hornbeam"), term::string("echo"),
+              term::list({std::move(arg)})),
+      deadline::in(5000), 0, responder{[slot](outcome x) { slot->set(x); }});
     return wait(slot);
   }
   std::filesystem::path folder;
@@ -130,10 +129,10 @@ TEST_CASE_METHOD(fixture, "a request to a node that ends fails at once") {
   b.rpc.add_module("slow", std::make_shared<keeper>(kept));
   REQUIRE(connect(a, "b@127.0.0.1").ok());
   auto slot = std::make_shared<reply_slot>();
-  a.node->request("b@127.0.0.1", "rpc",
-                  make_op("call", term::string("slow"), term::string("f"),
-                          term::list({})),
-                  {}, 0, responder{[slot](outcome x) { slot->set(x); }});
+  a.node->request(
+    "b@127.0.0.1", "rpc",
+    make_op("call", term::string("slow"), term::string("f"), term::list({})),
+    {}, 0, responder{[slot](outcome x) { slot->set(x); }});
   CHECK_FALSE(slot->wait_until(clock::now() + std::chrono::milliseconds(50)));
   b.node->stop();
   auto x = wait(slot);

@@ -45,8 +45,7 @@ TEST_CASE_METHOD(fixture, "the actor's answers are those of the direct way") {
   CHECK(*remote("incr", term{1}, term{5}) == term{5});
   CHECK(table->update_counter(term{1}, term{1}) == term{6});
   table->set(term::string("pa"), term{});
-  CHECK(*remote("keys", term::string("p"))
-        == term::list({term::string("pa")}));
+  CHECK(*remote("keys", term::string("p")) == term::list({term::string("pa")}));
   CHECK(remote("keys")->items().size() == table->size());
   CHECK(*remote("size") == term{2});
   CHECK(*remote("get_multi", term::list({term{1}, term{7}}))
@@ -63,7 +62,8 @@ TEST_CASE_METHOD(fixture, "a counter of another node refuses as a local one") {
   CHECK(table->get(key)->text() == "text");
 }
 
-TEST_CASE_METHOD(fixture, "missing arguments and unknown operations are named") {
+TEST_CASE_METHOD(fixture,
+                 "missing arguments and unknown operations are named") {
   CHECK_THAT(remote("set", key).error().message, Catch::Contains("'set'"));
   CHECK_THAT(remote("fly").error().message, Catch::Contains("'fly'"));
 }

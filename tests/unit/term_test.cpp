@@ -18,10 +18,10 @@ term text(const char* x) {
 } // namespace
 
 TEST_CASE("equality is exact: 1, 1.0, true, a string and bytes differ") {
-  std::vector<term> all{term{1},     term{1.0},        term{true},
-                        text("1"),   term::bytes("1"), term::atom("1"),
-                        term{},      term{0},          term{false},
-                        term{0.0},   term{-0.0},       term::list({}),
+  std::vector<term> all{term{1},        term{1.0},        term{true},
+                        text("1"),      term::bytes("1"), term::atom("1"),
+                        term{},         term{0},          term{false},
+                        term{0.0},      term{-0.0},       term::list({}),
                         term::tuple({})};
   for (std::size_t i = 0; i < all.size(); ++i)
     for (std::size_t j = 0; j < all.size(); ++j)
@@ -58,7 +58,8 @@ TEST_CASE("maps and sets compare without order but keep it") {
   CHECK_FALSE(a == term::map({{text("x"), term{1}}, {text("z"), term{2}}}));
 }
 
-TEST_CASE("of equal keys of a map the last value wins, in small and large maps") {
+TEST_CASE(
+  "of equal keys of a map the last value wins, in small and large maps") {
   for (int n : {3, 100}) {
     term::entries xs;
     for (int i = 0; i < n; ++i)
@@ -145,9 +146,10 @@ TEST_CASE("an accessor of another kind says what it got") {
 
 TEST_CASE("terms print as Erlang prints them") {
   auto node = std::make_shared<const origin>(origin{"a@h", 7});
-  CHECK(to_string(term::tuple({term::atom("ok"), term::list({term{1}, text("x")}),
-                               term{pid{node, 3}}}))
-        == "{'ok', [1, \"x\"], <a@h.7.3>}");
+  CHECK(
+    to_string(term::tuple(
+      {term::atom("ok"), term::list({term{1}, text("x")}), term{pid{node, 3}}}))
+    == "{'ok', [1, \"x\"], <a@h.7.3>}");
 }
 
 TEST_CASE("depth counts levels of nesting") {

@@ -23,8 +23,8 @@ public:
   class test_node : public router {
   public:
     test_node(test_cluster& c, const std::string& name, std::uint64_t start)
-      : cluster_(c), self_(std::make_shared<const origin>(origin{name, start})) {
-    }
+      : cluster_(c),
+        self_(std::make_shared<const origin>(origin{name, start})) {}
 
     origin_ptr self() const override { return self_; }
     std::vector<std::string> peers() const override {
@@ -44,7 +44,10 @@ public:
       c->reply = std::move(reply);
       if (!deliver(to, service, op, c) && c->reply)
         c->reply(failure{error_code::no_connection,
-                         "the node " + to + " is down", to, {}, {}});
+                         "the node " + to + " is down",
+                         to,
+                         {},
+                         {}});
     }
 
     void add(const std::string& name, std::unique_ptr<service> impl) {
@@ -127,8 +130,7 @@ public:
 
   /// Asks a service and runs until it has answered.
   outcome ask(const std::string& from, const std::string& to,
-              const std::string& service, const term& op,
-              deadline until = {}) {
+              const std::string& service, const term& op, deadline until = {}) {
     std::optional<outcome> out;
     node(from).request(to, service, op, until, 0,
                        responder{[&](outcome x) { out = std::move(x); }});

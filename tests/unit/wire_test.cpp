@@ -13,15 +13,25 @@ namespace {
 term sample() {
   auto node = std::make_shared<const origin>(origin{"a@127.0.0.1", 99});
   return term::list({
-    term{}, term{true}, term{-1}, term{std::numeric_limits<std::int64_t>::min()},
+    term{},
+    term{true},
+    term{-1},
+    term{std::numeric_limits<std::int64_t>::min()},
     term{std::numeric_limits<std::int64_t>::max()},
-    term{pow(big_integer{10}, 9999)}, term{-pow(big_integer{10}, 30)},
-    term{0.1}, term{-0.0}, term{std::numeric_limits<double>::infinity()},
-    term{std::numeric_limits<double>::denorm_min()}, term::atom("ok"),
-    term::string("gr\xc3\xbc\xc3\x9f"), term::bytes(std::string(300, '\0')),
-    term::tuple({term{1}, term::list({})}), term::set({term{1}, term{2}}),
+    term{pow(big_integer{10}, 9999)},
+    term{-pow(big_integer{10}, 30)},
+    term{0.1},
+    term{-0.0},
+    term{std::numeric_limits<double>::infinity()},
+    term{std::numeric_limits<double>::denorm_min()},
+    term::atom("ok"),
+    term::string("gr\xc3\xbc\xc3\x9f"),
+    term::bytes(std::string(300, '\0')),
+    term::tuple({term{1}, term::list({})}),
+    term::set({term{1}, term{2}}),
     term::map({{term::string("k"), term{1.5}}, {term{2}, term{}}}),
-    term{pid{node, 5}}, term{reference{node, 6}},
+    term{pid{node, 5}},
+    term{reference{node, 6}},
     term{array{"<f8", {2, 1}, std::string(16, 'x')}},
     term{array{"<f8", {0, 3}, ""}},
     term::extension("date", term::string("2026-01-01")),
@@ -45,9 +55,11 @@ TEST_CASE("NaN survives the wire") {
 TEST_CASE("the form is compact and the same on every machine") {
   // Pinned: nodes of different builds talk to each other.
   CHECK(encode(term{1}) == std::string("\x02\x02", 2));
-  CHECK(encode(term::string("ab")) == std::string("\x0c\x02" "ab", 4));
-  CHECK(encode(term{1.0})
-        == std::string("\x04\0\0\0\0\0\0\xf0\x3f", 9));
+  CHECK(encode(term::string("ab"))
+        == std::string("\x0c\x02"
+                       "ab",
+                       4));
+  CHECK(encode(term{1.0}) == std::string("\x04\0\0\0\0\0\0\xf0\x3f", 9));
   CHECK(encode(term::tuple({term{}})) == std::string("\x08\x01\x00", 3));
 }
 
@@ -93,7 +105,7 @@ TEST_CASE("random bytes are refused or read, never worse") {
       bytes[rng() % bytes.size()] = static_cast<char>(rng());
     try {
       auto x = decode(bytes);
-      (void) encode(x);
+      (void)encode(x);
     } catch (const decode_error&) {
     }
   }

@@ -34,7 +34,11 @@ on_fork: list[Callable[[], None]] = []
 def ensure() -> None:
     """Start the node of this process unless it runs."""
     global _exit_hooked
+    # All processes of this user that name the same cluster find each other.
+    local_cluster = os.environ.get("HORNBEAM_CLUSTER", "")
     with _lock:
+        if local_cluster:
+            settings.setdefault("cluster", local_cluster)
         try:
             if not _native.start(settings, task_keep_ms, task_keep_count):
                 return
@@ -48,6 +52,8 @@ def ensure() -> None:
         f()
     try:
         _native.open_doors()
+        if local_cluster:
+            _native.join_host()
     except RuntimeError as e:
         raise errors.HornbeamError(f"this node can't be reached: {e}") from e
 

@@ -45,7 +45,7 @@ class Handler:
 def finish(result: Any, home: Any) -> Any:
     """The value of what a handler returned: a coroutine is run first."""
     if _loop.is_awaitable(result):
-        return _loop.run(_loop.as_coroutine(result), home, _context.left_ms())
+        return _loop.run(result, home, _context.left_ms())
     return result
 
 
@@ -77,8 +77,7 @@ class Chunks:
         if self._async is None:
             return next(self._iterator)  # type: ignore[arg-type]
         try:
-            step = _loop.as_coroutine(self._async.__anext__())
-            return _loop.run(step, self._home, _context.left_ms())
+            return _loop.run(self._async.__anext__(), self._home, _context.left_ms())
         except StopAsyncIteration:
             raise StopIteration from None
 
@@ -86,7 +85,7 @@ class Chunks:
         """Close the handler's generator; its `finally` blocks run."""
         if self._async is not None:
             if hasattr(self._async, "aclose"):
-                _loop.run(_loop.as_coroutine(self._async.aclose()), self._home, None)
+                _loop.run(self._async.aclose(), self._home, None)
         elif hasattr(self._iterator, "close"):
             self._iterator.close()  # type: ignore[union-attr]
 

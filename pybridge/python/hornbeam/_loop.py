@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import threading
-from typing import Any, Coroutine
+from typing import Any
 
 from hornbeam import _engine, _native
 from hornbeam.errors import HornbeamError, HornbeamTimeout
@@ -39,16 +39,17 @@ def usable(loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
     return loop if loop is not None and loop.is_running() else own()
 
 
-def run(coroutine: Coroutine[Any, Any, Any], home: Any, ms: float | None) -> Any:
-    """Run a handler's coroutine on its loop and wait for the result."""
+def run(awaitable: Any, home: Any, ms: float | None) -> Any:
+    """Run what a handler returned on its loop and wait for the result."""
     loop = usable(home)
     if current() is loop:
-        coroutine.close()
+        if hasattr(awaitable, "close"):
+            awaitable.close()  # it will never be awaited, and is told so
         raise HornbeamError(
             "this coroutine handler runs on the event loop that is calling it, "
             "which would wait for itself: use `await hornbeam.aio.execute(...)`"
         )
-    future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    future = asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), loop)
     try:
         return future.result(None if ms is None else ms / 1000)
     except TimeoutError:

@@ -9,7 +9,7 @@ share the calls in turn.
 from __future__ import annotations
 
 import inspect
-from typing import Any, AsyncGenerator, Generator
+from typing import Any, Generator
 
 from hornbeam import _context, _engine, _handlers, _native, _pool, errors
 from hornbeam._native import Job
@@ -175,15 +175,6 @@ def _local_stream(
     finally:
         if chunks is not None:
             chunks.close()
-
-
-def stream_async(
-    app_path: str, action: str, /, *args: Any, **kwargs: Any
-) -> AsyncGenerator[Any, None]:
-    """The same for `async for`; it never blocks the event loop."""
-    from hornbeam import aio
-
-    return aio.stream(app_path, action, *args, **kwargs)
 
 
 # -- streams for other nodes --------------------------------------------------

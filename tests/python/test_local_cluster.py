@@ -1,0 +1,70 @@
+"""HORNBEAM_CLUSTER: the processes of one user on one host find each other."""
+
+import os
+import subprocess
+import sys
+
+PATIENCE = 60
+
+FIRST = """
+import sys
+from hornbeam_erlang import node, publish, receive_pubsub, register_hook, subscribe
+
+register_hook("greeter", lambda action, name: f"{action}, {name}")
+subscribe("to first")
+print(node(), flush=True)
+print(receive_pubsub(30000), flush=True)
+sys.stdin.readline()
+"""
+
+SECOND = """
+import sys, time
+import hornbeam
+from hornbeam_erlang import (
+    await_result, execute, execute_async, node, nodes, publish,
+)
+
+def until(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, nodes()
+        time.sleep(0.005)
+
+node()
+until(lambda: sys.argv[1] in nodes())
+until(lambda: hornbeam.hooks.providers("greeter"))
+assert execute("greeter", "hello", "you") == "hello, you"
+task = execute_async("greeter", "bye", "you")
+assert task.startswith(sys.argv[1])
+assert await_result(task) == "bye, you"
+until(lambda: hornbeam.pubsub.subscribers("to first"))
+assert publish("to first", {"n": 1}) == 1
+"""
+
+
+def start(code, folder, *args):
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *args],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={
+            **os.environ,
+            "HORNBEAM_CLUSTER": "workers",
+            "HORNBEAM_SECRET": str(folder / "secret.pem"),
+            "RUNTIME_DIRECTORY": str(folder),
+        },
+    )
+
+
+def test_processes_that_name_the_same_cluster_share_topics_hooks_and_tasks(tmp_path):
+    tmp_path.chmod(0o700)
+    with start(FIRST, tmp_path) as first:
+        name = first.stdout.readline().strip()
+        assert name.startswith("hornbeam-") and name.endswith("@127.0.0.1")
+        with start(SECOND, tmp_path, name) as second:
+            assert second.wait(PATIENCE) == 0
+        assert first.stdout.readline() == "{'n': 1}\n"
+        first.stdin.write("\n")
+        first.stdin.close()
+        assert first.wait(PATIENCE) == 0
