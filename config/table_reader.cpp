@@ -131,7 +131,9 @@ std::int64_t table_reader::integer(std::string_view key, const toml::node& x,
 }
 
 void table_reader::finish() const {
-  for (auto&& [key, value] : table_) {
+  for (auto&& entry : table_) {
+    auto& key = entry.first; // not a binding: lambdas of clang can't take those
+    auto& value = entry.second;
     if (std::find(known_.begin(), known_.end(), key.str()) != known_.end())
       continue;
     auto nearest
