@@ -114,7 +114,7 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
       return 0;
     }
     id = next_id_++;
-    pending_.emplace(id, std::move(reply));
+    pending_.emplace(id, open_request{std::move(reply), until});
   }
   auto left = until.left_ms();
   auto head = make_frame(frame::request, id, service,
@@ -124,11 +124,11 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
     std::unique_lock lock{pending_mutex_};
     if (auto node = pending_.extract(id)) {
       lock.unlock();
-      node.mapped()(failure{error_code::overloaded,
-                            "too much is waiting to be sent to " + peer_,
-                            peer_,
-                            {},
-                            {}});
+      node.mapped().reply(failure{error_code::overloaded,
+                                  "too much is waiting to be sent to " + peer_,
+                                  peer_,
+                                  {},
+                                  {}});
     }
   }
   return id;
@@ -138,11 +138,11 @@ void link::forget(std::uint64_t id) {
   std::unique_lock lock{pending_mutex_};
   if (auto node = pending_.extract(id)) {
     lock.unlock();
-    node.mapped()(failure{error_code::timeout,
-                          "no answer from " + peer_ + " in time",
-                          peer_,
-                          {},
-                          {}});
+    node.mapped().reply(failure{error_code::timeout,
+                                "no answer from " + peer_ + " in time",
+                                peer_,
+                                {},
+                                {}});
   }
 }
 
@@ -156,6 +156,18 @@ void link::bye() {
 
 void link::ping() {
   push(make_frame(frame::ping), false);
+}
+
+void link::expire() {
+  std::vector<std::uint64_t> late;
+  {
+    std::lock_guard guard{pending_mutex_};
+    for (auto& [id, r] : pending_)
+      if (r.until.expired())
+        late.push_back(id);
+  }
+  for (auto id : late)
+    forget(id);
 }
 
 bool link::drained() const {
@@ -233,7 +245,7 @@ void link::take_frame(std::string_view bytes, sink& to) {
       auto node = pending_.extract(id);
       lock.unlock();
       if (node) // else the caller has given up
-        node.mapped()(decode_outcome(rest()));
+        node.mapped().reply(decode_outcome(rest()));
       return;
     }
     case frame::fragment: {
@@ -291,15 +303,15 @@ void link::close(const failure& why) {
     large_.clear();
     waiting_bytes_ = 0;
   }
-  std::unordered_map<std::uint64_t, responder> open_requests;
+  std::unordered_map<std::uint64_t, open_request> open_requests;
   {
     std::lock_guard guard{pending_mutex_};
     closed_with_ = why;
     open_requests.swap(pending_);
   }
   partial_.clear();
-  for (auto& [id, reply] : open_requests)
-    reply(why);
+  for (auto& [id, r] : open_requests)
+    r.reply(why);
 }
 
 } // namespace hornbeam::runtime

@@ -84,6 +84,9 @@ public:
   /// Raises `decode_error` for what no link wrote.
   void receive(std::string_view batch, sink& to);
   void ping();
+  /// Fails the requests whose deadline has passed: their callers wait no
+  /// longer, and a peer that never answers must not fill this table.
+  void expire();
   /// Fails every open request with `why`. Later calls fail at once.
   void close(const failure& why);
 
@@ -115,7 +118,11 @@ private:
   bool awake_ = false;
 
   mutable std::mutex pending_mutex_;
-  std::unordered_map<std::uint64_t, responder> pending_;
+  struct open_request {
+    responder reply;
+    deadline until;
+  };
+  std::unordered_map<std::uint64_t, open_request> pending_;
   std::uint64_t next_id_ = 1;
   failure closed_with_;
 

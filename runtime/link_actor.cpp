@@ -138,6 +138,7 @@ caf::behavior connected(link_broker* self) {
         return;
       }
       st.wire->ping();
+      st.wire->expire();
       self->delayed_send(self, beat, beat_atom::value);
     },
     [self](shut_atom) { end(self, down(self->state, "was disconnected")); },

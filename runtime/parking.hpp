@@ -117,8 +117,9 @@ private:
       d(self).jobs.push_back(job);
     }
     auto& shared = d(self->parent());
-    std::atomic_thread_fence(std::memory_order_seq_cst);
-    if (shared.idle.load() == 0)
+    // A write, not a load: either it sees the worker that has counted itself
+    // as idle, or that worker's count comes later and then sees the job.
+    if (shared.idle.fetch_add(0) == 0)
       return;
     {
       std::lock_guard guard{shared.mutex};

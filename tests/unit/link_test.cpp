@@ -161,6 +161,20 @@ TEST_CASE("a reply that comes after the caller has given up is dropped") {
   CHECK(a.wire.pending() == 0);
 }
 
+TEST_CASE("a request that nobody answers is forgotten after its deadline") {
+  end a{"b"};
+  std::optional<outcome> late;
+  std::optional<outcome> patient;
+  a.wire.request("svc", body(1), deadline::in(0), 0, into(late));
+  a.wire.request("svc", body(1), {}, 0, into(patient));
+  a.wire.expire();
+  REQUIRE(late);
+  CHECK(late->error().code == error_code::timeout);
+  CHECK_FALSE(patient);
+  CHECK(a.wire.pending() == 1);
+  a.wire.close({});
+}
+
 TEST_CASE("a goodbye is answered behind all casts") {
   end a{"b"};
   end b{"a"};
