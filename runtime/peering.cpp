@@ -207,7 +207,7 @@ void dial(peering_actor* self, const std::string& name) {
         --self->state.core->dials_in_flight;
         auto why = self->system().render(e);
         if (e == caf::sec::cannot_connect_to_node)
-          why = "nothing listens there";
+          why = "nothing listens there (or what does has another secret file)";
         else if (e == caf::sec::disconnect_during_handshake)
           why = "the connection was closed during the handshake; do both "
                 "nodes have the same secret file?";

@@ -131,11 +131,12 @@ def test_a_node_that_was_started_again_is_called_again(other_nodes, eventually):
 
 
 def test_a_cast_runs_there(worker, name, eventually):
-    table = hornbeam.tables.table("heard", worker)
     hornbeam_dist.rpc_cast(worker, "services", "subscribe", [name])
     eventually(lambda: hornbeam.pubsub.subscribers(name) == 1)
     hornbeam_dist.rpc_cast(worker, "services", "publish", [name, "hello"])
-    eventually(lambda: table.get(name) == ["hello"])
+    eventually(
+        lambda: erlang.rpc_call(worker, "services", "heard", [name]) == ["hello"]
+    )
     hornbeam_dist.rpc_cast(worker, "services", "unsubscribe", [name])
 
 

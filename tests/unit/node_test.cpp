@@ -37,13 +37,13 @@ struct fixture {
     return *nodes.back();
   }
   outcome wait(const reply_slot_ptr& slot) {
-    if (!slot->wait_until(clock::now() + std::chrono::seconds(10)))
+    if (!slot->wait_until(clock::now() + std::chrono::seconds(30)))
       return failure{error_code::internal, "no answer at all", {}, {}, {}};
     return slot->take();
   }
   outcome connect(actors::services& from, const std::string& to) {
     auto slot = std::make_shared<reply_slot>();
-    from.node->connect(to, deadline::in(5000),
+    from.node->connect(to, deadline::in(20000),
                        responder{[slot](outcome x) { slot->set(x); }});
     return wait(slot);
   }
@@ -53,7 +53,7 @@ struct fixture {
       to, "rpc",
       make_op("call", term::string("hornbeam"), term::string("echo"),
               term::list({std::move(arg)})),
-      deadline::in(5000), 0, responder{[slot](outcome x) { slot->set(x); }});
+      deadline::in(20000), 0, responder{[slot](outcome x) { slot->set(x); }});
     return wait(slot);
   }
   std::filesystem::path folder;
@@ -80,9 +80,9 @@ TEST_CASE_METHOD(fixture, "nodes that call each other at once both succeed") {
     auto& b = start(y);
     auto ab = std::make_shared<reply_slot>();
     auto ba = std::make_shared<reply_slot>();
-    a.node->connect(y, deadline::in(5000),
+    a.node->connect(y, deadline::in(20000),
                     responder{[ab](outcome r) { ab->set(r); }});
-    b.node->connect(x, deadline::in(5000),
+    b.node->connect(x, deadline::in(20000),
                     responder{[ba](outcome r) { ba->set(r); }});
     CHECK(wait(ab).ok());
     CHECK(wait(ba).ok());
