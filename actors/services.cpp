@@ -32,6 +32,14 @@ std::shared_ptr<services> services::start(
     node.tables().adopt(t);
     node.add_service("table:" + t->name(), make_table_service(t));
   }
+  // Tables are made when they are first asked for, from here or elsewhere.
+  node.on_unknown_service([&x = *self](const std::string& name) {
+    constexpr std::string_view prefix = "table:";
+    if (!name.starts_with(prefix) || name.size() == prefix.size())
+      return false;
+    x.table(name.substr(prefix.size()));
+    return true;
+  });
   self->table("state");
   self->add_builtins();
   node.open_doors();

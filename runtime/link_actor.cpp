@@ -87,8 +87,7 @@ void end(link_broker* self, failure why) {
   auto& st = self->state;
   if (st.wire) {
     st.core->drop_peer(st.wire, why);
-    caf::anon_send(st.core->peering, forget_atom::value, st.wire->peer(),
-                   st.leaving);
+    st.core->tell_peering(forget_atom::value, st.wire->peer(), st.leaving);
   }
   self->quit();
 }
@@ -248,7 +247,7 @@ caf::actor spawn_link_to_peer(caf::actor_system& sys, core_ptr core,
     st.remote = std::move(other);
     caf::anon_send(st.remote, envelope{encode_hello(st.core->greeting())},
                    caf::actor_cast<caf::actor>(self));
-    caf::anon_send(st.core->peering, attempt_result{h.name, true, false, {}});
+    st.core->tell_peering(attempt_result{h.name, true, false, {}});
     return connected(self);
   };
   return sys.middleman().spawn_broker(run, std::move(core), std::move(remote),

@@ -128,6 +128,10 @@ std::shared_ptr<node> node::start(node_settings s) {
   return self;
 }
 
+void node::on_unknown_service(std::function<bool(const std::string&)> make) {
+  impl_->core->make_service = std::move(make);
+}
+
 void node::open_doors() {
   auto& core = impl_->core;
   if (core->settings.listen)
@@ -136,7 +140,7 @@ void node::open_doors() {
     return;
   if (!core->settings.insecure_loopback_without_tls)
     ensure_secret(core->settings.secret);
-  caf::anon_send(core->peering, dial_atom::value);
+  core->tell_peering(dial_atom::value);
 }
 
 node::~node() {
@@ -273,15 +277,14 @@ void node::connect(const std::string& target, deadline until, responder reply) {
     reply(failure{error_code::refused, e.what(), {}, {}, {}});
     return;
   }
-  caf::anon_send(core->peering,
-                 std::make_shared<connect_request>(
-                   connect_request{target, until, std::move(reply)}));
+  core->tell_peering(std::make_shared<connect_request>(
+    connect_request{target, until, std::move(reply)}));
 }
 
 bool node::disconnect(const std::string& name) {
   auto& core = impl_->core;
   auto link = core->find_link(name);
-  caf::anon_send(core->peering, shut_atom::value, name);
+  core->tell_peering(shut_atom::value, name);
   if (!link)
     return false;
   link->bye();

@@ -37,6 +37,9 @@ public:
 
   /// Makes `impl` reachable as `name`, here and for peers.
   void add_service(const std::string& name, std::unique_ptr<service> impl);
+  /// `make` is asked for services that nobody has added; it adds one and says
+  /// true, or says false. To be called before `open_doors`.
+  void on_unknown_service(std::function<bool(const std::string&)> make);
   /// Listens and connects as the settings say; to be called once, when the
   /// services are there, so that no peer meets a node without them.
   void open_doors();

@@ -103,13 +103,18 @@ void node_core::add_service(const std::string& name, caf::actor x) {
 }
 
 void node_core::dispatch(const std::string& service, call_ptr c) {
-  std::shared_lock lock{mutex};
-  auto i = services.find(service);
-  if (i != services.end()) {
-    caf::anon_send(i->second, std::move(c));
+  auto deliver = [&] {
+    std::shared_lock lock{mutex};
+    auto i = services.find(service);
+    if (i == services.end())
+      return false;
+    caf::anon_send(i->second, c);
+    return true;
+  };
+  if (deliver())
     return;
-  }
-  lock.unlock();
+  if (!stopping && make_service && make_service(service) && deliver())
+    return;
   if (c->reply)
     c->reply(
       failure{stopping ? error_code::ended : error_code::not_found,

@@ -60,6 +60,18 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// Hands `c` to a service of this node.
   void dispatch(const std::string& service, call_ptr c);
 
+  /// Sends to the peering actor; nothing once the node has ended.
+  template <class... Ts>
+  void tell_peering(Ts&&... xs) const {
+    caf::actor to;
+    {
+      std::shared_lock lock{mutex};
+      to = peering;
+    }
+    if (to)
+      caf::anon_send(to, std::forward<Ts>(xs)...);
+  }
+
   const node_settings settings;
   std::atomic<bool> stopping{false};
   std::atomic<std::uint64_t> next_serial{1};
@@ -73,6 +85,10 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// The actor system that connects to others; `node` sets it before the
   /// peering actor starts, which alone calls it.
   std::function<caf::actor_system&()> dialer;
+
+  /// Asked for a service that is not there; true if it is now. Set before the
+  /// doors open.
+  std::function<bool(const std::string&)> make_service;
 
   mutable std::shared_mutex mutex; ///< guards what follows
   std::string address;

@@ -267,9 +267,8 @@ def test_the_state_of_another_node_is_seen_there(worker):
     assert erlang.state_get("seen") is None
 
 
-def test_a_table_that_another_node_does_not_have_is_unknown(worker):
-    with pytest.raises(hornbeam.NotFoundError, match="no such table"):
-        tables.table("no such table", worker).get("k")
+def test_a_table_of_another_node_is_made_when_it_is_first_asked_for(worker):
+    assert tables.table("not made yet", worker).get("k", "nothing") == "nothing"
 
 
 def test_every_operation_of_a_table_works_here_and_there(table):

@@ -165,6 +165,19 @@ TEST_CASE_METHOD(fixture, "a value of 64 MiB crosses nodes whole") {
   CHECK(*x == big);
 }
 
+TEST_CASE_METHOD(fixture, "a table is made when another node asks for it") {
+  auto& a = start("a@127.0.0.1");
+  auto& b = start("b@127.0.0.1");
+  auto slot = std::make_shared<reply_slot>();
+  a.node->request(
+    "b@127.0.0.1", "table:new", make_op("incr", term::string("n"), term{2}),
+    deadline::in(20000), 0, responder{[slot](outcome x) { slot->set(x); }});
+  auto x = wait(slot);
+  REQUIRE(x.ok());
+  CHECK(*x == term{2});
+  CHECK(*b.table("new")->get(term::string("n")) == term{2});
+}
+
 TEST_CASE_METHOD(fixture, "a node that nobody runs is named in the error") {
   auto& a = start("a@127.0.0.1");
   auto x = call(a, "nobody@127.0.0.1", term{1});
