@@ -39,17 +39,7 @@ def call(name: str, /, *args: Any) -> Any:
         _check(name)
         timeout, depth = _context.timeout(), _context.depth()
         return _native.invoke("function", name, "", args, {}, timeout, depth)
-    if _context._deadline.get() is not None:
-        _context.timeout()
-    token = _context._depth.set(_context.depth())
-    try:
-        return _handlers.finish(handler.target(*args), handler.home)
-    except errors.HornbeamError:
-        raise
-    except Exception as e:
-        raise errors.wrap(e) from e
-    finally:
-        _context._depth.reset(token)
+    return _handlers.run_here(handler, handler.target, args, {})
 
 
 def cast(name: str, /, *args: Any) -> None:

@@ -91,29 +91,8 @@ def execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
         _check(app_path, action)
         timeout, depth = _context.timeout(), _context.depth()
         return _native.invoke("hook", app_path, action, args, kwargs, timeout, depth)
-    return call_local(handler, app_path, action, args, kwargs)
-
-
-def call_local(
-    handler: _handlers.Handler,
-    app_path: str,
-    action: str,
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
-    """Run a handler of this process in this thread."""
     function, before = handler.find(app_path, action)
-    if _context._deadline.get() is not None:
-        _context.timeout()
-    token = _context._depth.set(_context.depth())
-    try:
-        return _handlers.finish(function(*before, *args, **kwargs), handler.home)
-    except errors.HornbeamError:
-        raise
-    except Exception as e:
-        raise errors.wrap(e) from e
-    finally:
-        _context._depth.reset(token)
+    return _handlers.run_here(handler, function, (*before, *args), kwargs)
 
 
 def stream(
