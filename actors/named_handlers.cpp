@@ -23,7 +23,7 @@ public:
     if (h)
       h->invoke(std::move(x), std::move(c.reply));
     else if (c.reply)
-      c.reply(not_found(handlers_.scope(), x.target, net_.self()->name));
+      c.reply(not_found(handlers_.scope(), x.target, net_.self()->name()));
   }
 
   void peer(const peer_event& e) override { handlers_.directory().peer(e); }
@@ -48,7 +48,7 @@ bool named_handlers::remove(const std::string& name) {
 
 std::optional<std::string> named_handlers::pick(const std::string& name) const {
   if (table_.find(name))
-    return net_.self()->name;
+    return net_.self()->name();
   auto others = directory_.remote(name);
   if (others.empty())
     return std::nullopt;

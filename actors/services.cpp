@@ -22,15 +22,16 @@ std::shared_ptr<services> services::start(
   std::shared_ptr<services> self{
     new services(runtime::node::start(std::move(settings)), keep)};
   auto& node = *self->node;
-  node.add_service("topics", self->topics.make_service());
-  node.add_service("hooks", self->hooks.make_service());
-  node.add_service("functions", self->functions.make_service());
-  node.add_service("rpc", self->rpc.make_service());
-  node.add_service("tasks", self->tasks.make_service());
-  node.add_service("streams", self->streams.make_service());
+  node.add_service("topics", [&x = self->topics] { return x.make_service(); });
+  node.add_service("hooks", [&x = self->hooks] { return x.make_service(); });
+  node.add_service("functions", [&x = self->functions] { return x.make_service(); });
+  node.add_service("rpc", [&x = self->rpc] { return x.make_service(); });
+  node.add_service("tasks", [&x = self->tasks] { return x.make_service(); });
+  node.add_service("streams", [&x = self->streams] { return x.make_service(); });
   for (auto& t : known) {
     node.tables().adopt(t);
-    node.add_service("table:" + t->name(), make_table_service(t));
+    node.add_service("table:" + t->name(),
+                     [t] { return make_table_service(t); });
   }
   // Tables are made when they are first asked for, from here or elsewhere.
   node.on_unknown_service([&x = *self](const std::string& name) {
@@ -55,7 +56,7 @@ std::shared_ptr<memory_table> services::table(const std::string& name) {
   if (auto known = node->tables().find(name))
     return known;
   auto t = node->tables().open(name);
-  node->add_service("table:" + name, make_table_service(t));
+  node->add_service("table:" + name, [t] { return make_table_service(t); });
   return t;
 }
 

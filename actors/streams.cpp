@@ -169,7 +169,7 @@ void streams::provide(const session& s, invocation x, std::uint64_t credit) {
   auto to = std::make_shared<remote_sink>(*this, s);
   auto h = hooks_.local(x.target);
   if (!h) {
-    to->fail(not_found(hooks_.scope(), x.target, net_.self()->name));
+    to->fail(not_found(hooks_.scope(), x.target, net_.self()->name()));
     return;
   }
   auto from = h->open_stream(std::move(x), to);

@@ -59,7 +59,7 @@ std::string tasks::node_of(const std::string& id) {
 
 failure tasks::unknown(const std::string& id) const {
   return {error_code::not_found,
-          "no task '" + id + "' on " + net_.self()->name
+          "no task '" + id + "' on " + net_.self()->name()
             + ": it was never submitted, its result is no longer kept, or "
               "the node has started anew",
           {},
@@ -132,7 +132,7 @@ void tasks::submit(const std::string& id, const invocation& x) {
   auto items = op.items();
   items.push_back(term::string(id));
   auto where = node_of(id);
-  if (where == net_.self()->name)
+  if (where == net_.self()->name())
     run(id, x);
   else
     net_.cast(where, "tasks", term::tuple(std::move(items)));

@@ -232,8 +232,8 @@ private:
     std::uint64_t serial = 0;
     try {
       node = std::make_shared<const origin>(
-        origin{to_text(h.attr("node"), "node"),
-               py::cast<std::uint64_t>(h.attr("incarnation"))});
+        to_text(h.attr("node"), "node"),
+        py::cast<std::uint64_t>(h.attr("incarnation")));
       serial = py::cast<std::uint64_t>(h.attr("serial"));
     } catch (py::cast_error&) {
       throw not_a_term{PyExc_TypeError,
@@ -242,7 +242,8 @@ private:
     }
     if (is_pid)
       return term{pid{std::move(node), serial}};
-    return term{reference{std::move(node), serial}};
+    return term{reference{std::move(node), serial,
+                          py::cast<std::uint64_t>(h.attr("owner"))}};
   }
 
   /// What the Python package knows about this type: arrays, dates, enums,
@@ -330,10 +331,11 @@ PyObject* build_map(const term& x) {
   return out.release().ptr();
 }
 
+template <class... Ts>
 PyObject* build_mark(PyTypeObject* type, const origin_ptr& node,
-                     std::uint64_t serial) {
+                     std::uint64_t serial, Ts... owner) {
   py::handle cls{reinterpret_cast<PyObject*>(type)};
-  return cls(text_to_python(node->name), node->incarnation, serial)
+  return cls(text_to_python(node->name()), node->incarnation, serial, owner...)
     .release()
     .ptr();
 }
@@ -388,7 +390,7 @@ PyObject* build(const term& x) {
       return build_mark(types.pid, x.as_pid().node, x.as_pid().serial);
     case term::kind::reference:
       return build_mark(types.ref, x.as_reference().node,
-                        x.as_reference().serial);
+                        x.as_reference().serial, x.as_reference().owner);
     case term::kind::array: {
       auto& a = x.as_array();
       py::tuple shape{a.shape.size()};

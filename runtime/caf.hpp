@@ -27,14 +27,9 @@ typename Inspector::result_type inspect(Inspector& f, envelope& x) {
 /// Adds our message types to a configuration, and makes the scheduler fair.
 void configure(caf::actor_system_config& cfg);
 
-/// Starts the CAF actor that runs `impl`: it takes `call_ptr` and
-/// `peer_event`.
-caf::actor spawn_service(caf::actor_system& sys, std::unique_ptr<service> impl);
-
 class link;
 
 } // namespace hornbeam::runtime
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::call_ptr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::peer_event)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<hornbeam::runtime::link>)

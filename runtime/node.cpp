@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <iomanip>
+#include <iostream>
 #include <random>
 #include <sstream>
 #include <thread>
@@ -13,6 +14,7 @@
 #include "runtime/caf_world.hpp"
 #include "runtime/node_core.hpp"
 #include "runtime/secret.hpp"
+#include "runtime/supervisor.hpp"
 #include "runtime/wire.hpp"
 
 namespace hornbeam::runtime {
@@ -87,13 +89,95 @@ std::string full_node_name(const std::string& name, const std::string& self) {
   return full;
 }
 
+namespace {
+
+/// What others cast to the processes of this node.
+class process_service : public service {
+public:
+  explicit process_service(processes& x) : processes_(x) {}
+  void handle(call& c) override {
+    processes_.handle(c.from, operation{c.op});
+  }
+  void peer(const peer_event& e) override { processes_.peer(e); }
+
+private:
+  processes& processes_;
+};
+
+class group_service : public service {
+public:
+  explicit group_service(std::shared_ptr<groups> x) : groups_(std::move(x)) {}
+  void handle(call& c) override { groups_->handle(c.from, operation{c.op}); }
+  void peer(const peer_event& e) override { groups_->peer(e); }
+
+private:
+  std::shared_ptr<groups> groups_;
+};
+
+/// Services may die so often within 5 seconds before all are started anew.
+constexpr std::int64_t service_restarts = 100;
+
+} // namespace
+
 struct node::impl {
   explicit impl(node_settings s)
     : core(std::make_shared<node_core>(std::move(s))) {}
 
+  child_spec child_of(service_box_ptr box) {
+    child_spec x;
+    x.id = term::string(box->name());
+    x.start = [box = std::move(box)](runtime::self me,
+                                        term::sequence) -> task<term> {
+      auto actor = box->start(me.owner().system());
+      co_return term::tuple({term::atom("ok"),
+                             me.spawn_link(service_child, std::move(actor),
+                                           me.pid())});
+    };
+    return x;
+  }
+
+  /// Starts the supervisor of the services, and again should it ever end: the
+  /// node lives as long as its program wants it to.
+  void start_root() {
+    if (core->stopping)
+      return;
+    std::vector<child_spec> children;
+    {
+      std::shared_lock lock{core->mutex};
+      for (auto& [name, box] : core->services)
+        children.push_back(child_of(box));
+    }
+    supervisor_flags flags;
+    flags.intensity = service_restarts;
+    auto pid = spawn_supervisor(*procs, flags, std::move(children));
+    {
+      std::lock_guard guard{root_mutex};
+      root = pid;
+    }
+    procs->on_exit(pid, [this](const term& reason) {
+      if (core->stopping)
+        return;
+      std::cerr << "hornbeam: the supervisor of the services of "
+                << core->self()->name() << " has ended with "
+                << to_string(reason) << "; it starts again in a second\n";
+      auto& clock = procs->clock();
+      clock.add(procs->make_pid().serial, clock.in(1000),
+                [this] { start_root(); });
+    });
+  }
+
+  term current_root() {
+    std::lock_guard guard{root_mutex};
+    return root;
+  }
+
   core_ptr core;
   memory_tables tables;
   std::unique_ptr<caf_world> world;
+  std::unique_ptr<runtime::processes> procs;
+  std::shared_ptr<runtime::groups> pg;
+  std::mutex root_mutex;
+  term root;
   std::mutex dialer_mutex;
   std::unique_ptr<caf_world> dialer; ///< made when first needed
   std::mutex listen_mutex;
@@ -123,8 +207,14 @@ std::shared_ptr<node> node::start(node_settings s) {
     return x.dialer->system();
   };
   caf_visit visit;
+  x.procs = std::make_unique<runtime::processes>(self->system(), *self);
+  x.pg = std::make_shared<runtime::groups>(*x.procs);
+  x.core->direct[processes::service_name]
+    = std::make_shared<process_service>(*x.procs);
+  x.core->direct[groups::service_name]
+    = std::make_shared<group_service>(x.pg);
   x.core->peering = spawn_peering(self->system(), x.core);
-  x.core->add_service("$peering", x.core->peering);
+  x.start_root();
   return self;
 }
 
@@ -156,7 +246,7 @@ origin_ptr node::self() const {
 }
 
 std::string node::name() const {
-  return self()->name;
+  return self()->name();
 }
 
 std::string node::address() const {
@@ -172,17 +262,33 @@ memory_tables& node::tables() {
   return impl_->tables;
 }
 
+runtime::processes& node::processes() noexcept {
+  return *impl_->procs;
+}
+
+runtime::groups& node::groups() noexcept {
+  return *impl_->pg;
+}
+
 pid node::make_pid() {
-  return {self(), impl_->core->next_serial++};
+  return impl_->procs->make_pid();
 }
 
 reference node::make_ref() {
-  return {self(), impl_->core->next_serial++};
+  return impl_->procs->make_ref().as_reference();
 }
 
-void node::add_service(const std::string& name, std::unique_ptr<service> impl) {
-  caf_visit visit;
-  impl_->core->add_service(name, spawn_service(system(), std::move(impl)));
+void node::add_service(const std::string& name,
+                       std::function<std::unique_ptr<service>()> make) {
+  auto box = std::make_shared<service_box>(name, std::move(make));
+  impl_->core->add_service(box);
+  start_child(*impl_->procs, impl_->current_root(), impl_->child_of(box));
+}
+
+caf::actor node::service_actor(const std::string& name) const {
+  std::shared_lock lock{impl_->core->mutex};
+  auto i = impl_->core->services.find(name);
+  return i != impl_->core->services.end() ? i->second->current() : nullptr;
 }
 
 std::vector<std::string> node::peers() const {
@@ -217,15 +323,14 @@ bool node::cast(const std::string& to, const std::string& service,
     core->lost_casts += !taken;
     return taken;
   }
-  ++core->casts_connecting;
-  connect(to, deadline::in(core->settings.connect_ms),
-          responder{[core, to, service, body](const outcome& x) {
-            auto link = x ? core->find_link(to) : nullptr;
-            if (!link || !link->cast(service, body))
-              ++core->lost_casts;
-            --core->casts_connecting;
-          }});
-  return true;
+  bool taken = false;
+  if (core->cast_or_wait(to, service, std::move(body), taken))
+    connect(to, deadline::in(core->settings.connect_ms),
+            responder{[core, to](const outcome& x) {
+              if (!x || !core->find_link(to))
+                core->connection_failed(to);
+            }});
+  return taken;
 }
 
 void node::request(const std::string& to, const std::string& service,
@@ -299,7 +404,7 @@ void node::listen() {
     return;
   std::string host = s.host;
   if (s.name.empty()) {
-    x.core->rename("hornbeam-" + hex8() + "@" + host);
+    x.core->self()->rename("hornbeam-" + hex8() + "@" + host);
   }
   if (s.insecure_loopback_without_tls) {
     if (host != "127.0.0.1")
@@ -354,23 +459,35 @@ void node::stop() {
   failure why{error_code::ended, "this node has ended", {}, {}, {}};
   for (auto& p : core->all_peers())
     core->drop_peer(p.link, why);
-  std::map<std::string, caf::actor> services;
+  // The supervisor ends the actors of the services.
+  auto root = x.current_root();
+  x.procs->exit(root, term::atom("shutdown"));
+  until = clock::now() + std::chrono::milliseconds(core->settings.flush_ms);
+  while (x.procs->alive(root) && clock::now() < until)
+    nap();
+  std::map<std::string, service_box_ptr> services;
+  caf::actor peering;
   {
     std::unique_lock lock{core->mutex};
-    services.swap(core->services); // with the peering actor
-    core->peering = nullptr;
+    services.swap(core->services);
+    std::swap(peering, core->peering);
   }
+  for (auto& [name, s] : services)
+    s->close();
+  x.procs->stop(std::chrono::milliseconds(core->settings.flush_ms));
+  bool stuck = x.procs->count().second > 0;
   // First what uses the dialer, then the dialer.
-  auto end_actors = [services = std::move(services), &world = *x.world] {
+  auto end_peering = [peering = std::move(peering), &world = *x.world]() mutable {
     // CAF's own end hangs or crashes while published actors live.
     caf::scoped_actor self{world.system()};
-    for (auto& [name, s] : services) {
-      caf::anon_send_exit(s, caf::exit_reason::kill);
-      self->wait_for(s);
-    }
+    caf::anon_send_exit(peering, caf::exit_reason::kill);
+    self->wait_for(peering);
+    peering = nullptr;
   };
   auto patience = std::chrono::milliseconds(300);
-  x.world->end(patience, std::move(end_actors));
+  stuck |= !x.world->end(patience, std::move(end_peering));
+  if (stuck) // code that never suspends still refers to them
+    static_cast<void>(x.procs.release());
   std::lock_guard guard{x.dialer_mutex};
   if (x.dialer)
     x.dialer->end(patience, {});

@@ -8,7 +8,9 @@
 
 #include <caf/fwd.hpp>
 
+#include "runtime/groups.hpp"
 #include "runtime/memory_table.hpp"
+#include "runtime/processes.hpp"
 #include "runtime/service.hpp"
 #include "runtime/settings.hpp"
 
@@ -32,11 +34,18 @@ public:
   std::string address() const;
   caf::actor_system& system();
   memory_tables& tables();
+  runtime::processes& processes() noexcept;
+  runtime::groups& groups() noexcept;
   pid make_pid();
   reference make_ref();
 
-  /// Makes `impl` reachable as `name`, here and for peers.
-  void add_service(const std::string& name, std::unique_ptr<service> impl);
+  /// Makes what `make` returns reachable as `name`, here and for peers. It
+  /// runs under the node's supervisor, which makes it anew when it dies; what
+  /// waits for it meanwhile is not lost.
+  void add_service(const std::string& name,
+                   std::function<std::unique_ptr<service>()> make);
+  /// The CAF actor that serves `name` now, or none.
+  caf::actor service_actor(const std::string& name) const;
   /// `make` is asked for services that nobody has added; it adds one and says
   /// true, or says false. To be called before `open_doors`.
   void on_unknown_service(std::function<bool(const std::string&)> make);

@@ -14,16 +14,16 @@ std::uint64_t random_number() {
 } // namespace
 
 node_core::node_core(node_settings s)
-  : settings(std::move(s)), registry(settings.cluster) {
-  self_.store(std::make_shared<const origin>(
-    origin{settings.name.empty() ? "hornbeam@localhost" : settings.name,
-           random_number()}));
-}
+  : settings(std::move(s)),
+    registry(settings.cluster),
+    self_(std::make_shared<const origin>(
+      settings.name.empty() ? "hornbeam@localhost" : settings.name,
+      random_number())) {}
 
 hello node_core::greeting() const {
   auto me = self();
   std::shared_lock lock{mutex};
-  return {hello::current_version, me->name, me->incarnation,
+  return {hello::current_version, me->name(), me->incarnation,
           settings.cluster,       address,  settings.hidden};
 }
 
@@ -34,7 +34,7 @@ outcome node_core::add_peer(const hello& from,
   };
   auto me = self();
   if (stopping)
-    return refuse("the node " + me->name + " is ending");
+    return refuse("the node " + me->name() + " is ending");
   if (from.version != hello::current_version)
     return refuse("the nodes speak different versions of the protocol: "
                   + std::to_string(from.version) + " and "
@@ -42,36 +42,85 @@ outcome node_core::add_peer(const hello& from,
   if (from.cluster != settings.cluster)
     return refuse("the node " + from.name + " belongs to cluster '"
                   + from.cluster + "', not to '" + settings.cluster + "'");
-  if (from.name == me->name)
+  if (from.name == me->name())
     return refuse("a node named " + from.name
                   + " exists already: each needs a name of its own");
+  std::lock_guard news{news_mutex_};
   {
     std::unique_lock lock{mutex};
     auto i = peers.find(from.name);
     if (i != peers.end())
       return refuse("a node named " + from.name + " is connected already");
     peers.emplace(from.name, peer{x, from.address, from.hidden});
-    // Under the lock, so that services hear of ups and downs in their order.
-    if (!from.hidden && !settings.hidden)
-      for (auto& [name, s] : services)
-        caf::anon_send(s, peer_event{from.name, from.incarnation, true});
+    if (auto node = waiting_casts.extract(from.name))
+      for (auto& c : node.mapped()) {
+        lost_casts += !x->cast(c.service, c.body);
+        --casts_connecting;
+      }
   }
+  tell_services({from.name, from.incarnation, true,
+                 from.hidden || settings.hidden});
   return term{true};
+}
+
+void node_core::tell_services(const peer_event& e) {
+  for (auto& [name, s] : direct)
+    s->peer(e);
+  if (e.hidden)
+    return;
+  std::shared_lock lock{mutex};
+  for (auto& [name, s] : services)
+    s->post(e);
 }
 
 void node_core::drop_peer(const std::shared_ptr<runtime::link>& x,
                           const failure& why) {
+  std::unique_lock news{news_mutex_};
+  bool known = false;
+  bool hidden = false;
   {
     std::unique_lock lock{mutex};
     auto i = peers.find(x->peer());
-    if (i != peers.end() && i->second.link == x) {
-      if (!i->second.hidden && !settings.hidden)
-        for (auto& [name, s] : services)
-          caf::anon_send(s, peer_event{x->peer(), x->incarnation(), false});
+    known = i != peers.end() && i->second.link == x;
+    if (known) {
+      hidden = i->second.hidden || settings.hidden;
       peers.erase(i);
     }
   }
   x->close(why);
+  if (known)
+    tell_services({x->peer(), x->incarnation(), false, hidden});
+}
+
+bool node_core::cast_or_wait(const std::string& to, const std::string& service,
+                             std::string body, bool& taken) {
+  std::unique_lock lock{mutex};
+  if (auto i = peers.find(to); i != peers.end()) {
+    auto link = i->second.link;
+    lock.unlock();
+    taken = link->cast(service, body);
+    lost_casts += !taken;
+    return false;
+  }
+  ++casts_connecting;
+  taken = true;
+  auto& queue = waiting_casts[to];
+  queue.push_back({service, std::move(body)});
+  return queue.size() == 1;
+}
+
+void node_core::connection_failed(const std::string& to) {
+  std::lock_guard news{news_mutex_};
+  {
+    std::unique_lock lock{mutex};
+    auto node = waiting_casts.extract(to);
+    if (!node)
+      return;
+    lost_casts += node.mapped().size();
+    casts_connecting -= node.mapped().size();
+  }
+  for (auto& [name, s] : direct)
+    s->peer({to, 0, false, true});
 }
 
 std::shared_ptr<link> node_core::find_link(const std::string& name) const {
@@ -88,27 +137,38 @@ std::vector<node_core::peer> node_core::all_peers() const {
   return out;
 }
 
-void node_core::rename(std::string name) {
-  auto old = self();
-  self_.store(
-    std::make_shared<const origin>(origin{std::move(name), old->incarnation}));
-}
-
-void node_core::add_service(const std::string& name, caf::actor x) {
+void node_core::add_service(service_box_ptr x) {
+  std::lock_guard news{news_mutex_};
   std::unique_lock lock{mutex};
   for (auto& [peer_name, p] : peers)
     if (!p.hidden)
-      caf::anon_send(x, peer_event{peer_name, p.link->incarnation(), true});
+      x->post(peer_event{peer_name, p.link->incarnation(), true, false});
+  auto name = x->name();
   services[name] = std::move(x);
 }
 
 void node_core::dispatch(const std::string& service, call_ptr c) {
+  if (auto i = direct.find(service); i != direct.end()) {
+    try {
+      i->second->handle(*c);
+    } catch (...) {
+      if (c->reply)
+        c->reply(current_failure());
+      else
+        ++lost_casts; // what can't be understood must not cost the link
+    }
+    return;
+  }
   auto deliver = [&] {
     std::shared_lock lock{mutex};
+    if (service == "$peering" && peering) {
+      caf::anon_send(peering, c);
+      return true;
+    }
     auto i = services.find(service);
     if (i == services.end())
       return false;
-    caf::anon_send(i->second, c);
+    i->second->post(c);
     return true;
   };
   if (deliver())
@@ -118,7 +178,7 @@ void node_core::dispatch(const std::string& service, call_ptr c) {
   if (c->reply)
     c->reply(
       failure{stopping ? error_code::ended : error_code::not_found,
-              "the node " + self()->name + " has no service '" + service + "'",
+              "the node " + self()->name() + " has no service '" + service + "'",
               {},
               {},
               {}});

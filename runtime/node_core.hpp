@@ -12,6 +12,7 @@
 #include "runtime/caf.hpp"
 #include "runtime/host_registry.hpp"
 #include "runtime/link.hpp"
+#include "runtime/service_box.hpp"
 #include "runtime/settings.hpp"
 
 namespace hornbeam::runtime {
@@ -44,21 +45,26 @@ struct node_core : std::enable_shared_from_this<node_core> {
 
   explicit node_core(node_settings s);
 
-  origin_ptr self() const { return self_.load(); }
+  const origin_ptr& self() const { return self_; }
   hello greeting() const;
 
   /// Takes a new link into the table and tells the services, or says why not.
+  /// Casts that have waited for it go out first.
   outcome add_peer(const hello& from, std::shared_ptr<runtime::link> x);
   /// The link is over: its requests fail, the services hear of it.
   void drop_peer(const std::shared_ptr<runtime::link>& x, const failure& why);
   std::shared_ptr<runtime::link> find_link(const std::string& name) const;
   std::vector<peer> all_peers() const;
-  /// Tells services and peers of a new name; only before there are links.
-  void rename(std::string name);
 
-  void add_service(const std::string& name, caf::actor x);
+  void add_service(service_box_ptr x);
   /// Hands `c` to a service of this node.
   void dispatch(const std::string& service, call_ptr c);
+  /// One-way to a peer. To a node that is not connected it waits until it is;
+  /// true the first time, when the caller must connect.
+  bool cast_or_wait(const std::string& to, const std::string& service,
+                    std::string body, bool& taken);
+  /// No connection to that node came about: what waited for it is lost.
+  void connection_failed(const std::string& to);
 
   /// Sends to the peering actor; nothing once the node has ended.
   template <class... Ts>
@@ -74,7 +80,6 @@ struct node_core : std::enable_shared_from_this<node_core> {
 
   const node_settings settings;
   std::atomic<bool> stopping{false};
-  std::atomic<std::uint64_t> next_serial{1};
   /// Casts that could not be delivered.
   std::atomic<std::uint64_t> lost_casts{0};
   /// Casts that wait for a connection to be made.
@@ -90,14 +95,29 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// doors open.
   std::function<bool(const std::string&)> make_service;
 
+  /// Served by the thread that has the call, in the order of arrival, as they
+  /// never wait: set before the doors open.
+  std::map<std::string, std::shared_ptr<service>> direct;
+
   mutable std::shared_mutex mutex; ///< guards what follows
   std::string address;
   std::map<std::string, peer> peers;
-  std::map<std::string, caf::actor> services;
+  std::map<std::string, service_box_ptr> services;
   caf::actor peering;
+  struct waiting_cast {
+    std::string service;
+    std::string body;
+  };
+  /// Casts to nodes that are being connected.
+  std::map<std::string, std::vector<waiting_cast>> waiting_casts;
 
 private:
-  std::atomic<origin_ptr> self_;
+  void tell_services(const peer_event& e);
+
+  /// Held while a peer is taken in or dropped, so that everybody hears of ups
+  /// and downs in their order.
+  std::mutex news_mutex_;
+  const origin_ptr self_;
 };
 using core_ptr = std::shared_ptr<node_core>;
 

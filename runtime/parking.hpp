@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -21,7 +22,13 @@ namespace hornbeam::runtime {
 ///
 /// What always holds: a worker sleeps only after it has counted itself as
 /// idle and then found every queue empty; whoever appends a job looks at that
-/// count afterwards. So no job waits while a worker sleeps.
+/// count afterwards. So no job from outside waits while a worker sleeps.
+///
+/// A job that a worker appends to its own empty queue is the one that it runs
+/// next, as when two processes talk to each other: waking somebody else for it
+/// would cost more than the job. In case the job that runs now never ends, one
+/// idle worker is the watcher: it looks at all queues every millisecond, until
+/// all workers have been idle for a while.
 class parking : public caf::policy::unprofiled {
 public:
   struct coordinator_data {
@@ -30,6 +37,7 @@ public:
     std::condition_variable work;
     std::atomic<int> idle{0};
     std::atomic<std::size_t> next{0};
+    std::atomic<int> watchers{0}; ///< at most one
     int wakes = 0; ///< under `mutex`
   };
 
@@ -48,17 +56,17 @@ public:
 
   template <class Worker>
   void external_enqueue(Worker* self, caf::resumable* job) {
-    append(self, job);
+    append(self, job, false);
   }
 
   template <class Worker>
   void internal_enqueue(Worker* self, caf::resumable* job) {
-    append(self, job);
+    append(self, job, true);
   }
 
   template <class Worker>
   void resume_job_later(Worker* self, caf::resumable* job) {
-    append(self, job);
+    append(self, job, true);
   }
 
   template <class Worker>
@@ -72,10 +80,16 @@ public:
         shared.idle.fetch_sub(1);
         return job;
       }
-      std::unique_lock lock{shared.mutex};
-      shared.work.wait(lock, [&] { return shared.wakes > 0; });
-      --shared.wakes;
+      bool woken = false;
+      auto* job = watch(self, woken);
+      if (job == nullptr && !woken) {
+        std::unique_lock lock{shared.mutex};
+        shared.work.wait(lock, [&] { return shared.wakes > 0; });
+        --shared.wakes;
+      }
       shared.idle.fetch_sub(1);
+      if (job != nullptr)
+        return job;
     }
   }
 
@@ -110,16 +124,47 @@ private:
     return nullptr;
   }
 
+  /// Watches until there is a job or a wake, or all has been quiet for a
+  /// while: then there is neither.
   template <class Worker>
-  void append(Worker* self, caf::resumable* job) {
+  caf::resumable* watch(Worker* self, bool& woken) {
+    using namespace std::chrono_literals;
+    auto& shared = d(self->parent());
+    auto all = static_cast<int>(self->parent()->num_workers());
+    if (shared.watchers.exchange(1) != 0)
+      return nullptr;
+    caf::resumable* job = nullptr;
+    for (int quiet = 0; quiet < 10 && job == nullptr && !woken; ++quiet) {
+      std::unique_lock lock{shared.mutex};
+      if (shared.work.wait_for(lock, 1ms, [&] { return shared.wakes > 0; })) {
+        --shared.wakes;
+        woken = true;
+        break;
+      }
+      lock.unlock();
+      if (shared.idle.load() < all)
+        quiet = 0;
+      job = look_everywhere(self);
+    }
+    shared.watchers.store(0);
+    // Whoever saw the watcher until now relies on this look.
+    return job != nullptr ? job : look_everywhere(self);
+  }
+
+  template <class Worker>
+  void append(Worker* self, caf::resumable* job, bool by_itself) {
+    std::size_t waiting = 0;
     {
       std::lock_guard guard{d(self).mutex};
       d(self).jobs.push_back(job);
+      waiting = d(self).jobs.size();
     }
     auto& shared = d(self->parent());
-    // A write, not a load: either it sees the worker that has counted itself
+    // Writes, not loads: either they see the worker that has counted itself
     // as idle, or that worker's count comes later and then sees the job.
     if (shared.idle.fetch_add(0) == 0)
+      return;
+    if (by_itself && waiting == 1 && shared.watchers.fetch_add(0) != 0)
       return;
     {
       std::lock_guard guard{shared.mutex};

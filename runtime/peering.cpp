@@ -223,7 +223,7 @@ caf::behavior run(peering_actor* self, core_ptr core) {
     // Time for the configured peers. If two nodes name each other, the one
     // with the smaller name goes first.
     [=](dial_atom) {
-      auto me = self->state.core->self()->name;
+      auto me = self->state.core->self()->name();
       for (auto& p : self->state.core->settings.peers) {
         auto& a = self->state.attempts[p.name];
         a.keep = true;
@@ -244,11 +244,11 @@ caf::behavior run(peering_actor* self, core_ptr core) {
       }
       auto i = st.attempts.find(from.name);
       if (i != st.attempts.end() && i->second.in_flight
-          && st.core->self()->name < from.name) {
+          && st.core->self()->name() < from.name) {
         std::string bytes;
         wire_writer{bytes} << failure{error_code::refused,
                                       "both nodes connect at the same time",
-                                      st.core->self()->name,
+                                      st.core->self()->name(),
                                       {},
                                       {}};
         caf::anon_send(remote, envelope{std::move(bytes)});
@@ -302,7 +302,7 @@ caf::behavior run(peering_actor* self, core_ptr core) {
         operation op{c->op};
         if (op.name != "members")
           return;
-        auto me = st.core->self()->name;
+        auto me = st.core->self()->name();
         for (auto& m : op.arg(0).items()) {
           auto& name = m.items().at(0).text();
           auto& address = m.items().at(1).text();

@@ -25,6 +25,8 @@ struct peer_event {
   std::string name;
   std::uint64_t incarnation = 0;
   bool up = false;
+  /// A visiting tool, which no list of nodes shows.
+  bool hidden = false;
 };
 
 /// What runs inside one CAF actor: all members below are called by that

@@ -15,6 +15,10 @@ struct term::object {
   std::atomic<std::uint32_t> refs{1};
 };
 
+/// From this count on nobody counts: threads that copy such a term don't
+/// fight for it.
+constexpr std::uint32_t immortal = 1u << 31;
+
 namespace {
 
 using kind = term::kind;
@@ -168,7 +172,7 @@ std::strong_ordering compare_origins(const origin_ptr& a,
                                      const origin_ptr& b) noexcept {
   if (a == b)
     return std::strong_ordering::equal;
-  if (auto c = a->name.compare(b->name); c != 0)
+  if (auto c = a->name().compare(b->name()); c != 0)
     return c <=> 0;
   return a->incarnation <=> b->incarnation;
 }
@@ -234,7 +238,7 @@ const term& itself(const term& x) noexcept {
 
 term::term(const term& other) noexcept
   : kind_(other.kind_), value_(other.value_) {
-  if (counted())
+  if (counted() && value_.p->refs.load(std::memory_order_relaxed) < immortal)
     value_.p->refs.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -261,6 +265,12 @@ term::term(runtime::array x)
 
 term term::atom(std::string text) {
   return {kind::atom, new text_object(std::move(text))};
+}
+
+term term::constant(std::string text) {
+  auto x = atom(std::move(text));
+  x.value_.p->refs.store(immortal, std::memory_order_relaxed);
+  return x;
 }
 
 term term::string(std::string utf8) {
@@ -296,7 +306,8 @@ term term::extension(std::string tag, term value) {
 
 void term::release() noexcept {
   auto* p = value_.p;
-  if (p->refs.fetch_sub(1, std::memory_order_acq_rel) != 1)
+  if (p->refs.load(std::memory_order_relaxed) >= immortal
+      || p->refs.fetch_sub(1, std::memory_order_acq_rel) != 1)
     return;
   switch (kind_) {
     case kind::atom:
@@ -626,7 +637,7 @@ const char* kind_name(kind k) noexcept {
 }
 
 std::string to_string(const pid& x) {
-  return "<" + x.node->name + "." + std::to_string(x.node->incarnation) + "."
+  return "<" + x.node->name() + "." + std::to_string(x.node->incarnation) + "."
          + std::to_string(x.serial) + ">";
 }
 
@@ -726,7 +737,7 @@ void print(std::string& out, const term& x) {
       break;
     case kind::reference: {
       auto& r = x.as_reference();
-      out += "#Ref<" + r.node->name + "." + std::to_string(r.node->incarnation)
+      out += "#Ref<" + r.node->name() + "." + std::to_string(r.node->incarnation)
              + "." + std::to_string(r.serial) + ">";
       break;
     }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <boost/multiprecision/cpp_int.hpp>
+#include <boost/smart_ptr/intrusive_ptr.hpp>
 
 namespace hornbeam::runtime {
 
@@ -23,23 +24,53 @@ using big_integer = boost::multiprecision::cpp_int;
 inline constexpr int max_depth = 512;
 
 /// One start of a node: its name and the random number of this start.
-struct origin {
-  std::string name;
-  std::uint64_t incarnation = 0;
-  bool operator==(const origin&) const = default;
+class origin {
+public:
+  origin(std::string name, std::uint64_t start)
+    : incarnation(start), first_name_(std::move(name)) {}
+  ~origin() { delete renamed_.load(); }
+  origin(const origin&) = delete;
+  origin& operator=(const origin&) = delete;
+
+  const std::string& name() const noexcept {
+    auto* x = renamed_.load(std::memory_order_acquire);
+    return x != nullptr ? *x : first_name_;
+  }
+  /// A node that was started without a name gets one when it first joins
+  /// others, at most once; pids made before carry the new name as well.
+  void rename(std::string name) const {
+    const std::string* none = nullptr;
+    auto x = std::make_unique<const std::string>(std::move(name));
+    if (renamed_.compare_exchange_strong(none, x.get()))
+      x.release();
+  }
+
+  const std::uint64_t incarnation;
+
+private:
+  const std::string first_name_;
+  mutable std::atomic<const std::string*> renamed_{nullptr};
 };
 using origin_ptr = std::shared_ptr<const origin>;
+
+class process;
+void intrusive_ptr_add_ref(process* x) noexcept;
+void intrusive_ptr_release(process* x) noexcept;
+using process_ptr = boost::intrusive_ptr<process>;
 
 /// A process identifier, unique over all starts of all nodes.
 struct pid {
   origin_ptr node;
   std::uint64_t serial = 0;
+  /// The process itself where the pid was made: sending needs no look-up.
+  process_ptr local = {};
 };
 
-/// A unique mark made by `make_ref`.
+/// A unique mark made by `make_ref`. An alias names its process as well.
 struct reference {
   origin_ptr node;
   std::uint64_t serial = 0;
+  std::uint64_t owner = 0; ///< serial of the process; 0 if it is no alias
 };
 
 /// An array of numbers: NumPy's dtype string, shape and C-ordered bytes.
@@ -103,6 +134,8 @@ public:
   explicit term(array x);
 
   static term atom(std::string text);
+  /// An atom that lives as long as the program: copies of it are not counted.
+  static term constant(std::string text);
   static term string(std::string utf8);
   static term bytes(std::string data);
   static term list(sequence xs);

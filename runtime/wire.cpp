@@ -9,16 +9,17 @@ namespace {
 using kind = term::kind;
 
 void save_origin(wire_writer& ar, const origin_ptr& x) {
-  ar << x->name << x->incarnation;
+  ar << x->name() << x->incarnation;
 }
 
 /// Pids of one node come in crowds: the last origin read is shared.
 origin_ptr load_origin(wire_reader& ar) {
   thread_local origin_ptr last;
-  origin x;
-  ar >> x.name >> x.incarnation;
-  if (!last || *last != x)
-    last = std::make_shared<const origin>(std::move(x));
+  std::string name;
+  std::uint64_t incarnation = 0;
+  ar >> name >> incarnation;
+  if (!last || last->incarnation != incarnation || last->name() != name)
+    last = std::make_shared<const origin>(std::move(name), incarnation);
   return last;
 }
 
@@ -90,7 +91,7 @@ void save(wire_writer& ar, const term& x) {
       break;
     case kind::reference:
       save_origin(ar, x.as_reference().node);
-      ar << x.as_reference().serial;
+      ar << x.as_reference().serial << x.as_reference().owner;
       break;
     case kind::array:
       ar << x.as_array().dtype << x.as_array().shape << x.as_array().data;
@@ -174,7 +175,7 @@ void load(wire_reader& ar, term& x) {
     case kind::reference: {
       reference r;
       r.node = load_origin(ar);
-      ar >> r.serial;
+      ar >> r.serial >> r.owner;
       x = term{std::move(r)};
       return;
     }

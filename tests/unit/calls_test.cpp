@@ -30,10 +30,10 @@ struct fixture : test_cluster {
     for (auto* name : {"a@h", "b@h", "c@h"}) {
       auto& n = add_node(name);
       auto& p = *(parts[name] = std::make_unique<part>(n));
-      n.add("hooks", p.hooks.make_service());
-      n.add("rpc", p.rpc.make_service());
-      n.add("tasks", p.tasks.make_service());
-      n.add("streams", p.streams.make_service());
+      n.add("hooks", [&p] { return p.hooks.make_service(); });
+      n.add("rpc", [&p] { return p.rpc.make_service(); });
+      n.add("tasks", [&p] { return p.tasks.make_service(); });
+      n.add("streams", [&p] { return p.streams.make_service(); });
     }
     connect("a@h", "b@h");
     connect("a@h", "c@h");
@@ -183,7 +183,7 @@ TEST_CASE_METHOD(fixture, "too many calls inside each other are refused") {
   c->op = actors::write_invocation("invoke", simple("x"));
   c->depth = actors::max_call_depth + 1;
   c->reply = responder{[&](outcome r) { out = std::move(r); }};
-  caf::anon_send(node("a@h").service_actor("hooks"), c);
+  node("a@h").service("hooks").post(std::move(c));
   run();
   CHECK_THAT(out->error().message, Catch::Contains("inside each other"));
 }

@@ -21,7 +21,7 @@ struct fixture : test_cluster {
     for (auto* name : {"a@h", "b@h"}) {
       auto& n = add_node(name);
       dirs[name] = std::make_unique<actors::directory>(n, "hooks");
-      n.add("hooks", std::make_unique<members>(*dirs[name]));
+      n.add("hooks", [&d = *dirs[name]] { return std::make_unique<members>(d); });
     }
   }
   ~fixture() { stop(); }

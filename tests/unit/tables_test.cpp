@@ -11,7 +11,7 @@ namespace {
 struct fixture : test_cluster {
   fixture() : table(std::make_shared<memory_table>("state")) {
     add_node("a@h");
-    add_node("b@h").add("table:state", actors::make_table_service(table));
+    add_node("b@h").add("table:state", [this] { return actors::make_table_service(table); });
     connect("a@h", "b@h");
     run();
   }
@@ -68,11 +68,15 @@ TEST_CASE_METHOD(fixture,
   CHECK_THAT(remote("fly").error().message, Catch::Contains("'fly'"));
 }
 
-TEST_CASE_METHOD(fixture, "killing the actor loses no data") {
+TEST_CASE_METHOD(fixture, "killing the actor loses neither data nor calls") {
   remote("set", key, term{1});
-  caf::anon_send_exit(node("b@h").service_actor("table:state"),
-                      caf::exit_reason::kill);
+  auto& box = node("b@h").service("table:state");
+  caf::anon_send_exit(box.current(), caf::exit_reason::kill);
   run();
-  node("b@h").add("table:state", actors::make_table_service(table));
-  CHECK(*remote("get", key, term{}) == term{1});
+  CHECK_FALSE(remote("set", key, term{2}).ok()); // waits for the next actor
+  CHECK(table->get(key) == term{1});
+  box.start(system());
+  run();
+  CHECK(table->get(key) == term{2});
+  CHECK(*remote("get", key, term{}) == term{2});
 }

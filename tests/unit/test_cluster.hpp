@@ -8,6 +8,7 @@
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include "runtime/caf.hpp"
+#include "runtime/service_box.hpp"
 #include "runtime/service.hpp"
 #include "runtime/wire.hpp"
 
@@ -24,7 +25,7 @@ public:
   public:
     test_node(test_cluster& c, const std::string& name, std::uint64_t start)
       : cluster_(c),
-        self_(std::make_shared<const origin>(origin{name, start})) {}
+        self_(std::make_shared<const origin>(name, start)) {}
 
     origin_ptr self() const override { return self_; }
     std::vector<std::string> peers() const override {
@@ -50,18 +51,19 @@ public:
                          {}});
     }
 
-    void add(const std::string& name, std::unique_ptr<service> impl) {
-      services_[name] = spawn_service(cluster_.system(), std::move(impl));
+    void add(const std::string& name, service_box::factory make) {
+      services_[name] = std::make_shared<service_box>(name, std::move(make));
+      services_[name]->start(cluster_.system());
     }
-    const caf::actor& service_actor(const std::string& name) const {
-      return services_.at(name);
+    service_box& service(const std::string& name) const {
+      return *services_.at(name);
     }
 
   private:
     friend class test_cluster;
     bool deliver(const std::string& to, const std::string& service,
                  const term& op, call_ptr c) {
-      bool local = to == self_->name;
+      bool local = to == self_->name();
       if (!local && !peers_.contains(to))
         return false;
       auto& target = cluster_.node(to);
@@ -70,8 +72,8 @@ public:
         return false;
       c->op = local ? op : decode(encode(op));
       if (!local)
-        c->from = self_->name;
-      caf::anon_send(i->second, std::move(c));
+        c->from = self_->name();
+      i->second->post(std::move(c));
       return true;
     }
     void tell(const peer_event& e) {
@@ -80,13 +82,13 @@ public:
       else
         peers_.erase(e.name);
       for (auto& [name, s] : services_)
-        caf::anon_send(s, e);
+        s->post(e);
     }
 
     test_cluster& cluster_;
     origin_ptr self_;
     std::set<std::string> peers_;
-    std::map<std::string, caf::actor> services_;
+    std::map<std::string, service_box_ptr> services_;
   };
 
   test_cluster() {
@@ -101,7 +103,7 @@ public:
   void stop() {
     for (auto& [name, n] : nodes_)
       for (auto& [what, s] : n->services_)
-        caf::anon_send_exit(s, caf::exit_reason::kill);
+        caf::anon_send_exit(s->current(), caf::exit_reason::kill);
     run();
     nodes_.clear();
   }
@@ -115,12 +117,12 @@ public:
   test_node& node(const std::string& name) { return *nodes_.at(name); }
 
   void connect(const std::string& a, const std::string& b) {
-    node(a).tell({b, node(b).self()->incarnation, true});
-    node(b).tell({a, node(a).self()->incarnation, true});
+    node(a).tell({b, node(b).self()->incarnation, true, false});
+    node(b).tell({a, node(a).self()->incarnation, true, false});
   }
   void disconnect(const std::string& a, const std::string& b) {
-    node(a).tell({b, node(b).self()->incarnation, false});
-    node(b).tell({a, node(a).self()->incarnation, false});
+    node(a).tell({b, node(b).self()->incarnation, false, false});
+    node(b).tell({a, node(a).self()->incarnation, false, false});
   }
 
   /// Lets every actor run until nothing is left to do.

@@ -13,7 +13,7 @@ struct fixture : test_cluster {
     for (auto* name : {"a@h", "b@h"}) {
       auto& n = add_node(name);
       parts[name] = std::make_unique<actors::topics>(n);
-      n.add("topics", parts[name]->make_service());
+      n.add("topics", [&t = *parts[name]] { return t.make_service(); });
     }
     connect("a@h", "b@h");
     run();

@@ -55,7 +55,16 @@ class Pid(_Mark):
 
 
 class Ref(_Mark):
-    """A unique mark, made by `hornbeam.make_ref()`."""
+    """A unique mark, made by `hornbeam.make_ref()`. An alias also names the
+    process that it leads to (`owner`, else 0)."""
+
+    __slots__ = ("owner",)
+
+    def __init__(
+        self, node: str, incarnation: int, serial: int, owner: int = 0
+    ) -> None:
+        super().__init__(node, incarnation, serial)
+        self.owner = owner
 
     def __repr__(self) -> str:
         return f"#Ref<{self.node}.{self.incarnation}.{self.serial}>"

@@ -1,0 +1,415 @@
+#include <mutex>
+#include <thread>
+
+#include "runtime/atoms.hpp"
+#include "runtime/relations.hpp"
+
+// Links, monitors and ends of processes, after the OTP manual's chapter
+// "Processes" of the Erlang reference ("Signals", "Links", "Monitors").
+// Everything between processes of one node happens at once, under the locks of
+// both; what another node must know is cast to it (remote_signals.cpp).
+
+namespace hornbeam::runtime {
+
+namespace {
+
+bool same(const term& a, const term& b) {
+  return key_of(a) == key_of(b);
+}
+
+term exit_message(const term& from, const term& reason) {
+  return term::tuple({atoms::exit, from, reason});
+}
+
+term down_message(const term& ref, const term& reported, const term& reason) {
+  return term::tuple({atoms::down, ref, atoms::process, reported, reason});
+}
+
+const std::string& node_of(const term& pid) {
+  return pid.as_pid().node->name();
+}
+
+} // namespace
+
+// -- messages -----------------------------------------------------------------
+
+void processes::route(const term& to, term message) {
+  switch (to.type()) {
+    case term::kind::pid: {
+      auto& x = to.as_pid();
+      if (x.local)
+        x.local->push(new signal(std::move(message)));
+      else if (!is_local(x))
+        cast(x.node->name(), make_op("send", to, std::move(message)));
+      else if (auto p = find(x.serial))
+        p->push(new signal(std::move(message)));
+      return;
+    }
+    case term::kind::atom: {
+      auto p = named(to.text());
+      if (!p)
+        throw erlang_error("badarg", "no process has the name '" + to.text()
+                                       + "'");
+      p->push(new signal(std::move(message)));
+      return;
+    }
+    case term::kind::reference: {
+      auto& x = to.as_reference();
+      if (x.owner == 0)
+        break;
+      if (x.node != node_ && x.node->incarnation != node_->incarnation)
+        cast(x.node->name(), make_op("send", to, std::move(message)));
+      else if (auto p = find(x.owner))
+        p->push(new signal(std::move(message), x.serial));
+      return;
+    }
+    case term::kind::tuple: {
+      auto& items = to.items();
+      if (items.size() != 2 || !items[0].is(term::kind::atom)
+          || !items[1].is(term::kind::atom))
+        break;
+      if (items[1].text() != node_->name())
+        cast(items[1].text(), make_op("send", items[0], std::move(message)));
+      else if (auto p = named(items[0].text()))
+        p->push(new signal(std::move(message)));
+      return;
+    }
+    default:
+      break;
+  }
+  throw erlang_error("badarg",
+                     "messages go to a pid, a name, {name, node} or an alias, "
+                     "not to "
+                       + to_string(to));
+}
+
+// -- links --------------------------------------------------------------------
+
+void processes::add_link(process& from, const term& to) {
+  if (!to.is(term::kind::pid))
+    throw erlang_error("badarg",
+                       "a link leads to a pid, not to " + to_string(to));
+  auto me = pid_of(from);
+  if (same(me, to))
+    return;
+  if (!is_local(to.as_pid())) {
+    auto& node = node_of(to);
+    count_remote(node, from.serial(), 1);
+    {
+      std::lock_guard guard{from.mutex_};
+      if (!from.alive()
+          || !from.related().links.emplace(key_of(to), to).second) {
+        count_remote(node, from.serial(), -1);
+        return;
+      }
+    }
+    if (!cast(node, make_op("link", me, to))) {
+      std::vector<ending> work;
+      take_link_exit(from, to, atoms::noconnection, work);
+      end_all(std::move(work));
+    }
+    return;
+  }
+  if (auto other = local(to.as_pid())) {
+    std::scoped_lock guard{from.mutex_, other->mutex_};
+    if (!from.alive())
+      return;
+    if (other->alive()) {
+      from.related().links.emplace(key_of(to), to);
+      other->related().links.emplace(key_of(me), me);
+      return;
+    }
+  }
+  std::unique_lock lock{from.mutex_};
+  if (!from.trap_exit_) {
+    lock.unlock();
+    throw erlang_error("noproc", "can't link to " + to_string(to.as_pid())
+                                   + ": the process is dead");
+  }
+  from.push(new signal(exit_message(to, atoms::noproc)));
+}
+
+void processes::remove_link(process& from, const term& to) {
+  if (!to.is(term::kind::pid))
+    throw erlang_error("badarg",
+                       "a link leads to a pid, not to " + to_string(to));
+  auto me = pid_of(from);
+  if (same(me, to))
+    return;
+  if (!is_local(to.as_pid())) {
+    {
+      std::lock_guard guard{from.mutex_};
+      if (!from.relations_ || from.relations_->links.erase(key_of(to)) == 0)
+        return;
+    }
+    count_remote(node_of(to), from.serial(), -1);
+    cast(node_of(to), make_op("unlink", me, to));
+    return;
+  }
+  auto other = local(to.as_pid());
+  if (!other)
+    return;
+  std::scoped_lock guard{from.mutex_, other->mutex_};
+  if (from.relations_)
+    from.relations_->links.erase(key_of(to));
+  if (other->relations_)
+    other->relations_->links.erase(key_of(me));
+}
+
+// -- monitors -----------------------------------------------------------------
+
+void processes::add_monitor(process& from, const term& ref, const term& what,
+                            bool is_alias) {
+  term target = what;
+  term reported = what;
+  std::string node;
+  process_ptr other;
+  bool by_name = !what.is(term::kind::pid);
+  if (by_name) {
+    if (what.is(term::kind::atom)) {
+      reported = term::tuple({what, term::atom(node_->name())});
+    } else if (what.is(term::kind::tuple) && what.items().size() == 2
+               && what.items()[0].is(term::kind::atom)
+               && what.items()[1].is(term::kind::atom)) {
+      target = what.items()[0];
+      if (what.items()[1].text() != node_->name())
+        node = what.items()[1].text();
+    } else {
+      throw erlang_error("badarg",
+                         "a monitor watches a pid, a name or {name, node}, "
+                         "not "
+                           + to_string(what));
+    }
+    if (node.empty()) {
+      other = named(target.text());
+      if (other)
+        target = pid_of(*other);
+    }
+  } else if (is_local(what.as_pid())) {
+    other = local(what.as_pid());
+  } else {
+    node = node_of(what);
+  }
+  auto serial = ref.as_reference().serial;
+  auto note = [&] {
+    from.related().monitors.emplace(
+      serial, relations::monitor{ref, target, reported, node, is_alias});
+  };
+  if (!node.empty()) {
+    count_remote(node, from.serial(), 1);
+    {
+      std::lock_guard guard{from.mutex_};
+      if (!from.alive()) {
+        count_remote(node, from.serial(), -1);
+        return;
+      }
+      note();
+    }
+    if (!cast(node, make_op("monitor", ref, pid_of(from), target)))
+      deliver_down(from, ref, atoms::noconnection);
+    return;
+  }
+  if (other.get() == &from)
+    return; // as in Erlang, nobody hears of its own end
+  if (other) {
+    std::scoped_lock guard{from.mutex_, other->mutex_};
+    if (!from.alive())
+      return;
+    if (other->alive()) {
+      note();
+      other->related().monitored_by.emplace(key_of(ref),
+                                            watcher{ref, from.pid_, {}});
+      return;
+    }
+  }
+  {
+    std::lock_guard guard{from.mutex_};
+    if (!from.alive())
+      return;
+    note();
+  }
+  deliver_down(from, ref, atoms::noproc);
+}
+
+bool processes::remove_monitor(process& from, std::uint64_t ref) {
+  relations::monitor m;
+  {
+    std::lock_guard guard{from.mutex_};
+    if (!from.relations_)
+      return false;
+    auto node = from.relations_->monitors.extract(ref);
+    if (!node)
+      return false;
+    m = std::move(node.mapped());
+  }
+  if (!m.node.empty()) {
+    count_remote(m.node, from.serial(), -1);
+    cast(m.node, make_op("demonitor", m.ref, m.target));
+  } else if (auto other = local(m.target.as_pid())) {
+    std::lock_guard guard{other->mutex_};
+    if (other->relations_)
+      other->relations_->monitored_by.erase(key_of(m.ref));
+  }
+  return true;
+}
+
+void processes::deliver_down(process& to, const term& ref, const term& reason) {
+  std::unique_lock lock{to.mutex_};
+  if (!to.relations_)
+    return;
+  auto node = to.relations_->monitors.extract(ref.as_reference().serial);
+  if (!node)
+    return;
+  auto& m = node.mapped();
+  auto* x = new signal(down_message(m.ref, m.reported, reason));
+  if (m.is_alias) {
+    x->alias = m.ref.as_reference().serial;
+    x->last = true;
+  }
+  // Under the lock, so that whoever demonitors finds it in the queue.
+  to.push(x);
+  lock.unlock();
+  if (!m.node.empty())
+    count_remote(m.node, to.serial(), -1);
+}
+
+void processes::on_exit(const term& pid, std::function<void(const term&)> f) {
+  auto p = local(pid.as_pid());
+  if (p) {
+    auto ref = make_ref();
+    std::lock_guard guard{p->mutex_};
+    if (p->alive()) {
+      p->related().monitored_by.emplace(key_of(ref),
+                                        watcher{ref, {}, std::move(f)});
+      return;
+    }
+  }
+  f(atoms::noproc);
+}
+
+// -- ends ---------------------------------------------------------------------
+
+void processes::exit_signal(const term& from, const term& to,
+                            const term& reason) {
+  if (!to.is(term::kind::pid))
+    throw erlang_error("badarg", "an exit signal goes to a pid, not to "
+                                   + to_string(to));
+  auto& x = to.as_pid();
+  if (!is_local(x)) {
+    cast(x.node->name(), make_op("exit", from, to, reason));
+    return;
+  }
+  auto p = local(x);
+  if (!p)
+    return;
+  bool kill = reason.is_atom("kill");
+  {
+    std::lock_guard guard{p->mutex_};
+    if (!p->alive())
+      return;
+    if (!kill && p->trap_exit_) {
+      p->push(new signal(exit_message(from, reason)));
+      return;
+    }
+    if (reason.is_atom("normal") && !same(from, to))
+      return;
+  }
+  end(*p, kill ? atoms::killed : reason);
+}
+
+void processes::take_link_exit(process& to, const term& from,
+                               const term& reason, std::vector<ending>& work) {
+  bool remote = !is_local(from.as_pid());
+  std::unique_lock lock{to.mutex_};
+  // A signal of a link that is no more has no effect.
+  if (!to.relations_ || to.relations_->links.erase(key_of(from)) == 0)
+    return;
+  if (to.trap_exit_) {
+    to.push(new signal(exit_message(from, reason)));
+  } else if (!reason.is_atom("normal")) {
+    work.push_back({process_ptr{&to}, reason});
+  }
+  lock.unlock();
+  if (remote)
+    count_remote(node_of(from), to.serial(), -1);
+}
+
+void processes::end(process& p, term reason) {
+  end_all({{process_ptr{&p}, std::move(reason)}});
+}
+
+/// A chain of links is walked, not recursed into: it may be a million long.
+void processes::end_all(std::vector<ending> work) {
+  for (std::size_t i = 0; i < work.size(); ++i) {
+    auto [p, reason] = std::exchange(work[i], {});
+    std::unique_ptr<relations> rel;
+    {
+      std::lock_guard guard{p->mutex_};
+      if (!p->alive())
+        continue;
+      rel = std::move(p->relations_);
+      p->dead_.store(true);
+    }
+    bool asleep = p->queue_.close();
+    // What its code is sending at this moment comes before the news of its
+    // end; what it sends later is refused.
+    while (p->sending_.load())
+      std::this_thread::yield();
+    alive_.fetch_sub(1, std::memory_order_relaxed);
+    clock_.disarm(*p);
+    if (rel)
+      announce(*p, reason, *rel, work);
+    if (asleep)
+      p->wake(); // to unwind its code
+  }
+}
+
+void processes::announce(process& p, const term& reason, relations& rel,
+                         std::vector<ending>& work) {
+  if (!rel.name.empty()) {
+    std::unique_lock lock{names_mutex_};
+    if (auto i = names_.find(rel.name); i != names_.end() && i->second == &p)
+      names_.erase(i);
+  }
+  for (auto id : rel.timers)
+    clock_.cancel(id);
+  if (node_watchers_in_use_) {
+    std::lock_guard guard{remote_mutex_};
+    node_watchers_.erase(p.serial());
+  }
+  auto me = pid_of(p);
+  for (auto& [key, other] : rel.links) {
+    if (is_local(other.as_pid())) {
+      if (auto q = local(other.as_pid()))
+        take_link_exit(*q, me, reason, work);
+    } else {
+      count_remote(node_of(other), p.serial(), -1);
+      cast(node_of(other), make_op("link_exit", me, other, reason));
+    }
+  }
+  for (auto& [key, w] : rel.monitored_by) {
+    if (w.function) {
+      w.function(reason);
+    } else if (is_local(w.pid.as_pid())) {
+      if (auto q = local(w.pid.as_pid()))
+        deliver_down(*q, w.ref, reason);
+    } else {
+      count_remote(node_of(w.pid), p.serial(), -1);
+      cast(node_of(w.pid), make_op("down", w.ref, w.pid, reason));
+    }
+  }
+  for (auto& [serial, m] : rel.monitors) {
+    if (!m.node.empty()) {
+      count_remote(m.node, p.serial(), -1);
+      cast(m.node, make_op("demonitor", m.ref, m.target));
+    } else if (auto q = m.target.is(term::kind::pid)
+                          ? local(m.target.as_pid())
+                          : nullptr) {
+      std::lock_guard guard{q->mutex_};
+      if (q->relations_)
+        q->relations_->monitored_by.erase(key_of(m.ref));
+    }
+  }
+}
+
+} // namespace hornbeam::runtime
