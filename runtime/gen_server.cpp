@@ -73,6 +73,10 @@ task<server_result> gen_server::handle_continue(self, term) {
   co_return server_result::noreply();
 }
 
+bool gen_server::replace_state(term) {
+  return false;
+}
+
 task<> gen_server::terminate(self, term) {
   co_return;
 }
@@ -81,8 +85,11 @@ task<> gen_server::terminate(self, term) {
 class server_loop {
 public:
   static process_body run(self me, std::shared_ptr<gen_server> impl,
-                          term parent, std::string name, term tag) {
-    server_loop loop{me, *impl, parent};
+                          term parent, bool linked, std::string name,
+                          term tag) {
+    // Whom nobody is linked to is its own parent: it is ended from outside, in
+    // its own name.
+    server_loop loop{me, *impl, linked ? parent : me.pid()};
     auto acknowledge = [&](term result) {
       if (!tag.is_none())
         me.send(parent, term::tuple({ack, tag, std::move(result)}));
@@ -120,8 +127,7 @@ private:
   server_loop(self me, gen_server& impl, term parent)
     : me_(me),
       impl_(impl),
-      // Whom nobody started is ended from outside, in its own name.
-      parent_(parent.is_none() ? me.pid() : std::move(parent)) {}
+      parent_(std::move(parent)) {}
 
   task<> serve(server_result next) {
     for (;;) {
@@ -133,7 +139,11 @@ private:
           next = co_await impl_.handle_continue(me_, std::move(x));
         } else {
           term message;
-          if (next.timeout_) {
+          if (suspended_) {
+            message = co_await me_.receive(
+              match(system_message, any, any)
+              | match(atoms::exit, parent_, any));
+          } else if (next.timeout_) {
             auto got = co_await me_.receive(after{*next.timeout_});
             message = got ? *std::move(got) : atoms::timeout;
           } else {
@@ -179,6 +189,14 @@ private:
     auto& request = message.items()[2];
     if (request.is_atom("get_state")) {
       gen_server::reply(me_, from, impl_.state());
+    } else if (is_tuple(request, term::atom("replace_state"), 2)) {
+      gen_server::reply(me_, from,
+                        impl_.replace_state(request.items()[1])
+                          ? atoms::ok
+                          : failed_error(term::atom("no_such_state")));
+    } else if (request.is_atom("suspend") || request.is_atom("resume")) {
+      suspended_ = request.is_atom("suspend");
+      gen_server::reply(me_, from, atoms::ok);
     } else if (is_tuple(request, term::atom("terminate"), 2)) {
       gen_server::reply(me_, from, atoms::ok);
       return request.items()[1];
@@ -206,6 +224,7 @@ private:
   gen_server& impl_;
   term parent_;
   std::optional<std::pair<term, term>> last_reply_;
+  bool suspended_ = false;
 };
 
 task<term> gen_server::start(self me, std::unique_ptr<gen_server> impl,
@@ -214,9 +233,21 @@ task<term> gen_server::start(self me, std::unique_ptr<gen_server> impl,
   std::shared_ptr<gen_server> shared{std::move(impl)};
   auto [pid, ref] = me.owner().start({&me.impl(), o.link, true},
                                      &server_loop::run, std::move(shared),
-                                     me.pid(), o.name, tag);
-  auto answer = co_await me.receive(match(ack, tag, any)
-                                    | match(atoms::down, ref, any, any, any));
+                                     me.pid(), o.link, o.name, tag);
+  auto wanted = match(ack, tag, any) | match(atoms::down, ref, any, any, any);
+  term answer;
+  if (o.timeout_ms < 0) {
+    answer = co_await me.receive(wanted);
+  } else if (auto got = co_await me.receive(wanted, after{o.timeout_ms})) {
+    answer = *std::move(got);
+  } else {
+    me.unlink(pid);
+    me.exit(pid, atoms::kill);
+    co_await me.receive(match(atoms::down, ref, any, any, any));
+    co_await me.receive(match(ack, tag, any), after{0});
+    co_await me.receive(match(atoms::exit, pid, any), after{0});
+    co_return failed_error(atoms::timeout);
+  }
   if (!is_tuple(answer, ack, 3))
     co_return failed_error(answer.items()[4]);
   me.demonitor(ref, true);
@@ -226,8 +257,8 @@ task<term> gen_server::start(self me, std::unique_ptr<gen_server> impl,
 term gen_server::spawn(processes& on, std::unique_ptr<gen_server> impl,
                        std::string name) {
   std::shared_ptr<gen_server> shared{std::move(impl)};
-  return on.spawn(&server_loop::run, std::move(shared), term{}, std::move(name),
-                  term{});
+  return on.spawn(&server_loop::run, std::move(shared), term{}, false,
+                  std::move(name), term{});
 }
 
 namespace {
@@ -327,9 +358,26 @@ task<> gen_server::stop(self me, term server, term reason) {
   me.unalias(alias);
   co_await me.receive(match(alias, any), after{0});
   auto& why = down.items()[4];
+  if (why == atoms::noproc)
+    throw exit_error{why};
   if (why != reason)
     throw exit_error{
       term::tuple({why, described({system_message, "stop"}, server, {})})};
+}
+
+task<term> gen_server::replace_state(self me, term server, term state) {
+  return ask(me, {system_message, "replace_state"}, std::move(server),
+             term::tuple({term::atom("replace_state"), std::move(state)}));
+}
+
+task<term> gen_server::suspend(self me, term server) {
+  return ask(me, {system_message, "suspend"}, std::move(server),
+             term::atom("suspend"));
+}
+
+task<term> gen_server::resume(self me, term server) {
+  return ask(me, {system_message, "resume"}, std::move(server),
+             term::atom("resume"));
 }
 
 task<term> gen_server::get_state(self me, term server) {

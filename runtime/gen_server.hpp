@@ -60,8 +60,16 @@ private:
 
 /// How a server is started.
 struct server_options {
+  // A constructor of its own, as in all that is passed to coroutines: GCC 12
+  // copies aggregates in a `co_await` byte by byte.
+  server_options(std::string registered = {}, bool linked = true)
+    : name(std::move(registered)), link(linked) {}
+
   std::string name; ///< to register; empty: none
-  bool link = true;
+  bool link;
+  /// How long `init` may take; negative: for ever. Then the server is killed
+  /// and `{error, timeout}` returned.
+  std::int64_t timeout_ms = -1;
 };
 
 /// A process that serves calls and casts one at a time, as OTP's gen_server.
@@ -83,6 +91,8 @@ public:
   virtual task<> terminate(self me, term reason);
   /// What `get_state` shows.
   virtual term state() const { return {}; }
+  /// Takes what `replace_state` sends. By default refused.
+  virtual bool replace_state(term x);
 
   // -- for those who use one -----------------------------------------------
 
@@ -108,6 +118,12 @@ public:
   static task<> stop(self me, term server, term reason);
   /// What its `state` returns.
   static task<term> get_state(self me, term server);
+  /// Gives it another state: `ok`, or `{error, Reason}` if it has no such
+  /// thing.
+  static task<term> replace_state(self me, term server, term state);
+  /// From here on it takes system messages alone, until `resume`.
+  static task<term> suspend(self me, term server);
+  static task<term> resume(self me, term server);
 };
 
 } // namespace hornbeam::runtime

@@ -29,8 +29,9 @@ void groups::join(const term& scope, const term& group,
                   const std::vector<term>& pids) {
   for (auto& pid : pids)
     if (!pid.is(term::kind::pid) || !processes_.is_local(pid.as_pid()))
-      throw erlang_error("badarg", "only processes of this node can join, not "
-                                     + to_string(pid));
+      throw erlang_error(term::tuple({term::atom("nolocal"), pid}));
+  if (pids.empty())
+    return;
   std::vector<term> fresh;
   {
     std::unique_lock lock{mutex_};

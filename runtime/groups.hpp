@@ -27,8 +27,7 @@ public:
 
   explicit groups(processes& of) : processes_(of) {}
 
-  /// Raises `erlang_error` (`badarg`) for what is no living process of this
-  /// node.
+  /// Raises `{nolocal, Pid}` for what is no process of this node.
   void join(const term& scope, const term& group,
             const std::vector<term>& pids);
   /// False if none of the pids was a member.

@@ -1,5 +1,6 @@
 #include "runtime/processes.hpp"
 
+#include <algorithm>
 #include <iostream>
 #include <thread>
 
@@ -194,16 +195,17 @@ process_ptr processes::find(std::uint64_t serial) const {
   return i != s.by_serial.end() ? process_ptr{i->second} : nullptr;
 }
 
-bool processes::is_local(const runtime::pid& x) const noexcept {
-  return x.node == node_
-         || (x.node->incarnation == node_->incarnation
-             && x.node->name() == node_->name());
+bool processes::is_local(const origin& x) const noexcept {
+  return &x == node_.get() || x.name() == node_->name();
 }
 
 process_ptr processes::local(const runtime::pid& x) const {
   if (x.local)
     return x.local;
-  return is_local(x) ? find(x.serial) : nullptr;
+  // A process of an earlier start of this node is gone.
+  return is_local(x) && x.node->incarnation == node_->incarnation
+           ? find(x.serial)
+           : nullptr;
 }
 
 term processes::pid_of(process& p) const {
@@ -366,6 +368,11 @@ std::optional<term> processes::info(const term& pid,
     throw erlang_error("badarg", "process_info is for processes of "
                                    + node_->name() + ", not for "
                                    + to_string(pid));
+  static constexpr const char* items[]
+    = {"links",             "monitors",  "monitored_by", "registered_name",
+       "message_queue_len", "trap_exit", "dictionary",   "status"};
+  if (std::find(std::begin(items), std::end(items), item) == std::end(items))
+    throw erlang_error("badarg", "process_info has no item '" + item + "'");
   auto p = local(pid.as_pid());
   if (!p)
     return std::nullopt;
@@ -402,11 +409,7 @@ std::optional<term> processes::info(const term& pid,
       out.push_back(term::tuple({key, value}));
     return term::list(std::move(out));
   }
-  if (item == "status")
-    return term::atom(p->deadline_ != never || p->queue_.sleeping()
-                        ? "waiting"
-                        : "running");
-  throw erlang_error("badarg", "process_info has no item '" + item + "'");
+  return term::atom(p->queue_.sleeping() ? "waiting" : "running");
 }
 
 } // namespace hornbeam::runtime

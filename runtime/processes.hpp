@@ -4,6 +4,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -23,15 +24,21 @@
 
 namespace hornbeam::runtime {
 
+struct mark_key;
+
 /// The processes of one node. All members are safe from any thread.
 ///
 /// Protocol between nodes: the service `processes` takes only casts, which
 /// the link keeps in their order, so signals of one process to another arrive
 /// in the order in which they were sent:
 ///
-///   send To Message, link From To, unlink From To, exit From To Reason,
-///   link_exit From To Reason, monitor Ref From To, demonitor Ref To,
-///   down Ref To Reason
+///   send To Message, link From To, unlink From To Id, unlink_ack From To Id,
+///   exit From To Reason, link_exit From To Reason, monitor Ref From To,
+///   demonitor Ref To, down Ref To Reason, ping
+///
+/// Who has unlinked takes no link of that process before it has acknowledged
+/// (erl_dist_protocol, "Link Protocol"): links and unlinks that cross leave
+/// both sides of one mind.
 ///
 /// Links and monitors are written down here before the cast leaves. When the
 /// node they lead to is lost, or was never reached, each is taken out of the
@@ -125,10 +132,16 @@ public:
   /// The process that a pid of this node names; null if it is another's or
   /// gone.
   process_ptr local(const runtime::pid& x) const;
-  bool is_local(const runtime::pid& x) const noexcept;
+  /// Whether a pid or a reference is of this node: of this start or an earlier
+  /// one.
+  bool is_local(const origin& x) const noexcept;
+  bool is_local(const runtime::pid& x) const noexcept {
+    return is_local(*x.node);
+  }
   term pid_of(process& p) const;
   void end(process& p, term reason);
   void watch_nodes(process& p, bool on);
+  void watch_node(process& p, const std::string& node, bool on);
   /// Keeps what no term can hold until the process that gets the key takes
   /// it, once.
   std::uint64_t hand_over(std::any x);
@@ -168,6 +181,7 @@ private:
   bool cast(const std::string& node, const term& op);
   void count_remote(const std::string& node, std::uint64_t serial, int delta);
   void node_lost(const std::string& node);
+  void forget_named(const mark_key& ref);
 
   void route(const term& to, term message);
   process_ptr named(const std::string& name) const;
@@ -200,6 +214,12 @@ private:
   std::unordered_map<std::string, std::unordered_map<std::uint64_t, int>>
     remote_;
   std::set<std::uint64_t> node_watchers_;
+  /// Who wants to hear of the end of a node, and how often.
+  std::unordered_map<std::string, std::unordered_map<std::uint64_t, int>>
+    single_node_watchers_;
+  /// Monitors from other nodes that were set by name: the process.
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::uint64_t>
+    named_monitors_;
   std::atomic<bool> node_watchers_in_use_{false};
 };
 

@@ -33,6 +33,7 @@ struct processes::watcher {
   term ref;
   term pid;
   std::function<void(const term&)> function;
+  bool by_name = false; ///< of another node, which knows but a name
 };
 
 /// What a process has to do with others: most have nothing, and pay nothing.
@@ -47,6 +48,9 @@ struct relations {
   };
 
   std::unordered_map<mark_key, term, mark_hash> links;
+  /// Unlinks of processes of other nodes that those have not acknowledged:
+  /// until then a link that they have sent is older than the unlink.
+  std::unordered_map<mark_key, std::uint64_t, mark_hash> unlinking;
   std::unordered_map<mark_key, processes::watcher, mark_hash> monitored_by;
   std::unordered_map<std::uint64_t, monitor> monitors; ///< by reference
   std::string name;

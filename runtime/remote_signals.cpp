@@ -46,10 +46,18 @@ void processes::handle(const std::string& from, const operation& op) {
                                        : local(what.as_pid());
     if (p) {
       count_remote(from, p->serial(), 1);
-      std::lock_guard guard{p->mutex_};
+      bool by_name = what.is(term::kind::atom);
+      std::unique_lock lock{p->mutex_};
       if (p->alive()) {
         p->related().monitored_by.emplace(key_of(ref),
-                                          watcher{ref, watching, {}});
+                                          watcher{ref, watching, {}, by_name});
+        lock.unlock();
+        if (by_name) {
+          auto key = key_of(ref);
+          std::lock_guard guard{remote_mutex_};
+          named_monitors_.emplace(std::pair{key.start, key.serial},
+                                  p->serial());
+        }
         return;
       }
     }
@@ -60,13 +68,20 @@ void processes::handle(const std::string& from, const operation& op) {
   }
   if (op.name == "demonitor") {
     auto& what = op.arg(1);
-    auto p = what.is(term::kind::atom) ? named(what.text())
-                                       : local(what.as_pid());
+    auto ref = key_of(op.arg(0));
+    process_ptr p;
+    if (what.is(term::kind::atom)) { // the name may have moved on
+      std::unique_lock lock{remote_mutex_};
+      auto node = named_monitors_.extract({ref.start, ref.serial});
+      lock.unlock();
+      p = node ? find(node.mapped()) : nullptr;
+    } else {
+      p = local(what.as_pid());
+    }
     if (!p)
       return;
     std::unique_lock lock{p->mutex_};
-    bool there = p->relations_
-                 && p->relations_->monitored_by.erase(key_of(op.arg(0))) > 0;
+    bool there = p->relations_ && p->relations_->monitored_by.erase(ref) > 0;
     lock.unlock();
     if (there)
       count_remote(from, p->serial(), -1);
@@ -77,6 +92,8 @@ void processes::handle(const std::string& from, const operation& op) {
       deliver_down(*p, op.arg(0), op.arg(2));
     return;
   }
+  if (op.name == "ping")
+    return;
   // Of two pids: the sender's, and that of one of ours.
   auto& sender = op.arg(0);
   auto& to = op.arg(1);
@@ -85,14 +102,27 @@ void processes::handle(const std::string& from, const operation& op) {
     if (p) {
       count_remote(from, p->serial(), 1);
       std::lock_guard guard{p->mutex_};
-      if (p->alive() && p->related().links.emplace(key_of(sender), sender).second)
+      if (p->alive() && !p->related().unlinking.contains(key_of(sender))
+          && p->related().links.emplace(key_of(sender), sender).second)
         return;
     }
     if (p)
       count_remote(from, p->serial(), -1);
     if (!p || !p->alive())
       cast(from, make_op("link_exit", to, sender, atoms::noproc));
+  } else if (op.name == "unlink_ack") {
+    if (!p)
+      return;
+    std::lock_guard guard{p->mutex_};
+    if (!p->relations_)
+      return;
+    auto& all = p->relations_->unlinking;
+    if (auto i = all.find(key_of(sender));
+        i != all.end()
+        && static_cast<std::int64_t>(i->second) == op.arg(2).as_int())
+      all.erase(i);
   } else if (op.name == "unlink") {
+    cast(from, make_op("unlink_ack", to, sender, op.arg(2)));
     if (!p)
       return;
     std::unique_lock lock{p->mutex_};
@@ -115,12 +145,16 @@ void processes::handle(const std::string& from, const operation& op) {
 void processes::peer(const peer_event& e) {
   if (!e.up)
     node_lost(e.name);
-  if (e.hidden)
-    return;
   std::vector<std::uint64_t> watchers;
   {
     std::lock_guard guard{remote_mutex_};
-    watchers.assign(node_watchers_.begin(), node_watchers_.end());
+    if (!e.hidden)
+      watchers.assign(node_watchers_.begin(), node_watchers_.end());
+    if (!e.up)
+      if (auto node = single_node_watchers_.extract(e.name))
+        for (auto [serial, times] : node.mapped())
+          watchers.insert(watchers.end(), static_cast<std::size_t>(times),
+                          serial);
   }
   auto news = term::tuple({term::atom(e.up ? "nodeup" : "nodedown"),
                            term::atom(e.name)});
@@ -135,7 +169,29 @@ void processes::watch_nodes(process& p, bool on) {
     node_watchers_.insert(p.serial());
   else
     node_watchers_.erase(p.serial());
-  node_watchers_in_use_ = !node_watchers_.empty();
+  node_watchers_in_use_
+    = !node_watchers_.empty() || !single_node_watchers_.empty();
+}
+
+void processes::watch_node(process& p, const std::string& node, bool on) {
+  if (node == node_->name())
+    return;
+  {
+    std::lock_guard guard{remote_mutex_};
+    auto& times = single_node_watchers_[node][p.serial()];
+    times += on ? 1 : -1;
+    if (times <= 0)
+      single_node_watchers_[node].erase(p.serial());
+    node_watchers_in_use_ = true;
+  }
+  // Connects, if there is no connection.
+  if (on && !cast(node, make_op("ping")))
+    peer({node, 0, false, true});
+}
+
+void processes::forget_named(const mark_key& ref) {
+  std::lock_guard guard{remote_mutex_};
+  named_monitors_.erase({ref.start, ref.serial});
 }
 
 void processes::node_lost(const std::string& node) {

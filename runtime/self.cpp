@@ -55,6 +55,15 @@ void self::send(const term& to, term message) const {
   p_->enter();
 }
 
+std::vector<term> self::messages() const {
+  p_->enter();
+  p_->collect();
+  std::vector<term> out;
+  for (auto* x = *p_->first_message(); x != nullptr; x = x->next)
+    out.push_back(x->body);
+  return out;
+}
+
 // -- other processes ----------------------------------------------------------
 
 void self::link(const term& other) const {
@@ -96,8 +105,7 @@ bool self::demonitor(const term& ref, bool flush) const {
     throw erlang_error("badarg",
                        "demonitor takes a reference, not " + to_string(ref));
   auto& r = ref.as_reference();
-  if (r.node != owner().node()
-      && r.node->incarnation != owner().node()->incarnation)
+  if (!owner().is_local(*r.node))
     throw erlang_error("badarg", "not a reference of this node: "
                                    + to_string(ref));
   bool removed = owner().remove_monitor(*p_, r.serial);
@@ -154,6 +162,11 @@ bool self::trap_exit(bool on) const {
   p_->enter();
   std::lock_guard guard{p_->mutex_};
   return std::exchange(p_->trap_exit_, on);
+}
+
+void self::monitor_node(const std::string& node, bool on) const {
+  if (p_->enter())
+    owner().watch_node(*p_, node, on);
 }
 
 void self::monitor_nodes(bool on) const {
@@ -240,6 +253,9 @@ std::optional<std::int64_t> self::cancel_timer(const term& ref) const {
 
 std::optional<std::int64_t> self::read_timer(const term& ref) const {
   p_->enter();
+  if (!ref.is(term::kind::reference))
+    throw erlang_error("badarg",
+                       "a timer is a reference, not " + to_string(ref));
   auto left = owner().clock().left(ref.as_reference().serial);
   return left ? std::optional{to_ms(*left)} : std::nullopt;
 }
@@ -271,7 +287,7 @@ term processes::set_timer(std::int64_t ms, const term& to,
   if (!p->alive())
     return ref;
   p->related().timers.insert(id);
-  clock_.add(id, at, [p, id, ref, message = std::move(message)] {
+  auto fire = [p, id, ref, message = std::move(message)] {
     {
       std::lock_guard guard{p->mutex_};
       if (!p->relations_)
@@ -279,7 +295,8 @@ term processes::set_timer(std::int64_t ms, const term& to,
       p->relations_->timers.erase(id);
     }
     p->push(new signal(message(ref)));
-  });
+  };
+  clock_.add(id, at, std::move(fire), p);
   return ref;
 }
 
@@ -287,8 +304,16 @@ std::optional<std::int64_t> processes::cancel_timer(const term& ref) {
   if (!ref.is(term::kind::reference))
     throw erlang_error("badarg",
                        "a timer is a reference, not " + to_string(ref));
-  auto left = clock_.cancel(ref.as_reference().serial);
-  return left ? std::optional{to_ms(*left)} : std::nullopt;
+  auto id = ref.as_reference().serial;
+  auto was = clock_.cancel(id);
+  if (!was)
+    return std::nullopt;
+  if (auto& p = was->target) {
+    std::lock_guard guard{p->mutex_};
+    if (p->relations_)
+      p->relations_->timers.erase(id);
+  }
+  return to_ms(was->left);
 }
 
 } // namespace hornbeam::runtime

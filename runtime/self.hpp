@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "runtime/coroutine.hpp"
 #include "runtime/pattern.hpp"
@@ -143,6 +144,8 @@ public:
   }
   /// Lets the others have their turn.
   yielder yield() const noexcept { return {*p_}; }
+  /// What waits, in the order of the queue.
+  std::vector<term> messages() const;
 
   // -- other processes -------------------------------------------------------
 
@@ -179,8 +182,11 @@ public:
 
   /// Returns the value before.
   bool trap_exit(bool on) const;
-  /// Whether to get `{nodeup, Node}` and `{nodedown, Node}`.
+  /// Whether to get `{nodeup, Node}` and `{nodedown, Node}` of all nodes.
   void monitor_nodes(bool on) const;
+  /// One `{nodedown, Node}` for each time it was turned on and not off again,
+  /// when that node is lost or can't be reached.
+  void monitor_node(const std::string& node, bool on) const;
 
   // -- names -----------------------------------------------------------------
 

@@ -41,7 +41,7 @@ void processes::route(const term& to, term message) {
         x.local->push(new signal(std::move(message)));
       else if (!is_local(x))
         cast(x.node->name(), make_op("send", to, std::move(message)));
-      else if (auto p = find(x.serial))
+      else if (auto p = local(x))
         p->push(new signal(std::move(message)));
       return;
     }
@@ -57,9 +57,9 @@ void processes::route(const term& to, term message) {
       auto& x = to.as_reference();
       if (x.owner == 0)
         break;
-      if (x.node != node_ && x.node->incarnation != node_->incarnation)
+      if (!is_local(*x.node))
         cast(x.node->name(), make_op("send", to, std::move(message)));
-      else if (auto p = find(x.owner))
+      else if (auto p = local({x.node, x.owner, {}}))
         p->push(new signal(std::move(message), x.serial));
       return;
     }
@@ -102,6 +102,7 @@ void processes::add_link(process& from, const term& to) {
         count_remote(node, from.serial(), -1);
         return;
       }
+      from.related().unlinking.erase(key_of(to));
     }
     if (!cast(node, make_op("link", me, to))) {
       std::vector<ending> work;
@@ -137,13 +138,16 @@ void processes::remove_link(process& from, const term& to) {
   if (same(me, to))
     return;
   if (!is_local(to.as_pid())) {
+    auto id = next_serial_.fetch_add(1);
     {
       std::lock_guard guard{from.mutex_};
       if (!from.relations_ || from.relations_->links.erase(key_of(to)) == 0)
         return;
+      from.relations_->unlinking[key_of(to)] = id;
     }
     count_remote(node_of(to), from.serial(), -1);
-    cast(node_of(to), make_op("unlink", me, to));
+    cast(node_of(to),
+         make_op("unlink", me, to, static_cast<std::int64_t>(id)));
     return;
   }
   auto other = local(to.as_pid());
@@ -218,7 +222,7 @@ void processes::add_monitor(process& from, const term& ref, const term& what,
     if (other->alive()) {
       note();
       other->related().monitored_by.emplace(key_of(ref),
-                                            watcher{ref, from.pid_, {}});
+                                            watcher{ref, from.pid_, {}, false});
       return;
     }
   }
@@ -280,7 +284,7 @@ void processes::on_exit(const term& pid, std::function<void(const term&)> f) {
     std::lock_guard guard{p->mutex_};
     if (p->alive()) {
       p->related().monitored_by.emplace(key_of(ref),
-                                        watcher{ref, {}, std::move(f)});
+                                        watcher{ref, {}, std::move(f), false});
       return;
     }
   }
@@ -376,6 +380,8 @@ void processes::announce(process& p, const term& reason, relations& rel,
   if (node_watchers_in_use_) {
     std::lock_guard guard{remote_mutex_};
     node_watchers_.erase(p.serial());
+    for (auto& [node, watchers] : single_node_watchers_)
+      watchers.erase(p.serial());
   }
   auto me = pid_of(p);
   for (auto& [key, other] : rel.links) {
@@ -395,6 +401,8 @@ void processes::announce(process& p, const term& reason, relations& rel,
         deliver_down(*q, w.ref, reason);
     } else {
       count_remote(node_of(w.pid), p.serial(), -1);
+      if (w.by_name)
+        forget_named(key);
       cast(node_of(w.pid), make_op("down", w.ref, w.pid, reason));
     }
   }

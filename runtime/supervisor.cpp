@@ -145,9 +145,10 @@ private:
       return term::tuple({term::atom(what), std::move(value)});
     };
     if (flags_.intensity < 0)
-      return bad("invalid_intensity", term{flags_.intensity});
+      return bad("supervisor_data",
+                 bad("invalid_intensity", term{flags_.intensity}));
     if (flags_.period <= 0)
-      return bad("invalid_period", term{flags_.period});
+      return bad("supervisor_data", bad("invalid_period", term{flags_.period}));
     if (simple() && specs_.size() != 1)
       return bad("bad_start_spec",
                  term{static_cast<std::int64_t>(specs_.size())});
@@ -201,7 +202,9 @@ private:
     } catch (const exit_error& e) {
       result = error_of(term::tuple({atoms::exit, e.reason}));
     } catch (const erlang_error& e) {
-      result = error_of(term::tuple({atoms::exit, e.reason}));
+      result = error_of(term::tuple(
+        {atoms::exit,
+         term::tuple({e.reason, term::list({term::string(e.what())})})}));
     } catch (const std::exception& e) {
       result = error_of(term::tuple({atoms::exit, exception_reason(e)}));
     }
@@ -353,6 +356,17 @@ private:
       co_return which();
     if (op.name == "count_children")
       co_return count();
+    if (op.name == "get_childspec") {
+      auto& wanted = op.arg(0);
+      if (simple())
+        co_return term::tuple({atoms::ok, described(template_)});
+      auto i = std::find_if(children_.begin(), children_.end(), [&](auto& c) {
+        return c.spec.id == wanted || c.pid == wanted;
+      });
+      if (i == children_.end())
+        co_return error_of(not_found);
+      co_return term::tuple({atoms::ok, described(i->spec)});
+    }
     if (op.name != "terminate_child" && op.name != "restart_child"
         && op.name != "delete_child")
       co_return error_of(term::tuple({term::atom("unknown"), request}));
@@ -407,9 +421,36 @@ private:
     auto i = std::prev(children_.end());
     auto started = co_await start(me, *i);
     if (is_error(started)
+        && !match("already_started", any)(started.items()[1]))
+      started = error_of(
+        term::tuple({started.items()[1], described(i->spec)}));
+    if (is_error(started)
         || (i->pid.is_none() && i->spec.restart == restart_type::temporary))
       children_.erase(i);
     co_return ok_undefined(std::move(started));
+  }
+
+  /// A specification as others see it: all but the start function.
+  static term described(const child_spec& x) {
+    auto entry = [](const char* key, term value) {
+      return std::pair{term::atom(key), std::move(value)};
+    };
+    auto ms = x.shutdown.value_or(
+      x.is_supervisor ? child_spec::infinity : 5000);
+    return term::map(
+      {entry("id", x.id),
+       entry("restart", term::atom(x.restart == restart_type::permanent
+                                     ? "permanent"
+                                   : x.restart == restart_type::transient
+                                     ? "transient"
+                                     : "temporary")),
+       entry("significant", term{x.significant}),
+       entry("shutdown", ms == child_spec::infinity ? atoms::infinity
+                         : ms == child_spec::brutal_kill
+                           ? term::atom("brutal_kill")
+                           : term{ms}),
+       entry("type", term::atom(x.is_supervisor ? "supervisor" : "worker")),
+       entry("modules", x.modules)});
   }
 
   term which() const {
@@ -507,6 +548,10 @@ task<term> delete_child(self me, term supervisor, term id) {
 
 task<term> which_children(self me, term supervisor) {
   return operate(me, std::move(supervisor), "which_children");
+}
+
+task<term> get_childspec(self me, term supervisor, term id) {
+  return operate(me, std::move(supervisor), "get_childspec", std::move(id));
 }
 
 task<term> count_children(self me, term supervisor) {

@@ -30,6 +30,8 @@ enum class restart_type : std::uint8_t {
 enum class auto_shutdown : std::uint8_t { never, any_significant, all_significant };
 
 struct child_spec {
+  child_spec() {} // NOLINT: see server_options
+
   /// Milliseconds; or one of these.
   static constexpr std::int64_t infinity = -1;
   static constexpr std::int64_t brutal_kill = -2;
@@ -77,6 +79,9 @@ task<term> restart_child(self me, term supervisor, term id);
 task<term> delete_child(self me, term supervisor, term id);
 /// `[{Id, Pid | undefined | restarting, worker | supervisor, Modules}]`.
 task<term> which_children(self me, term supervisor);
+/// `{ok, Map}` of a child's specification, without its start function, by id
+/// or pid; or `{error, not_found}`.
+task<term> get_childspec(self me, term supervisor, term id);
 /// `[{specs, N}, {active, N}, {supervisors, N}, {workers, N}]`.
 task<term> count_children(self me, term supervisor);
 

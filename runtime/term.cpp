@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cmath>
 #include <limits>
-#include <sstream>
 #include <unordered_map>
 
 namespace hornbeam::runtime {
@@ -691,10 +691,12 @@ void print(std::string& out, const term& x) {
       out += x.as_big().str();
       break;
     case kind::floating: {
-      std::ostringstream s;
-      s.precision(17);
-      s << x.as_double();
-      out += s.str();
+      char text[32];
+      auto end = std::to_chars(text, text + sizeof text, x.as_double()).ptr;
+      std::string_view shown{text, static_cast<std::size_t>(end - text)};
+      out += shown;
+      if (shown.find_first_not_of("-0123456789") == shown.npos)
+        out += ".0"; // or it would read as an integer
       break;
     }
     case kind::atom:

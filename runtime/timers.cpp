@@ -48,29 +48,28 @@ void timers::disarm(process& p) {
     sleepers_.erase({old, &p});
 }
 
-void timers::add(std::uint64_t id, ticks at, action f) {
+void timers::add(std::uint64_t id, ticks at, action f, process_ptr target) {
   bool first = false;
   {
     std::lock_guard guard{mutex_};
     first = at < next();
     actions_.emplace(std::pair{at, id}, std::move(f));
-    ids_.emplace(id, at);
+    ids_.emplace(id, std::pair{at, std::move(target)});
   }
   if (first)
     changed_.notify_one();
 }
 
-std::optional<ticks> timers::cancel(std::uint64_t id) {
+std::optional<timers::cancelled> timers::cancel(std::uint64_t id) {
   action gone; // its captures end without the lock
   std::lock_guard guard{mutex_};
-  auto i = ids_.find(id);
-  if (i == ids_.end())
+  auto entry = ids_.extract(id);
+  if (!entry)
     return std::nullopt;
-  auto at = i->second;
-  ids_.erase(i);
+  auto& [at, target] = entry.mapped();
   auto node = actions_.extract({at, id});
   gone = std::move(node.mapped());
-  return std::max<ticks>(at - now(), 0);
+  return cancelled{std::max<ticks>(at - now(), 0), std::move(target)};
 }
 
 std::optional<ticks> timers::left(std::uint64_t id) const {
@@ -78,7 +77,7 @@ std::optional<ticks> timers::left(std::uint64_t id) const {
   auto i = ids_.find(id);
   if (i == ids_.end())
     return std::nullopt;
-  return std::max<ticks>(i->second - now(), 0);
+  return std::max<ticks>(i->second.first - now(), 0);
 }
 
 std::size_t timers::size() const {
@@ -154,10 +153,11 @@ void timers::fire(std::unique_lock<std::mutex>& lock) {
   }
   if (!actions_.empty() && actions_.begin()->first.first <= time) {
     auto node = actions_.extract(actions_.begin());
-    ids_.erase(node.key().second);
-    lock.unlock();
+    auto entry = ids_.extract(node.key().second);
+    lock.unlock(); // the last share of a process may end here
     node.mapped()();
     node.mapped() = nullptr;
+    entry.mapped().second = nullptr;
     lock.lock();
   }
 }

@@ -41,9 +41,13 @@ public:
   void arm(process& p, ticks at);
   void disarm(process& p);
 
-  void add(std::uint64_t id, ticks at, action f);
-  /// The nanoseconds that were left; none if it has run or never was.
-  std::optional<ticks> cancel(std::uint64_t id);
+  struct cancelled {
+    ticks left;         ///< nanoseconds
+    process_ptr target; ///< for whom it was set, if for a process
+  };
+  void add(std::uint64_t id, ticks at, action f, process_ptr target = {});
+  /// None if it has run or never was.
+  std::optional<cancelled> cancel(std::uint64_t id);
   std::optional<ticks> left(std::uint64_t id) const;
   std::size_t size() const;
 
@@ -63,7 +67,7 @@ private:
   std::condition_variable changed_;
   std::set<std::pair<ticks, process*>> sleepers_;
   std::map<std::pair<ticks, std::uint64_t>, action> actions_;
-  std::unordered_map<std::uint64_t, ticks> ids_;
+  std::unordered_map<std::uint64_t, std::pair<ticks, process_ptr>> ids_;
   bool stopping_ = false;
   std::thread thread_;
 };

@@ -1,0 +1,239 @@
+#include "process_fixture.hpp"
+
+#include <thread>
+
+#include "real_scheduler.hpp"
+#include "runtime/gen_server.hpp"
+
+using namespace hornbeam::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct fixture : real_node {
+  attached_process p{a};
+};
+
+class doubler : public gen_server {
+public:
+  task<server_result> handle_call(self me, term request, term) override {
+    if (match("exit")(request))
+      me.exit(atom("asked"));
+    if (match("silent")(request))
+      co_return server_result::noreply();
+    co_return server_result::reply(term{request.as_int() * 2});
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(fixture, "a thread receives what a process sends") {
+  a.spawn([to = p.pid()](self me) -> process_body {
+    me.send(to, term{1});
+    me.send(to, term{2});
+    co_return;
+  });
+  CHECK(p.receive(match(2), soon()) == term{2});
+  CHECK(p.receive(soon()) == term{1});
+}
+
+TEST_CASE_METHOD(fixture, "a thread's receive ends at its deadline") {
+  auto begin = clock::now();
+  CHECK_FALSE(p.receive(deadline::in(30)));
+  CHECK(clock::now() - begin >= 30ms);
+  CHECK_FALSE(p.receive(deadline::in(0)));
+  p.me().send(p.pid(), term{1});
+  CHECK(p.receive(deadline::in(0)) == term{1});
+}
+
+TEST_CASE_METHOD(fixture, "a message that does not match does not wake a "
+                          "thread for good") {
+  std::thread other{[&] {
+    for (int i = 0; i < 1000; ++i)
+      a.send(p.pid(), term{i});
+    a.send(p.pid(), atom("this"));
+  }};
+  CHECK(p.receive(match("this"), soon()));
+  other.join();
+  for (int i = 0; i < 1000; ++i)
+    CHECK(p.receive(deadline::in(0)) == term{i});
+}
+
+TEST_CASE_METHOD(fixture, "a thread calls a server as a process does") {
+  auto s = gen_server::spawn(a, std::make_unique<doubler>());
+  for (int i = 0; i < 100; ++i)
+    CHECK(p.run(gen_server::call(p.me(), s, term{i})) == term{2 * i});
+  CHECK(a.info(p.pid(), "monitors") == list_of());
+  auto exit_of = [&](const term& request, std::int64_t ms) {
+    try {
+      p.run(gen_server::call(p.me(), s, request, ms));
+    } catch (const exit_error& e) {
+      return e.reason.items()[0];
+    }
+    return term{};
+  };
+  CHECK(exit_of(atom("silent"), 20) == atom("timeout"));
+  CHECK(exit_of(atom("exit"), 5000) == atom("asked"));
+  CHECK(exit_of(atom("exit"), 5000) == atom("noproc"));
+  CHECK(p.alive());
+}
+
+TEST_CASE_METHOD(fixture, "a thread that is ended hears of it at its next "
+                          "call, and as it waits") {
+  a.exit(p.pid(), atom("boom"));
+  CHECK_FALSE(p.alive());
+  CHECK_THROWS_AS(p.receive(soon()), process_killed);
+  CHECK_THROWS_AS(p.me().send(p.pid(), term{1}), process_killed);
+  CHECK_THROWS_AS(p.me().spawn([](self) -> process_body { co_return; }),
+                  process_killed);
+
+  attached_process waiting{a};
+  std::thread other{[&] {
+    while (a.info(waiting.pid(), "status") != atom("waiting"))
+      std::this_thread::yield();
+    a.exit(waiting.pid(), atom("kill"));
+  }};
+  CHECK_THROWS_AS(waiting.receive(soon()), process_killed);
+  other.join();
+}
+
+TEST_CASE_METHOD(fixture, "a thread that is ended as it calls a server hears "
+                          "of it") {
+  auto s = gen_server::spawn(a, std::make_unique<doubler>());
+  std::thread other{[&] {
+    while (a.info(p.pid(), "status") != atom("waiting"))
+      std::this_thread::yield();
+    a.exit(p.pid(), atom("kill"));
+  }};
+  CHECK_THROWS_AS(p.run(gen_server::call(p.me(), s, atom("silent"))),
+                  process_killed);
+  other.join();
+}
+
+TEST_CASE_METHOD(fixture, "links and monitors reach across threads and "
+                          "processes") {
+  p.me().trap_exit(true);
+  auto [x, ref] = p.me().spawn_monitor([to = p.pid()](self me) -> process_body {
+    me.link(to);
+    me.exit(atom("boom"));
+    co_return;
+  });
+  CHECK(p.receive(match("EXIT", x, any), soon()) == exited(x, "boom"));
+  CHECK(p.receive(soon()) == down(ref, x, "boom"));
+}
+
+TEST_CASE_METHOD(fixture, "an attached process that goes ends with normal, or "
+                          "as it is told") {
+  auto watch = [&](auto end) {
+    auto other = std::make_unique<attached_process>(a);
+    auto ref = p.me().monitor(other->pid());
+    end(other);
+    auto got = p.receive(match("DOWN", ref, any, any, any), soon());
+    return got ? got->items()[4] : term{};
+  };
+  CHECK(watch([](auto& x) { x.reset(); }) == atom("normal"));
+  CHECK(watch([](auto& x) {
+          x->detach(atom("told"));
+          x->detach(atom("twice"));
+        })
+        == atom("told"));
+  CHECK(a.count() == std::pair<std::size_t, std::size_t>{1, 0});
+}
+
+TEST_CASE_METHOD(fixture, "notify_once calls once when something comes") {
+  std::atomic<int> calls{0};
+  auto note = [&] { ++calls; };
+  p.notify_once(note);
+  CHECK(calls == 0);
+  a.send(p.pid(), term{1});
+  a.send(p.pid(), term{2});
+  CHECK(calls == 1);
+  CHECK(p.receive(soon()) == term{1});
+  CHECK(p.receive(soon()) == term{2});
+  CHECK(calls == 1);
+}
+
+TEST_CASE_METHOD(fixture, "notify_once calls at once if something has come "
+                          "that nobody has looked at") {
+  std::atomic<int> calls{0};
+  a.send(p.pid(), term{1});
+  p.notify_once([&] { ++calls; });
+  CHECK(calls == 1);
+  CHECK_FALSE(p.receive(match("other"), deadline::in(0))); // has looked at it
+  p.notify_once([&] { ++calls; });
+  CHECK(calls == 1);
+  a.send(p.pid(), term{2});
+  CHECK(calls == 2);
+}
+
+TEST_CASE_METHOD(fixture, "a receive takes notify_once back") {
+  std::atomic<int> calls{0};
+  p.notify_once([&] { ++calls; });
+  CHECK_FALSE(p.receive(deadline::in(0)));
+  a.send(p.pid(), term{1});
+  CHECK(calls == 0);
+  CHECK(p.receive(deadline::in(0)));
+}
+
+TEST_CASE_METHOD(fixture, "notify_once of a process that is ended is called") {
+  std::atomic<int> calls{0};
+  p.notify_once([&] { ++calls; });
+  a.exit(p.pid(), atom("kill"));
+  CHECK(calls == 1);
+  attached_process dead{a};
+  a.exit(dead.pid(), atom("kill"));
+  dead.notify_once([&] { ++calls; });
+  CHECK(calls == 2);
+}
+
+TEST_CASE_METHOD(fixture, "notify_once and receive alternate under fire") {
+  constexpr int n = 20'000;
+  std::thread other{[&] {
+    for (int i = 0; i < n; ++i)
+      a.send(p.pid(), term{i});
+  }};
+  std::mutex m;
+  std::condition_variable cv;
+  bool told = false;
+  int got = 0;
+  bool in_order = true;
+  bool lost = false;
+  while (got < n && !lost) {
+    while (auto x = p.receive(deadline::in(0)))
+      in_order &= *x == term{got++};
+    if (got == n)
+      break;
+    p.notify_once([&] {
+      std::lock_guard guard{m};
+      told = true;
+      cv.notify_one();
+    });
+    std::unique_lock lock{m};
+    lost = !cv.wait_for(lock, 20s, [&] { return told; });
+    told = false;
+  }
+  other.join();
+  CHECK_FALSE(lost);
+  CHECK(got == n);
+  CHECK(in_order);
+}
+
+TEST_CASE_METHOD(fixture, "two threads talk to each other") {
+  attached_process q{a};
+  std::thread other{[&] {
+    for (int i = 0; i < 2000; ++i)
+      q.me().send(p.pid(), q.receive(any_int, soon()).value_or(term{-1}));
+  }};
+  bool same = true;
+  for (int i = 0; i < 2000; ++i) {
+    p.me().send(q.pid(), term{i});
+    same &= p.receive(soon()) == term{i};
+  }
+  other.join();
+  CHECK(same);
+}
+
+TEST_CASE_METHOD(fixture, "a thread's timers come") {
+  auto ref = p.me().start_timer(10, p.pid(), atom("ding"));
+  CHECK(p.receive(soon()) == tup("timeout", ref, "ding"));
+}
