@@ -80,9 +80,10 @@ task<double> ping_pong(self me) {
 }
 
 process_body pong(self me) {
+  auto word = term::constant("pong");
   for (;;) {
     auto ping = co_await me.receive(match("ping", any_pid));
-    me.send(ping.items()[1], term::tuple({term::constant("pong"), me.pid()}));
+    me.send(ping.items()[1], term::tuple({word, me.pid()}));
   }
 }
 

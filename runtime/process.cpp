@@ -31,7 +31,8 @@ bool process::ready(receiver_base& r) {
   }
   if (!r.timed())
     return r.found_ || r.error_;
-  if (!r.found_ && !r.error_)
+  // If the clock looks in time by itself, there is no need to ask it.
+  if (!r.found_ && !r.error_ && armed_.load() > r.until_)
     r.expired_ = owner_.clock().now() >= r.until_;
   bool over = r.found_ || r.expired_ || r.error_;
   deadline_.store(over ? never : r.until_);

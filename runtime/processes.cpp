@@ -52,8 +52,9 @@ public:
       body_.destroy();
   }
 
-  void begin(process_body body) noexcept {
+  void begin(process_body body, std::shared_ptr<void> keep) noexcept {
     body_ = body.release();
+    keep_ = std::move(keep);
     resume_point_ = body_;
   }
 
@@ -108,6 +109,7 @@ private:
     leaving_ = true;
     if (body_)
       std::exchange(body_, nullptr).destroy();
+    keep_ = nullptr;
   }
   void finish() noexcept {
     destroy_body();
@@ -116,6 +118,7 @@ private:
   }
 
   process_body::handle body_;
+  std::shared_ptr<void> keep_; ///< what the body's function has captured
 };
 
 } // namespace
@@ -143,9 +146,7 @@ std::pair<term, term> processes::launch(process_ptr p, process_body body,
                                         std::shared_ptr<void> keep,
                                         const start_options& o) {
   auto& x = static_cast<scheduled_process&>(*p);
-  x.begin(std::move(body));
-  if (keep)
-    x.related().keep = std::move(keep);
+  x.begin(std::move(body), std::move(keep));
   auto pid = pid_of(x);
   x.pid_ = pid;
   adopt(x);
@@ -216,8 +217,13 @@ runtime::pid processes::make_pid() {
   return {node_, next_serial_.fetch_add(1), {}};
 }
 
-term processes::make_ref(std::uint64_t owner) {
-  return term{reference{node_, next_serial_.fetch_add(1), owner}};
+term processes::make_ref() {
+  return term{reference{node_, next_serial_.fetch_add(1)}};
+}
+
+term processes::make_alias(process& p) {
+  return term{reference{node_, next_serial_.fetch_add(1), p.serial(),
+                        process_ptr{&p}}};
 }
 
 // -- from outside -------------------------------------------------------------

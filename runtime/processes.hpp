@@ -106,7 +106,9 @@ public:
   std::vector<term> abandoned() const;
 
   runtime::pid make_pid();
-  term make_ref(std::uint64_t owner = 0);
+  term make_ref();
+  /// A reference that leads to `p`, while `p` has it as an active alias.
+  term make_alias(process& p);
   const origin_ptr& node() const noexcept { return node_; }
   router& net() const noexcept { return net_; }
   runtime::timers& clock() noexcept { return clock_; }

@@ -56,7 +56,6 @@ struct relations {
   std::string name;
   std::unordered_map<term, term, term_hash> dictionary;
   std::unordered_set<std::uint64_t> timers;
-  std::shared_ptr<void> keep; ///< what the code's function has captured
 };
 
 /// The end of a process that is still to be carried out.

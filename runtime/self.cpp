@@ -87,7 +87,7 @@ term self::monitor(const term& what, alias_mode mode) const {
 term self::new_monitor(const term& what, bool is_alias, alias_mode mode) const {
   if (!p_->enter())
     return {};
-  auto ref = owner().make_ref(is_alias ? p_->serial() : 0);
+  auto ref = is_alias ? owner().make_alias(*p_) : owner().make_ref();
   if (is_alias) {
     if (!p_->aliases_)
       p_->aliases_ = std::make_unique<
@@ -137,7 +137,7 @@ void self::exit(term reason) const {
 
 term self::alias(bool once) const {
   p_->enter();
-  auto ref = owner().make_ref(p_->serial());
+  auto ref = owner().make_alias(*p_);
   if (!p_->aliases_)
     p_->aliases_
       = std::make_unique<std::vector<std::pair<std::uint64_t, alias_mode>>>();

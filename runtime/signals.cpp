@@ -57,7 +57,9 @@ void processes::route(const term& to, term message) {
       auto& x = to.as_reference();
       if (x.owner == 0)
         break;
-      if (!is_local(*x.node))
+      if (x.local)
+        x.local->push(new signal(std::move(message), x.serial));
+      else if (!is_local(*x.node))
         cast(x.node->name(), make_op("send", to, std::move(message)));
       else if (auto p = local({x.node, x.owner, {}}))
         p->push(new signal(std::move(message), x.serial));

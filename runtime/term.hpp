@@ -71,6 +71,7 @@ struct reference {
   origin_ptr node;
   std::uint64_t serial = 0;
   std::uint64_t owner = 0; ///< serial of the process; 0 if it is no alias
+  process_ptr local = {};  ///< the process of an alias, as in `pid`
 };
 
 /// An array of numbers: NumPy's dtype string, shape and C-ordered bytes.
@@ -134,7 +135,8 @@ public:
   explicit term(array x);
 
   static term atom(std::string text);
-  /// An atom that lives as long as the program: copies of it are not counted.
+  /// An atom that lives as long as the program, since copies of it are not
+  /// counted: only for constants, each call makes one for ever.
   static term constant(std::string text);
   static term string(std::string utf8);
   static term bytes(std::string data);

@@ -570,6 +570,35 @@ TEST_CASE_METHOD(one_node, "what a function has captured lives as long as its "
   CHECK(watch.expired());
 }
 
+TEST_CASE_METHOD(one_node, "what a function has captured outlives a kill until "
+                           "its code is unwound") {
+  struct watch {
+    std::weak_ptr<int> held;
+    bool there = false;
+    bool there_at_unwind = false;
+  };
+  struct at_unwind {
+    watch* w;
+    ~at_unwind() { w->there_at_unwind = !w->held.expired(); }
+  };
+  watch w;
+  auto held = std::make_shared<int>(5);
+  w.held = held;
+  a.spawn(
+    [held](self me, watch* see) -> process_body {
+      at_unwind x{see};
+      me.owner().exit(me.pid(), atom("kill"));
+      see->there = !see->held.expired();
+      co_await me.receive();
+    },
+    &w);
+  held.reset();
+  run();
+  CHECK(w.there);
+  CHECK(w.there_at_unwind);
+  CHECK(w.held.expired());
+}
+
 TEST_CASE_METHOD(one_node, "a body gets its arguments by value") {
   auto to = p->pid();
   std::string text = "one";

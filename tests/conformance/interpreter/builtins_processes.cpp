@@ -106,6 +106,8 @@ term spawn_monitor(context& c, args xs) {
 // -- what is known ------------------------------------------------------------
 
 term info_of(context& c, const term& p, const term& item) {
+  if (item.is_atom("messages") && p == c.me.pid())
+    return tuple({item, term::list(c.me.messages())});
   auto x = c.me.owner().info(p, atom_text(item));
   if (!x)
     return atom("undefined");

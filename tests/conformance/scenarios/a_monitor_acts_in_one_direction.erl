@@ -8,4 +8,4 @@ main() ->
     trace(gone(W)),
     sync(P),
     trace(is_process_alive(P)),
-    trace(process_info(P, monitored_by)).
+    trace(until(fun() -> process_info(P, monitored_by) =:= {monitored_by, []} end)).

@@ -10,4 +10,4 @@ main() ->
     trace(stop(A, normal)),
     sync(B),
     trace(is_process_alive(B)),
-    trace(process_info(B, links)).
+    trace(until(fun() -> process_info(B, links) =:= {links, []} end)).

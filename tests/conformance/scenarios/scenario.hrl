@@ -46,6 +46,16 @@ next() -> receive M -> M after 5000 -> no_message end.
 %% All messages that are there now.
 mailbox() -> receive M -> [M | mailbox()] after 0 -> [] end.
 
+%% Waits until F() is true: for what nobody sends a message about.
+until(F) -> until(F, 1000).
+
+until(_, 0) -> too_late;
+until(F, N) ->
+    case F() of
+        true -> ok;
+        false -> receive after 1 -> until(F, N - 1) end
+    end.
+
 %% What calling F leads to.
 outcome(F) ->
     try F() of

@@ -7,6 +7,8 @@ main() ->
     trace(sys:suspend(P)),
     gen_server:cast(P, held),
     trace(sys:get_state(P)),
-    trace(outcome(fun() -> gen_server:call(P, get, 5) end) =/= {value, state}),
-    trace(sys:resume(P)),
-    trace(gen_server:call(P, get)).
+    trace(outcome(fun() -> gen_server:call(P, get, 5) end)),
+    trace(mailbox()),
+    Resumed = sys:resume(P),
+    trace(gen_server:call(P, get)),
+    trace(Resumed).
