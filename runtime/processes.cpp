@@ -151,8 +151,12 @@ std::pair<term, term> processes::launch(process_ptr p, process_body body,
   x.pid_ = pid;
   adopt(x);
   term ref;
-  if (o.link)
+  if (o.link) {
     add_link(*o.parent, pid);
+    // Whoever ends the parent just now may have come before the link.
+    if (!o.parent->alive())
+      end(x, atoms::killed);
+  }
   if (o.monitor) {
     ref = make_ref();
     add_monitor(*o.parent, ref, pid, false);
