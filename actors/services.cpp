@@ -18,7 +18,7 @@ services::services(std::shared_ptr<runtime::node> n, tasks::limits keep)
 
 std::shared_ptr<services> services::start(
   node_settings settings, tasks::limits keep,
-  const std::vector<std::shared_ptr<memory_table>>& known) {
+  const std::vector<table_ptr>& known) {
   std::shared_ptr<services> self{
     new services(runtime::node::start(std::move(settings)), keep)};
   auto& node = *self->node;
@@ -51,7 +51,7 @@ services::~services() {
   stop(); // the actors refer to the members below
 }
 
-std::shared_ptr<memory_table> services::table(const std::string& name) {
+table_ptr services::table(const std::string& name) {
   std::lock_guard guard{tables_mutex_};
   if (auto known = node->tables().find(name))
     return known;

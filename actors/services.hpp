@@ -21,11 +21,11 @@ public:
   /// `known` are tables that exist already, as in a forked child.
   static std::shared_ptr<services> start(
     runtime::node_settings settings, tasks::limits keep = {},
-    const std::vector<std::shared_ptr<runtime::memory_table>>& known = {});
+    const std::vector<runtime::table_ptr>& known = {});
   ~services();
 
   /// A table of this node, with its actor.
-  std::shared_ptr<runtime::memory_table> table(const std::string& name);
+  runtime::table_ptr table(const std::string& name);
   /// What `hornbeam status` shows.
   runtime::term status();
   void stop() { node->stop(); }

@@ -1,6 +1,6 @@
 #include "actors/tables.hpp"
 
-#include <unordered_map>
+#include <map>
 
 namespace hornbeam::actors {
 
@@ -8,80 +8,213 @@ using namespace runtime;
 
 namespace {
 
-using table_op = term (*)(memory_table&, const operation&);
+/// The arguments of one call.
+class arguments {
+public:
+  explicit arguments(const operation& op) : op_(op) {}
 
-const std::unordered_map<std::string, table_op> table_ops{
-  {"get",
-   [](memory_table& t, const operation& op) {
-     return t.get(op.arg(0)).value_or(op.arg(1));
-   }},
-  {"contains", [](memory_table& t,
-                  const operation& op) { return term{t.contains(op.arg(0))}; }},
+  const term& at(std::size_t i) const { return op_.arg(i); }
+  bool has(std::size_t i) const { return i < op_.size(); }
+  std::int64_t ttl(std::size_t i) const {
+    return has(i) ? at(i).as_int() : table::default_ttl;
+  }
+  /// `[x]`: one value or none.
+  std::optional<term> maybe(std::size_t i) const {
+    auto& xs = at(i).items();
+    if (xs.size() > 1)
+      throw bad_term("operation '" + std::string{op_.name}
+                     + "' takes a list "
+                       "of one value or none, not of "
+                     + std::to_string(xs.size()));
+    return xs.empty() ? std::nullopt : std::optional{xs[0]};
+  }
+  term::entries entries(std::size_t i) const {
+    term::entries out;
+    for (auto& x : at(i).items()) {
+      if (x.items().size() != 2)
+        throw bad_term("an entry is a key and a value, not " + to_string(x));
+      out.emplace_back(x.items()[0], x.items()[1]);
+    }
+    return out;
+  }
+  std::size_t limit(std::size_t i) const {
+    auto n = at(i).as_int();
+    if (n < 0)
+      throw bad_term("a limit of " + std::to_string(n));
+    return static_cast<std::size_t>(n);
+  }
+
+private:
+  const operation& op_;
+};
+
+term number(std::size_t n) {
+  return term{static_cast<std::int64_t>(n)};
+}
+
+term listed(std::optional<term> x) {
+  return x ? term::list({*std::move(x)}) : term::list({});
+}
+
+term pairs(term::entries xs) {
+  term::sequence out;
+  for (auto& [key, value] : xs)
+    out.push_back(term::tuple({std::move(key), std::move(value)}));
+  return term::list(std::move(out));
+}
+
+/// `(position, delta)` or `(position, delta, threshold, reset)`.
+std::vector<counter_op> counter_ops(const term& list) {
+  std::vector<counter_op> out;
+  for (auto& x : list.items()) {
+    auto& items = x.items();
+    if ((items.size() != 2 && items.size() != 4) || items[0].as_int() < 0)
+      throw bad_term("a step of a counter is (position, delta) or (position, "
+                     "delta, threshold, reset), not "
+                     + to_string(x));
+    counter_op op{
+      items[1], static_cast<std::size_t>(items[0].as_int()), {}, {}};
+    if (items.size() == 4) {
+      op.threshold = items[2];
+      op.reset = items[3];
+    }
+    out.push_back(std::move(op));
+  }
+  return out;
+}
+
+using table_op = term (*)(table&, const arguments&);
+
+const std::map<std::string, table_op, std::less<>> table_ops{
+  {"get", [](table& t, const arguments& x) { return listed(t.get(x.at(0))); }},
+  {"contains",
+   [](table& t, const arguments& x) { return term{t.contains(x.at(0))}; }},
   {"set",
-   [](memory_table& t, const operation& op) {
-     t.set(op.arg(0), op.arg(1));
+   [](table& t, const arguments& x) {
+     t.set(x.at(0), x.at(1), x.ttl(2));
      return term{};
    }},
   {"insert_new",
-   [](memory_table& t, const operation& op) {
-     return term{t.insert_new(op.arg(0), op.arg(1))};
+   [](table& t, const arguments& x) {
+     return term{t.insert_new(x.at(0), x.at(1), x.ttl(2))};
    }},
-  {"delete", [](memory_table& t,
-                const operation& op) { return term{t.erase(op.arg(0))}; }},
   {"take",
-   [](memory_table& t, const operation& op) {
-     return t.take(op.arg(0)).value_or(op.arg(1));
+   [](table& t, const arguments& x) { return listed(t.take(x.at(0))); }},
+  {"delete",
+   [](table& t, const arguments& x) { return term{t.erase(x.at(0))}; }},
+  {"delete_object",
+   [](table& t, const arguments& x) {
+     return number(t.erase_object(x.at(0), x.at(1)));
+   }},
+  {"swap",
+   [](table& t, const arguments& x) {
+     return listed(t.swap(x.at(0), x.at(1), x.ttl(2)));
+   }},
+  {"compare_and_swap",
+   [](table& t, const arguments& x) {
+     auto [done, found] = t.compare_and_swap(x.at(0), x.maybe(1), x.maybe(2),
+                                             x.ttl(3));
+     return term::tuple({term{done}, listed(std::move(found))});
    }},
   {"incr",
-   [](memory_table& t, const operation& op) {
-     return t.update_counter(op.arg(0), op.arg(1));
+   [](table& t, const arguments& x) {
+     return t.update_counter(x.at(0), x.at(1), x.ttl(2));
    }},
-  {"get_multi",
-   [](memory_table& t, const operation& op) {
-     term::entries out;
-     for (auto& key : op.arg(0).items())
-       out.emplace_back(key, t.get(key).value_or(term{}));
-     return term::map(std::move(out));
+  {"update_counter",
+   [](table& t, const arguments& x) {
+     auto results = t.update_counter(x.at(0), counter_ops(x.at(1)), x.at(2),
+                                     x.ttl(3));
+     return term::list({results.begin(), results.end()});
    }},
-  {"keys",
-   [](memory_table& t, const operation& op) {
-     return term::list(op.size() == 0 ? t.keys() : t.keys(op.arg(0).text()));
+  {"expire",
+   [](table& t, const arguments& x) {
+     return term{t.expire(x.at(0), x.at(1).as_int())};
    }},
-  {"size",
-   [](memory_table& t, const operation&) {
-     return term{static_cast<std::int64_t>(t.size())};
+  {"left_ms",
+   [](table& t, const arguments& x) {
+     auto left = t.left_ms(x.at(0));
+     return left ? term::list({term{*left}}) : term::list({});
+   }},
+  {"get_many",
+   [](table& t, const arguments& x) {
+     auto& keys = x.at(0).items();
+     term::sequence out;
+     for (auto& found : t.get_many({keys.data(), keys.size()}))
+       out.push_back(listed(std::move(found)));
+     return term::list(std::move(out));
+   }},
+  {"set_many",
+   [](table& t, const arguments& x) {
+     t.set_many(x.entries(0), x.ttl(1));
+     return term{};
+   }},
+  {"insert_new_many",
+   [](table& t, const arguments& x) {
+     return term{t.insert_new(x.entries(0), x.ttl(1))};
    }},
   {"clear",
-   [](memory_table& t, const operation&) {
+   [](table& t, const arguments&) {
      t.clear();
      return term{};
    }},
+  {"size", [](table& t, const arguments&) { return number(t.size()); }},
+  {"keys",
+   [](table& t, const arguments& x) {
+     auto keys = !x.has(0)
+                   ? t.keys()
+                   : t.keys(x.at(0).text(), x.has(1) ? x.limit(1) : SIZE_MAX);
+     return term::list({keys.begin(), keys.end()});
+   }},
+  {"scan",
+   [](table& t, const arguments& x) {
+     auto batch = t.scan(x.at(0), x.limit(1));
+     return term::tuple({pairs(std::move(batch.entries)), batch.next});
+   }},
+  {"watch_key",
+   [](table& t, const arguments& x) {
+     return number(t.watch(table_interest::in_key(x.at(0)), x.at(1)));
+   }},
+  {"watch_prefix",
+   [](table& t, const arguments& x) {
+     return number(t.watch(
+       table_interest::in_prefix(std::string{x.at(0).text()}), x.at(1)));
+   }},
+  {"unwatch",
+   [](table& t, const arguments& x) {
+     return term{t.unwatch(static_cast<std::uint64_t>(x.at(0).as_int()))};
+   }},
+  {"info", [](table& t, const arguments&) { return t.info(); }},
 };
 
 class table_service : public service {
 public:
-  explicit table_service(std::shared_ptr<memory_table> t)
-    : table_(std::move(t)) {}
+  explicit table_service(table_ptr t) : table_(std::move(t)) {}
 
   void handle(call& c) override {
     operation op{c.op};
     auto i = table_ops.find(op.name);
     if (i == table_ops.end())
-      throw bad_term("tables know no operation '" + op.name + "'");
-    auto result = i->second(*table_, op);
+      throw bad_term("tables know no operation '" + std::string{op.name} + "'");
+    auto result = i->second(*table_, arguments{op});
     if (c.reply)
       c.reply(std::move(result));
   }
 
 private:
-  std::shared_ptr<memory_table> table_;
+  table_ptr table_;
 };
 
 } // namespace
 
-std::unique_ptr<service> make_table_service(
-  std::shared_ptr<memory_table> table) {
+std::unique_ptr<service> make_table_service(table_ptr table) {
   return std::make_unique<table_service>(std::move(table));
+}
+
+std::vector<std::string> table_operations() {
+  std::vector<std::string> out;
+  for (auto& [name, op] : table_ops)
+    out.push_back(name);
+  return out;
 }
 
 } // namespace hornbeam::actors

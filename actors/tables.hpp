@@ -1,9 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
-#include "runtime/memory_table.hpp"
 #include "runtime/service.hpp"
+#include "runtime/table.hpp"
 
 namespace hornbeam::actors {
 
@@ -11,10 +13,41 @@ namespace hornbeam::actors {
 /// nodes and actors use the table. Callers of this node go to the table
 /// itself; a test holds both equal. Ending the actor loses no data.
 ///
-/// Protocol: `get key default`, `contains key`, `set key value`,
-/// `insert_new key value`, `delete key`, `take key default`,
-/// `incr key delta`, `get_multi keys`, `keys`, `keys prefix`, `size`, `clear`.
-std::unique_ptr<runtime::service> make_table_service(
-  std::shared_ptr<runtime::memory_table> table);
+/// Protocol. `[x]` stands for a list of one value or of none; where it is in
+/// front of the answer, none says that the key was not there. `Ttl` is a time
+/// to live in milliseconds, which may be left out. `Entries` is a list of
+/// `(key, value)`.
+///
+///   get key                             -> [value]
+///   contains key                        -> boolean
+///   set key value Ttl                   -> none
+///   insert_new key value Ttl            -> boolean
+///   take key                            -> [value]
+///   delete key                          -> boolean
+///   delete_object key value             -> how many
+///   swap key value Ttl                  -> [value before]
+///   compare_and_swap key [expected] [desired] Ttl
+///                                       -> (boolean, [found])
+///   incr key delta Ttl                  -> integer
+///   update_counter key ops initial Ttl  -> list of integers; each op is
+///       (position, delta) or (position, delta, threshold, reset)
+///   expire key ttl                      -> boolean
+///   left_ms key                         -> [milliseconds], 0 is for ever
+///   get_many keys                       -> list of [value]
+///   set_many Entries Ttl                -> none
+///   insert_new_many Entries Ttl         -> boolean
+///   clear                               -> none
+///   size                                -> integer
+///   keys                                -> list
+///   keys prefix limit                   -> list in key order; limit may be
+///                                          left out
+///   scan from limit                     -> (list of (key, value), next)
+///   watch_key key pid, watch_prefix prefix pid -> number
+///   unwatch number                      -> boolean
+///   info                                -> map
+std::unique_ptr<runtime::service> make_table_service(runtime::table_ptr table);
+
+/// The names of all operations, for the test that holds both ways equal.
+std::vector<std::string> table_operations();
 
 } // namespace hornbeam::actors

@@ -11,7 +11,7 @@ using namespace runtime;
 
 namespace {
 
-memory_table& state() {
+table& state() {
   auto* t = engine::get().state();
   if (t == nullptr) {
     node();
@@ -20,16 +20,16 @@ memory_table& state() {
   return *t;
 }
 
-py::object get(memory_table& t, const py::object& key, py::object fallback) {
+py::object get(table& t, const py::object& key, py::object fallback) {
   auto found = t.get(to_term(key, "key"));
   return found ? to_python(*found) : std::move(fallback);
 }
 
-void set(memory_table& t, const py::object& key, const py::object& value) {
+void set(table& t, const py::object& key, const py::object& value) {
   t.set(to_term(key, "key"), to_term(value));
 }
 
-py::object incr(memory_table& t, const py::object& key, const py::object& delta,
+py::object incr(table& t, const py::object& key, const py::object& delta,
                 bool down) {
   auto by = to_term(delta, "delta");
   if (down && by.is_any_integer())
@@ -37,7 +37,7 @@ py::object incr(memory_table& t, const py::object& key, const py::object& delta,
   return to_python(t.update_counter(to_term(key, "key"), by));
 }
 
-py::object get_multi(memory_table& t, const py::object& keys) {
+py::object get_multi(table& t, const py::object& keys) {
   py::dict out;
   py::dict asked; // key to the object that stands for it, for the error
   for (auto k : keys) {
@@ -59,7 +59,7 @@ py::object get_multi(memory_table& t, const py::object& keys) {
   return out;
 }
 
-py::object keys(memory_table& t, const py::object& prefix) {
+py::object keys(table& t, const py::object& prefix) {
   std::vector<term> found;
   if (prefix.is_none()) {
     without_gil free;
@@ -117,45 +117,45 @@ void bind_tables(py::module_& m) {
     [](const py::object& prefix) { return keys(state(), prefix); },
     py::arg("prefix") = none, guard());
 
-  py::class_<memory_table, std::shared_ptr<memory_table>>(m, "Table")
-    .def_property_readonly("name", &memory_table::name)
+  py::class_<table, table_ptr>(m, "Table")
+    .def_property_readonly("name", &table::name)
     .def("get", &get, py::arg("key"), py::arg("default") = none, guard())
     .def(
       "contains",
-      [](memory_table& t, const py::object& key) {
+      [](table& t, const py::object& key) {
         return t.contains(to_term(key, "key"));
       },
       guard())
     .def("set", &set, guard())
     .def(
       "insert_new",
-      [](memory_table& t, const py::object& key, const py::object& value) {
+      [](table& t, const py::object& key, const py::object& value) {
         return t.insert_new(to_term(key, "key"), to_term(value));
       },
       guard())
     .def(
       "delete",
-      [](memory_table& t, const py::object& key) {
+      [](table& t, const py::object& key) {
         return t.erase(to_term(key, "key"));
       },
       guard())
     .def(
       "take",
-      [](memory_table& t, const py::object& key, py::object fallback) {
+      [](table& t, const py::object& key, py::object fallback) {
         auto found = t.take(to_term(key, "key"));
         return found ? to_python(*found) : std::move(fallback);
       },
       py::arg("key"), py::arg("default") = none, guard())
     .def(
       "incr",
-      [](memory_table& t, const py::object& key, const py::object& delta) {
+      [](table& t, const py::object& key, const py::object& delta) {
         return incr(t, key, delta, false);
       },
       py::arg("key"), py::arg("delta") = 1, guard())
     .def("get_multi", &get_multi, guard())
     .def("keys", &keys, py::arg("prefix") = none, guard())
-    .def("size", &memory_table::size, guard())
-    .def("clear", &memory_table::clear, guard());
+    .def("size", &table::size, guard())
+    .def("clear", &table::clear, guard());
   m.def(
     "table", [](const text& name) { return node().table(name); }, guard());
 }

@@ -56,12 +56,12 @@ void engine::before_fork() {
   // In the child nobody could ask: a thread may hold the name's lock there.
   name_at_fork_ = running_->node->name();
   running_->node->before_fork();
-  running_->node->tables().lock_all();
+  running_->node->tables().before_fork();
 }
 
 void engine::after_fork_in_parent() {
   if (running_ != nullptr) {
-    running_->node->tables().unlock_all();
+    running_->node->tables().after_fork_in_parent();
     running_->node->after_fork_in_parent();
   }
   job_queue::get().unlock();
@@ -71,7 +71,7 @@ void engine::after_fork_in_parent() {
 void engine::after_fork_in_child() {
   if (running_ != nullptr) {
     parent_ = running_->node.get();
-    parent_->tables().unlock_all();
+    parent_->tables().after_fork_in_child();
     inherited_ = parent_->tables().all();
     // The parent's services, actors and threads are no concern of this
     // process any more; their memory stays.

@@ -24,7 +24,7 @@ public:
   void leave();
 
   /// The default table of the running node.
-  runtime::memory_table* state() const noexcept { return state_; }
+  runtime::table* state() const noexcept { return state_; }
 
   /// From Python's hook in a forked child: closes its share of the parent's
   /// descriptors. Returns the name of the parent's node, or an empty string.
@@ -43,9 +43,9 @@ private:
   std::mutex mutex_;
   std::shared_ptr<actors::services>* owner_ = nullptr;
   actors::services* running_ = nullptr;
-  runtime::memory_table* state_ = nullptr;
+  runtime::table* state_ = nullptr;
   /// What the parent's tables held; for the child's node.
-  std::vector<std::shared_ptr<runtime::memory_table>> inherited_;
+  std::vector<runtime::table_ptr> inherited_;
   /// In a forked child: the node of the parent.
   runtime::node* parent_ = nullptr;
   std::string name_at_fork_;

@@ -11,6 +11,12 @@ PYBIND11_MODULE(_native, m) {
         std::rethrow_exception(p);
     } catch (const hornbeam::runtime::bad_term& e) {
       pb::set_error(PyExc_TypeError, e.what());
+    } catch (const hornbeam::runtime::failed& e) {
+      try {
+        pb::raise(e.why);
+      } catch (pybind11::error_already_set& x) {
+        x.restore();
+      }
     }
   });
   pb::bind_lifecycle(m);

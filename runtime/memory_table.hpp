@@ -1,16 +1,10 @@
 #pragma once
 
 #include <array>
-#include <atomic>
-#include <memory>
 #include <mutex>
-#include <optional>
-#include <string>
-#include <string_view>
 #include <unordered_map>
-#include <vector>
 
-#include "runtime/term.hpp"
+#include "runtime/table.hpp"
 
 namespace hornbeam::runtime {
 
@@ -18,66 +12,51 @@ namespace hornbeam::runtime {
 /// read and write at any time, as an ETS table with `write_concurrency`: the
 /// keys are spread over shards, each under a lock of its own that is held for
 /// one bounded operation only and never while foreign code runs.
-class memory_table {
+class memory_table final : public table {
 public:
-  explicit memory_table(std::string name) : name_(std::move(name)) {}
+  explicit memory_table(std::string name, table_options options = {});
 
-  const std::string& name() const noexcept { return name_; }
+  void before_fork() const override;
+  void after_fork_in_parent() const override;
+  void after_fork_in_child() const override;
 
-  std::optional<term> get(const term& key) const;
-  bool contains(const term& key) const;
-  void set(const term& key, term value);
-  /// Sets the key only if it is not there; says whether it did.
-  bool insert_new(const term& key, term value);
-  /// Removes and returns.
-  std::optional<term> take(const term& key);
-  bool erase(const term& key) { return take(key).has_value(); }
-  /// Adds to an integer of any size; a missing key counts as 0. Raises
-  /// `bad_term` and changes nothing if the value or the delta is no integer.
-  term update_counter(const term& key, const term& delta);
-  /// All keys, in no order.
-  std::vector<term> keys() const;
-  /// The string keys that start with `prefix`, in key order.
-  std::vector<term> keys(std::string_view prefix) const;
-  std::size_t size() const noexcept;
-  void clear();
-
-  /// Holds every shard, so that a fork finds the table between operations.
-  void lock_all() const;
-  void unlock_all() const;
-
-private:
-  static constexpr std::size_t shard_count = 64;
-  struct alignas(64) shard {
-    mutable std::mutex mutex;
-    std::unordered_map<term, term, term_hash> entries;
-  };
-  shard& shard_of(const term& key) noexcept {
-    return shards_[(key.hash() >> 7) % shard_count];
-  }
-  const shard& shard_of(const term& key) const noexcept {
-    return shards_[(key.hash() >> 7) % shard_count];
-  }
-
-  std::string name_;
-  std::array<shard, shard_count> shards_;
-};
-
-/// The tables of one node by name; made when first asked for.
-class memory_tables {
-public:
-  std::shared_ptr<memory_table> open(const std::string& name);
-  /// Takes in a table that exists already.
-  void adopt(std::shared_ptr<memory_table> x);
-  /// Null if it was never opened.
-  std::shared_ptr<memory_table> find(const std::string& name) const;
-  std::vector<std::shared_ptr<memory_table>> all() const;
-  void lock_all() const;
-  void unlock_all() const;
+protected:
+  std::optional<term> do_get(const term& key) const override;
+  bool do_contains(const term& key) const override;
+  void do_set(const term& key, term value, std::int64_t ttl_ms) override;
+  bool do_insert_new(const term& key, term value, std::int64_t ttl_ms) override;
+  std::optional<term> do_take(const term& key) override;
+  std::size_t do_erase_object(const term& key, const term& value) override;
+  std::optional<term> do_swap(const term& key, term value,
+                              std::int64_t ttl_ms) override;
+  swap_result do_compare_and_swap(const term& key,
+                                  const std::optional<term>& expected,
+                                  std::optional<term> desired,
+                                  std::int64_t ttl_ms) override;
+  term do_update_counter(const term& key, const term& delta,
+                         std::int64_t ttl_ms) override;
+  std::vector<term> do_update_counters(const term& key,
+                                       std::span<const counter_op> ops,
+                                       const term& initial,
+                                       std::int64_t ttl_ms) override;
+  bool do_expire(const term& key, std::int64_t ttl_ms) override;
+  std::optional<std::int64_t> do_left_ms(const term& key) const override;
+  std::vector<std::optional<term>> do_get_many(
+    std::span<const term> keys) const override;
+  void do_set_many(term::entries entries, std::int64_t ttl_ms) override;
+  bool do_insert_all_new(term::entries entries, std::int64_t ttl_ms) override;
+  void do_clear() override;
+  std::size_t do_size() const override;
+  std::vector<term> do_keys(std::string_view prefix,
+                            std::size_t limit) const override;
+  table_batch do_scan(const term& from, std::size_t limit) const override;
+  void add_info(term::entries& out) const override;
+  std::vector<table_entry> dump() const override;
+  void replace(std::vector<table_entry> entries) override;
 
 private:
   mutable std::mutex mutex_;
-  std::unordered_map<std::string, std::shared_ptr<memory_table>> tables_;
+  std::unordered_map<term, term, term_hash> entries_;
 };
 
 } // namespace hornbeam::runtime

@@ -172,7 +172,7 @@ struct node::impl {
   }
 
   core_ptr core;
-  memory_tables tables;
+  runtime::tables tables;
   std::unique_ptr<caf_world> world;
   std::unique_ptr<runtime::processes> procs;
   std::shared_ptr<runtime::groups> pg;
@@ -258,7 +258,7 @@ caf::actor_system& node::system() {
   return impl_->world->system();
 }
 
-memory_tables& node::tables() {
+runtime::tables& node::tables() {
   return impl_->tables;
 }
 

@@ -9,10 +9,10 @@
 #include <caf/fwd.hpp>
 
 #include "runtime/groups.hpp"
-#include "runtime/memory_table.hpp"
 #include "runtime/processes.hpp"
 #include "runtime/service.hpp"
 #include "runtime/settings.hpp"
+#include "runtime/tables.hpp"
 
 namespace hornbeam::runtime {
 
@@ -33,7 +33,7 @@ public:
   /// `host:port` of the listener, or empty.
   std::string address() const;
   caf::actor_system& system();
-  memory_tables& tables();
+  runtime::tables& tables();
   runtime::processes& processes() noexcept;
   runtime::groups& groups() noexcept;
   pid make_pid();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <variant>
@@ -42,6 +43,15 @@ struct failure {
   void serialize(Archive& ar, unsigned) {
     ar& code& message& node& type& traceback;
   }
+};
+
+/// A failure as an exception, for operations that return something else.
+struct failed : std::runtime_error {
+  explicit failed(failure x)
+    : std::runtime_error(x.message), why(std::move(x)) {}
+  failed(error_code code, const std::string& message)
+    : failed(failure{code, message, {}, {}, {}}) {}
+  failure why;
 };
 
 /// The result of a call: a term or a failure.

@@ -29,6 +29,8 @@ const term& operation::arg(std::size_t i) const {
 failure current_failure() {
   try {
     throw;
+  } catch (const failed& e) {
+    return e.why;
   } catch (const bad_term& e) {
     return {error_code::bad_type, e.what(), {}, "bad_term", {}};
   } catch (const decode_error& e) {

@@ -33,7 +33,8 @@ class RemoteTable:
         )
 
     def get(self, key: Any, default: Any = None) -> Any:
-        return self._ask("get", key, default)
+        found = self._ask("get", key)
+        return found[0] if found else default
 
     def contains(self, key: Any) -> bool:
         return self._ask("contains", key)
@@ -48,13 +49,16 @@ class RemoteTable:
         return self._ask("delete", key)
 
     def take(self, key: Any, default: Any = None) -> Any:
-        return self._ask("take", key, default)
+        found = self._ask("take", key)
+        return found[0] if found else default
 
     def incr(self, key: Any, delta: int = 1) -> int:
         return self._ask("incr", key, delta)
 
     def get_multi(self, keys: list[Any]) -> dict[Any, Any]:
-        return self._ask("get_multi", list(keys))
+        keys = list(keys)
+        found = self._ask("get_many", keys)
+        return {k: x[0] if x else None for k, x in zip(keys, found)}
 
     def keys(self, prefix: str | None = None) -> list[Any]:
         return self._ask("keys") if prefix is None else self._ask("keys", prefix)

@@ -1,0 +1,147 @@
+#include "runtime/table.hpp"
+
+#include "runtime/table_host.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+const table_user nobody{};
+thread_local const table_user* current_user = &nobody;
+
+} // namespace
+
+const table_user& table_user::current() noexcept {
+  return *current_user;
+}
+
+table_user_scope::table_user_scope(const table_user& x) noexcept
+  : before_(current_user), now_(x) {
+  current_user = &now_;
+}
+
+table_user_scope::~table_user_scope() {
+  current_user = before_;
+}
+
+table::table(std::string name, table_options options)
+  : name_(std::move(name)), options_(std::move(options)) {}
+
+void table::refuse_others(const char* what) const {
+  if (ended())
+    throw failed{error_code::not_found,
+                 "the table '" + name_
+                   + "' is no more: it was deleted, or its "
+                     "owner has ended"};
+  auto owner = owner_serial_.load();
+  if (owner != 0 && table_user::current().process == owner)
+    return;
+  throw failed{error_code::refused,
+               "the table '" + name_ + "' is " + name_of(options_.access)
+                 + ": only its owner, " + to_string(this->owner()) + ", may "
+                 + what + " it"};
+}
+
+void table::refuse_bag(const char* operation) const {
+  throw bad_term(std::string{"no "} + operation + " on the table '" + name_
+                 + "': it is a " + name_of(options_.kind)
+                 + ", where a key has several values");
+}
+
+std::int64_t table::refuse_ttl(std::int64_t ttl_ms) {
+  throw bad_term("a time to live of " + std::to_string(ttl_ms)
+                 + " ms: it is at least 0, which is for ever");
+}
+
+std::vector<term> table::keys() const {
+  std::vector<term> out;
+  for (term at;;) {
+    auto batch = scan(at);
+    for (auto& [key, value] : batch.entries)
+      out.push_back(std::move(key));
+    if (batch.next.is_none())
+      return out;
+    at = std::move(batch.next);
+  }
+}
+
+term::entries table::items() const {
+  term::entries out;
+  for (term at;;) {
+    auto batch = scan(at);
+    if (out.empty())
+      out = std::move(batch.entries);
+    else
+      std::move(batch.entries.begin(), batch.entries.end(),
+                std::back_inserter(out));
+    if (batch.next.is_none())
+      return out;
+    at = std::move(batch.next);
+  }
+}
+
+std::uint64_t table::watch(table_interest what, table_listener f) {
+  check_read();
+  check_watch();
+  return watchers_.add(std::move(what), std::move(f));
+}
+
+std::uint64_t table::watch(table_interest what, const term& pid) {
+  check_read();
+  check_watch();
+  if (!pid.is(term::kind::pid))
+    throw bad_term("who watches the table '" + name_ + "' is a pid, not "
+                   + kind_name(pid.type()));
+  return watchers_.add(std::move(what), pid, name_, host());
+}
+
+bool table::unwatch(std::uint64_t number) {
+  return watchers_.remove(number);
+}
+
+term table::info() const {
+  check_read();
+  term::entries out;
+  auto put = [&](const char* what, term x) {
+    out.emplace_back(term::atom(what), std::move(x));
+  };
+  auto number = [](std::uint64_t x) {
+    return term{static_cast<std::int64_t>(x)};
+  };
+  put("name", term::string(name_));
+  put("engine", term::atom(name_of(options_.engine)));
+  put("kind", term::atom(name_of(options_.kind)));
+  put("access", term::atom(name_of(options_.access)));
+  put("owner", owner());
+  put("heir", heir());
+  put("home", term::string(options_.home));
+  put("size", number(do_size()));
+  put("max_entries", number(options_.max_entries));
+  put("max_bytes", number(options_.max_bytes));
+  put("ttl_ms", term{options_.ttl_ms});
+  put("watches", number(watchers_.size()));
+  add_info(out);
+  return term::map(std::move(out));
+}
+
+term table::owner() const {
+  std::lock_guard guard{owner_mutex_};
+  return owner_;
+}
+
+term table::heir() const {
+  std::lock_guard guard{owner_mutex_};
+  return heir_;
+}
+
+std::shared_ptr<table_host> table::host() const {
+  std::lock_guard guard{owner_mutex_};
+  return host_;
+}
+
+void table::attach(std::shared_ptr<table_host> host) {
+  std::lock_guard guard{owner_mutex_};
+  host_.swap(host);
+}
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,118 @@
+#include "runtime/tables.hpp"
+
+#include "runtime/memory_table.hpp"
+#include "runtime/table_host.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+void check_equal(const std::string& name, const table_options& a,
+                 const table_options& b) {
+  if (auto d = differences(a, b); !d.empty())
+    throw failed{error_code::bad_value,
+                 "two declarations of the table '" + name + "' differ in " + d};
+}
+
+} // namespace
+
+table_ptr make_table(const std::string& name, const table_options& options) {
+  if (name.empty())
+    throw failed{error_code::bad_value, "a table needs a name"};
+  switch (options.engine) {
+    case table_engine::memory:
+      return std::make_shared<memory_table>(name, options);
+    case table_engine::lmdb:
+      break;
+  }
+  throw failed{error_code::bad_value, "the table '" + name
+                                        + "' has an engine that this build "
+                                          "does not have"};
+}
+
+void tables::declare(const std::string& name, const table_options& options) {
+  std::lock_guard guard{mutex_};
+  if (auto i = tables_.find(name); i != tables_.end())
+    check_equal(name, i->second->options(), options);
+  else if (auto [j, fresh] = declared_.emplace(name, options); !fresh)
+    check_equal(name, j->second, options);
+}
+
+table_options tables::options_of(const std::string& name) const {
+  std::lock_guard guard{mutex_};
+  if (auto i = tables_.find(name); i != tables_.end())
+    return i->second->options();
+  auto i = declared_.find(name);
+  return i != declared_.end() ? i->second : table_options{};
+}
+
+table_ptr tables::make(const std::string& name, const table_options& options) {
+  auto t = make_table(name, options);
+  t->attach(host_);
+  tables_[name] = t;
+  return t;
+}
+
+table_ptr tables::open(const std::string& name) {
+  std::lock_guard guard{mutex_};
+  if (auto i = tables_.find(name); i != tables_.end())
+    return i->second;
+  auto i = declared_.find(name);
+  return make(name, i != declared_.end() ? i->second : table_options{});
+}
+
+table_ptr tables::open(const std::string& name, const table_options& options) {
+  declare(name, options);
+  return open(name);
+}
+
+table_ptr tables::create(const std::string& name, const table_options& options,
+                         const table_ownership& whose) {
+  if (!whose.owner.is_none() || !whose.heir.is_none())
+    throw failed{error_code::bad_value, "tables have no owners yet"};
+  std::lock_guard guard{mutex_};
+  if (tables_.contains(name))
+    throw failed{error_code::bad_value,
+                 "there is a table '" + name + "' already"};
+  return make(name, options);
+}
+
+void tables::adopt(table_ptr x) {
+  x->attach(host_);
+  std::lock_guard guard{mutex_};
+  tables_[x->name()] = std::move(x);
+}
+
+table_ptr tables::find(const std::string& name) const {
+  std::lock_guard guard{mutex_};
+  auto i = tables_.find(name);
+  return i != tables_.end() ? i->second : nullptr;
+}
+
+std::vector<table_ptr> tables::all() const {
+  std::lock_guard guard{mutex_};
+  std::vector<table_ptr> out;
+  for (auto& [name, t] : tables_)
+    out.push_back(t);
+  return out;
+}
+
+void tables::before_fork() const {
+  mutex_.lock();
+  for (auto& [name, t] : tables_)
+    t->before_fork();
+}
+
+void tables::after_fork_in_parent() const {
+  for (auto& [name, t] : tables_)
+    t->after_fork_in_parent();
+  mutex_.unlock();
+}
+
+void tables::after_fork_in_child() const {
+  for (auto& [name, t] : tables_)
+    t->after_fork_in_child();
+  mutex_.unlock();
+}
+
+} // namespace hornbeam::runtime
