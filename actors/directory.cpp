@@ -21,14 +21,14 @@ void directory::set_local(const std::string& name, std::int64_t count) {
 bool directory::handle(runtime::call& c, const runtime::operation& op) {
   if (op.name == "announce") {
     std::unique_lock lock{mutex_};
-    set_remote(c.from, op.arg(0).text(), op.arg(1).as_int());
+    set_remote(c.from, std::string{op.arg(0).text()}, op.arg(1).as_int());
     return true;
   }
   if (op.name == "sync") {
     std::unique_lock lock{mutex_};
     forget(c.from);
     for (auto& [name, count] : op.arg(0).pairs())
-      set_remote(c.from, name.text(), count.as_int());
+      set_remote(c.from, std::string{name.text()}, count.as_int());
     return true;
   }
   return false;

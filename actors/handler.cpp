@@ -78,9 +78,9 @@ invocation read_invocation(const call& c) {
   if (c.depth > max_call_depth)
     throw bad_term("more than " + std::to_string(max_call_depth)
                    + " calls inside each other");
-  return {op.arg(0).text(),
-          op.arg(1).text(),
-          op.arg(2).items(),
+  return {std::string{op.arg(0).text()},
+          std::string{op.arg(1).text()},
+          op.arg(2).to_sequence(),
           op.arg(3).pairs(),
           c.from,
           c.until,

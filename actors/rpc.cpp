@@ -17,9 +17,13 @@ public:
     if (c.depth > max_call_depth)
       throw bad_term("more than " + std::to_string(max_call_depth)
                      + " calls inside each other");
-    invocation x{
-      op.arg(0).text(), op.arg(1).text(), op.arg(2).items(), {}, c.from,
-      c.until,          c.depth};
+    invocation x{std::string{op.arg(0).text()},
+                 std::string{op.arg(1).text()},
+                 op.arg(2).to_sequence(),
+                 {},
+                 c.from,
+                 c.until,
+                 c.depth};
     rpc_.invoke(std::move(x), std::move(c.reply));
   }
 

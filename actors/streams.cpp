@@ -39,7 +39,7 @@ public:
                          make_op("credit", number(id_), number(n)));
       return;
     }
-    auto items = write_invocation("open", call_).items();
+    auto items = write_invocation("open", call_).to_sequence();
     items.push_back(number(id_));
     items.push_back(number(n));
     items.push_back(term{call_.until.left_ms()});

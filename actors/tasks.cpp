@@ -15,10 +15,10 @@ public:
   void handle(call& c) override {
     operation op{c.op};
     if (op.name == "submit") {
-      auto& id = op.arg(4).text();
+      std::string id{op.arg(4).text()};
       tasks_.run(id, read_invocation(c));
     } else if (op.name == "await") {
-      auto& id = op.arg(0).text();
+      std::string id{op.arg(0).text()};
       auto reply = std::make_shared<responder>(std::move(c.reply));
       auto done = [reply](const task_result& r) {
         if (r.local)
@@ -129,7 +129,7 @@ void tasks::run(const std::string& id, invocation x) {
 
 void tasks::submit(const std::string& id, const invocation& x) {
   auto op = write_invocation("submit", x);
-  auto items = op.items();
+  auto items = op.to_sequence();
   items.push_back(term::string(id));
   auto where = node_of(id);
   if (where == net_.self()->name())

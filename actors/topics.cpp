@@ -19,9 +19,9 @@ public:
       return;
     std::int64_t n = 0;
     if (op.name == "publish")
-      n = topics_.deliver(op.arg(0).text(), op.arg(1));
+      n = topics_.deliver(std::string{op.arg(0).text()}, op.arg(1));
     else if (op.name == "count")
-      n = topics_.count(op.arg(0).text());
+      n = topics_.count(std::string{op.arg(0).text()});
     else
       throw bad_term("topics know no operation '" + op.name + "'");
     if (c.reply)

@@ -43,7 +43,7 @@ term from_json(const json& x, int depth) {
   }
 }
 
-std::string base64(const std::string& data) {
+std::string base64(std::string_view data) {
   constexpr char digits[]
     = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
@@ -95,7 +95,8 @@ json as_json(const term& x) {
     case kind::map: {
       auto out = json::object();
       for (auto& [key, value] : x.pairs())
-        out[is_text(key) ? key.text() : to_string(key)] = as_json(value);
+        out[is_text(key) ? std::string{key.text()} : to_string(key)]
+          = as_json(value);
       return out;
     }
     default:

@@ -304,7 +304,7 @@ private:
 PyObject* build(const term& x);
 
 PyObject* build_sequence(const term& x, bool tuple) {
-  auto& items = x.items();
+  auto items = x.items();
   auto n = static_cast<Py_ssize_t>(items.size());
   auto out = py::reinterpret_steal<py::object>(tuple ? PyTuple_New(n)
                                                      : PyList_New(n));
@@ -443,7 +443,7 @@ std::string to_text(py::handle x, const char* what) {
   return utf8(x.ptr());
 }
 
-py::object text_to_python(const std::string& text) {
+py::object text_to_python(std::string_view text) {
   auto* out = PyUnicode_DecodeUTF8(
     text.data(), static_cast<Py_ssize_t>(text.size()), "surrogatepass");
   if (out == nullptr)

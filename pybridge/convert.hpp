@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "pybridge/gil.hpp"
@@ -17,7 +18,7 @@ py::object to_python(const runtime::term& x);
 
 /// `str` as UTF-8, surrogates included. Raises TypeError that names `what`.
 std::string to_text(py::handle x, const char* what);
-py::object text_to_python(const std::string& utf8);
+py::object text_to_python(std::string_view utf8);
 
 /// Sets Python's error. `message` may hold what is no UTF-8: a name that was
 /// cut, say.

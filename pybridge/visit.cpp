@@ -94,7 +94,7 @@ outcome wait_for(const reply_slot_ptr& slot, deadline until,
 }
 
 term::sequence to_sequence(const py::object& xs, const char* root) {
-  return to_term(xs, root).items();
+  return to_term(xs, root).to_sequence();
 }
 
 term::entries to_entries(const py::dict& xs, const char* root) {

@@ -96,8 +96,8 @@ public:
     };
     if (!name.empty()) {
       if (auto other = me.whereis(name)) {
-        acknowledge(failed_error(
-          term::tuple({term::atom("already_started"), *other})));
+        acknowledge(
+          failed_error(term::tuple({term::atom("already_started"), *other})));
         co_return;
       }
       me.register_name(name);
@@ -125,9 +125,7 @@ public:
 
 private:
   server_loop(self me, gen_server& impl, term parent)
-    : me_(me),
-      impl_(impl),
-      parent_(std::move(parent)) {}
+    : me_(me), impl_(impl), parent_(std::move(parent)) {}
 
   task<> serve(server_result next) {
     for (;;) {
@@ -140,9 +138,8 @@ private:
         } else {
           term message;
           if (suspended_) {
-            message = co_await me_.receive(
-              match(system_message, any, any)
-              | match(atoms::exit, parent_, any));
+            message = co_await me_.receive(match(system_message, any, any)
+                                           | match(atoms::exit, parent_, any));
           } else if (next.timeout_) {
             auto got = co_await me_.receive(after{*next.timeout_});
             message = got ? *std::move(got) : atoms::timeout;
@@ -201,8 +198,8 @@ private:
       gen_server::reply(me_, from, atoms::ok);
       return request.items()[1];
     } else {
-      gen_server::reply(me_, from,
-            failed_error(term::tuple({term::atom("unknown"), request})));
+      gen_server::reply(
+        me_, from, failed_error(term::tuple({term::atom("unknown"), request})));
     }
     return std::nullopt;
   }
@@ -288,7 +285,7 @@ task<term> ask(self me, question q, term server, term request) {
   };
   auto target = server;
   if (server.is(term::kind::atom)) {
-    auto pid = me.whereis(server.text());
+    auto pid = me.whereis(std::string{server.text()});
     if (!pid)
       throw why(atoms::noproc);
     target = *std::move(pid);
@@ -297,8 +294,7 @@ task<term> ask(self me, question q, term server, term request) {
     throw why(term::atom("calling_self"));
   auto place = me.place(); // what waits already is not the answer
   auto ref = me.monitor(target, alias_mode::reply_demonitor);
-  me.send(target,
-          term::tuple({q.kind, term::tuple({me.pid(), ref}), request}));
+  me.send(target, term::tuple({q.kind, term::tuple({me.pid(), ref}), request}));
   auto wanted = match(ref, any) | match(atoms::down, ref, any, any, any);
   std::optional<term> got;
   if (q.ms < 0)
@@ -309,7 +305,7 @@ task<term> ask(self me, question q, term server, term request) {
     me.demonitor(ref, true);
     throw why(atoms::timeout);
   }
-  auto& items = got->items();
+  auto items = got->items();
   if (items.size() == 2)
     co_return items[1];
   auto& reason = items[4];
@@ -340,7 +336,7 @@ void gen_server::cast(self me, const term& server, term request) {
 }
 
 void gen_server::reply(self me, const term& from, term answer) {
-  auto& ref = from.items().at(1);
+  auto& ref = from.items()[1];
   me.send(ref, term::tuple({ref, std::move(answer)}));
 }
 

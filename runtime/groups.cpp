@@ -159,10 +159,9 @@ std::pair<term, term> groups::monitor(const term& scope, const term* group,
 bool groups::demonitor(const term& scope, const term& ref) {
   std::unique_lock lock{mutex_};
   auto s = scopes_.find(scope);
-  return s != scopes_.end()
-         && std::erase_if(s->second.watchers,
-                          [&](auto& w) { return w.ref == ref; })
-              > 0;
+  return s != scopes_.end() && std::erase_if(s->second.watchers, [&](auto& w) {
+                                 return w.ref == ref;
+                               }) > 0;
 }
 
 // All below with the lock held.
@@ -178,13 +177,12 @@ void groups::notify(const scope_data& s, const char* what, const term& group,
                     const std::vector<term>& pids) {
   for (auto& w : s.watchers)
     if (!w.group || *w.group == group)
-      processes_.send(w.pid, term::tuple({w.ref, term::atom(what), group,
-                                          term::list(pids)}));
+      processes_.send(
+        w.pid, term::tuple({w.ref, term::atom(what), group, term::list(pids)}));
 }
 
 void groups::drop_if_empty(scope_data& s, const term& group) {
-  if (auto g = s.groups.find(group);
-      g != s.groups.end() && g->second.empty())
+  if (auto g = s.groups.find(group); g != s.groups.end() && g->second.empty())
     s.groups.erase(g);
 }
 
@@ -200,10 +198,10 @@ void groups::handle(const std::string& from, const operation& op) {
   };
   if (op.name == "sync") {
     for (auto& [group, pids] : op.arg(1).pairs())
-      add(op.arg(0), group, pids.items());
+      add(op.arg(0), group, pids.to_sequence());
     return;
   }
-  auto& pids = op.arg(2).items();
+  auto pids = op.arg(2).to_sequence();
   if (op.name == "join") {
     add(op.arg(0), op.arg(1), pids);
   } else if (op.name == "leave") {

@@ -68,7 +68,7 @@ struct tuple_pattern : pattern {
   bool operator()(const term& x) const {
     if (!x.is(term::kind::tuple))
       return false;
-    auto& items = x.items();
+    auto items = x.items();
     if (items.size() != sizeof...(Ps))
       return false;
     return std::apply(
@@ -105,16 +105,14 @@ auto match(T x) {
   return to_pattern(std::move(x));
 }
 template <class T, class... Ts>
-  requires(sizeof...(Ts) > 0)
-auto match(T x, Ts... xs) {
+requires(sizeof...(Ts) > 0) auto match(T x, Ts... xs) {
   return tuple_pattern<decltype(to_pattern(std::move(x))),
                        decltype(to_pattern(std::move(xs)))...>{
     to_pattern(std::move(x)), to_pattern(std::move(xs))...};
 }
 
 template <class A, class B>
-  requires(is_pattern<A> || is_pattern<B>)
-auto operator|(A a, B b) {
+requires(is_pattern<A> || is_pattern<B>) auto operator|(A a, B b) {
   return either_pattern<A, B>{std::move(a), std::move(b)};
 }
 

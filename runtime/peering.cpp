@@ -304,8 +304,8 @@ caf::behavior run(peering_actor* self, core_ptr core) {
           return;
         auto me = st.core->self()->name();
         for (auto& m : op.arg(0).items()) {
-          auto& name = m.items().at(0).text();
-          auto& address = m.items().at(1).text();
+          std::string name{m.at(0).text()};
+          std::string address{m.at(1).text()};
           if (name == me || st.core->find_link(name))
             continue;
           st.members[name] = address;

@@ -27,7 +27,7 @@ void processes::handle(const std::string& from, const operation& op) {
   if (op.name == "send") {
     auto& to = op.arg(0);
     if (to.is(term::kind::atom)) { // silent if nobody has the name
-      if (auto p = named(to.text()))
+      if (auto p = named(std::string{to.text()}))
         p->push(new signal(op.arg(1)));
     } else {
       route(to, op.arg(1));
@@ -42,7 +42,7 @@ void processes::handle(const std::string& from, const operation& op) {
     auto& ref = op.arg(0);
     auto& watching = op.arg(1);
     auto& what = op.arg(2);
-    auto p = what.is(term::kind::atom) ? named(what.text())
+    auto p = what.is(term::kind::atom) ? named(std::string{what.text()})
                                        : local(what.as_pid());
     if (p) {
       count_remote(from, p->serial(), 1);
@@ -156,8 +156,8 @@ void processes::peer(const peer_event& e) {
           watchers.insert(watchers.end(), static_cast<std::size_t>(times),
                           serial);
   }
-  auto news = term::tuple({term::atom(e.up ? "nodeup" : "nodedown"),
-                           term::atom(e.name)});
+  auto news = term::tuple(
+    {term::atom(e.up ? "nodeup" : "nodedown"), term::atom(e.name)});
   for (auto serial : watchers)
     if (auto p = find(serial))
       p->push(new signal(news));
@@ -169,8 +169,8 @@ void processes::watch_nodes(process& p, bool on) {
     node_watchers_.insert(p.serial());
   else
     node_watchers_.erase(p.serial());
-  node_watchers_in_use_
-    = !node_watchers_.empty() || !single_node_watchers_.empty();
+  node_watchers_in_use_ = !node_watchers_.empty()
+                          || !single_node_watchers_.empty();
 }
 
 void processes::watch_node(process& p, const std::string& node, bool on) {
@@ -225,10 +225,8 @@ void processes::node_lost(const std::string& node) {
       for (auto& [ref, m] : r.monitors)
         if (m.node == node)
           refs.push_back(m.ref);
-      forgotten = static_cast<int>(
-        std::erase_if(r.monitored_by, [&](auto& x) {
-          return there(x.second.pid);
-        }));
+      forgotten = static_cast<int>(std::erase_if(
+        r.monitored_by, [&](auto& x) { return there(x.second.pid); }));
     }
     if (forgotten > 0)
       count_remote(node, serial, -forgotten);

@@ -39,8 +39,8 @@ term self::node() const {
 
 ticks self::until(after time) const {
   if (time.ms < 0)
-    throw erlang_error("timeout_value", "a timeout is not negative: "
-                                          + std::to_string(time.ms));
+    throw erlang_error("timeout_value",
+                       "a timeout is not negative: " + std::to_string(time.ms));
   return owner().clock().in(time.ms);
 }
 
@@ -90,8 +90,8 @@ term self::new_monitor(const term& what, bool is_alias, alias_mode mode) const {
   auto ref = is_alias ? owner().make_alias(*p_) : owner().make_ref();
   if (is_alias) {
     if (!p_->aliases_)
-      p_->aliases_ = std::make_unique<
-        std::vector<std::pair<std::uint64_t, alias_mode>>>();
+      p_->aliases_
+        = std::make_unique<std::vector<std::pair<std::uint64_t, alias_mode>>>();
     p_->aliases_->emplace_back(ref.as_reference().serial, mode);
   }
   owner().add_monitor(*p_, ref, what, is_alias);
@@ -106,8 +106,8 @@ bool self::demonitor(const term& ref, bool flush) const {
                        "demonitor takes a reference, not " + to_string(ref));
   auto& r = ref.as_reference();
   if (!owner().is_local(*r.node))
-    throw erlang_error("badarg", "not a reference of this node: "
-                                   + to_string(ref));
+    throw erlang_error("badarg",
+                       "not a reference of this node: " + to_string(ref));
   bool removed = owner().remove_monitor(*p_, r.serial);
   if (r.owner == p_->serial() && p_->aliases_)
     std::erase_if(*p_->aliases_, [&](auto& a) {
@@ -233,9 +233,8 @@ std::optional<term> self::erase(const term& key) const {
 term self::send_after(std::int64_t ms, const term& to, term message) const {
   if (!p_->enter())
     return {};
-  return owner().set_timer(ms, to, [m = std::move(message)](const term&) {
-    return m;
-  });
+  return owner().set_timer(ms, to,
+                           [m = std::move(message)](const term&) { return m; });
 }
 
 term self::start_timer(std::int64_t ms, const term& to, term message) const {
@@ -263,8 +262,8 @@ std::optional<std::int64_t> self::read_timer(const term& ref) const {
 term processes::set_timer(std::int64_t ms, const term& to,
                           std::function<term(const term&)> message) {
   if (ms < 0)
-    throw erlang_error("badarg", "a timer's time is not negative: "
-                                   + std::to_string(ms));
+    throw erlang_error("badarg",
+                       "a timer's time is not negative: " + std::to_string(ms));
   bool by_name = to.is(term::kind::atom);
   if (!by_name && !(to.is(term::kind::pid) && is_local(to.as_pid())))
     throw erlang_error("badarg", "a timer's message goes to a pid or a name of "
@@ -275,7 +274,7 @@ term processes::set_timer(std::int64_t ms, const term& to,
   auto at = clock_.in(ms);
   if (by_name) { // looked up when it fires
     clock_.add(id, at, [this, to, ref, message = std::move(message)] {
-      if (auto p = named(to.text()))
+      if (auto p = named(std::string{to.text()}))
         p->push(new signal(message(ref)));
     });
     return ref;

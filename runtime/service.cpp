@@ -6,7 +6,7 @@ namespace hornbeam::runtime {
 
 namespace {
 
-const term::sequence& checked_items(const term& op) {
+std::span<const term> checked_items(const term& op) {
   if (!op.is(term::kind::tuple) || op.items().empty()
       || !op.items()[0].is(term::kind::atom))
     throw bad_term("an operation is a tuple that starts with its name, not "

@@ -2,7 +2,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "runtime/outcome.hpp"
@@ -63,19 +65,19 @@ public:
 /// `op` as its name and arguments. Raises `bad_term` if it is anything else.
 struct operation {
   explicit operation(const term& op);
-  const std::string& name;
+  const std::string name;
   /// Argument `i`, counted from 0, or an error that names the operation.
   const term& arg(std::size_t i) const;
   std::size_t size() const noexcept { return items_.size() - 1; }
 
 private:
-  const term::sequence& items_;
+  std::span<const term> items_;
 };
 
 /// Makes an `op`: `make_op("get", key)`.
 template <class... Ts>
 term make_op(const char* name, Ts&&... args) {
-  return term::tuple({term::atom(name), term{std::forward<Ts>(args)}...});
+  return term::tuple_of(term::atom(name), term{std::forward<Ts>(args)}...);
 }
 
 /// The failure that stands for the exception being handled.

@@ -46,10 +46,10 @@ void processes::route(const term& to, term message) {
       return;
     }
     case term::kind::atom: {
-      auto p = named(to.text());
+      auto p = named(std::string{to.text()});
       if (!p)
-        throw erlang_error("badarg", "no process has the name '" + to.text()
-                                       + "'");
+        throw erlang_error("badarg", "no process has the name '"
+                                       + std::string{to.text()} + "'");
       p->push(new signal(std::move(message)));
       return;
     }
@@ -66,13 +66,14 @@ void processes::route(const term& to, term message) {
       return;
     }
     case term::kind::tuple: {
-      auto& items = to.items();
+      auto items = to.items();
       if (items.size() != 2 || !items[0].is(term::kind::atom)
           || !items[1].is(term::kind::atom))
         break;
       if (items[1].text() != node_->name())
-        cast(items[1].text(), make_op("send", items[0], std::move(message)));
-      else if (auto p = named(items[0].text()))
+        cast(std::string{items[1].text()},
+             make_op("send", items[0], std::move(message)));
+      else if (auto p = named(std::string{items[0].text()}))
         p->push(new signal(std::move(message)));
       return;
     }
@@ -148,8 +149,7 @@ void processes::remove_link(process& from, const term& to) {
       from.relations_->unlinking[key_of(to)] = id;
     }
     count_remote(node_of(to), from.serial(), -1);
-    cast(node_of(to),
-         make_op("unlink", me, to, static_cast<std::int64_t>(id)));
+    cast(node_of(to), make_op("unlink", me, to, static_cast<std::int64_t>(id)));
     return;
   }
   auto other = local(to.as_pid());
@@ -187,7 +187,7 @@ void processes::add_monitor(process& from, const term& ref, const term& what,
                            + to_string(what));
     }
     if (node.empty()) {
-      other = named(target.text());
+      other = named(std::string{target.text()});
       if (other)
         target = pid_of(*other);
     }
@@ -298,8 +298,8 @@ void processes::on_exit(const term& pid, std::function<void(const term&)> f) {
 void processes::exit_signal(const term& from, const term& to,
                             const term& reason) {
   if (!to.is(term::kind::pid))
-    throw erlang_error("badarg", "an exit signal goes to a pid, not to "
-                                   + to_string(to));
+    throw erlang_error("badarg",
+                       "an exit signal goes to a pid, not to " + to_string(to));
   auto& x = to.as_pid();
   if (!is_local(x)) {
     cast(x.node->name(), make_op("exit", from, to, reason));
@@ -412,9 +412,8 @@ void processes::announce(process& p, const term& reason, relations& rel,
     if (!m.node.empty()) {
       count_remote(m.node, p.serial(), -1);
       cast(m.node, make_op("demonitor", m.ref, m.target));
-    } else if (auto q = m.target.is(term::kind::pid)
-                          ? local(m.target.as_pid())
-                          : nullptr) {
+    } else if (auto q = m.target.is(term::kind::pid) ? local(m.target.as_pid())
+                                                     : nullptr) {
       std::lock_guard guard{q->mutex_};
       if (q->relations_)
         q->relations_->monitored_by.erase(key_of(m.ref));

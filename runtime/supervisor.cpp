@@ -38,7 +38,7 @@ bool is_normal_end(const term& reason) {
 
 struct child {
   child_spec spec;
-  term pid;               ///< or none, while it does not run
+  term pid; ///< or none, while it does not run
   bool restarting = false;
   term::sequence extra = {}; ///< under simple_one_for_one
 
@@ -70,8 +70,8 @@ public:
       auto& c = children_.emplace_back(child{std::move(spec), {}});
       auto started = co_await start(me, c);
       if (is_error(started)) {
-        auto why = term::tuple({term::atom("failed_to_start_child"), c.spec.id,
-                                started.items()[1]});
+        auto why = term::tuple(
+          {term::atom("failed_to_start_child"), c.spec.id, started.items()[1]});
         children_.pop_back();
         co_await stop_all(me);
         co_return server_result::stop(
@@ -102,9 +102,8 @@ public:
   task<server_result> handle_info(self me, term message) override {
     if (!match(atoms::exit, any_pid, any)(message))
       co_return server_result::noreply();
-    auto i = std::find_if(children_.begin(), children_.end(), [&](auto& c) {
-      return c.pid == message.items()[1];
-    });
+    auto i = std::find_if(children_.begin(), children_.end(),
+                          [&](auto& c) { return c.pid == message.items()[1]; });
     if (i == children_.end())
       co_return server_result::noreply();
     auto reason = message.items()[2];
@@ -171,15 +170,15 @@ private:
     if (x.restart == restart_type::permanent)
       return term::tuple(
         {term::atom("bad_combination"),
-         term::list({term::tuple({term::atom("restart"),
-                                  term::atom("permanent")}),
-                     term::tuple({term::atom("significant"), term{true}})})});
+         term::list(
+           {term::tuple({term::atom("restart"), term::atom("permanent")}),
+            term::tuple({term::atom("significant"), term{true}})})});
     if (flags_.auto_shutdown == auto_shutdown::never)
       return term::tuple(
         {term::atom("bad_combination"),
-         term::list({term::tuple({term::atom("auto_shutdown"),
-                                  term::atom("never")}),
-                     term::tuple({term::atom("significant"), term{true}})})});
+         term::list(
+           {term::tuple({term::atom("auto_shutdown"), term::atom("never")}),
+            term::tuple({term::atom("significant"), term{true}})})});
     return std::nullopt;
   }
 
@@ -402,7 +401,7 @@ private:
 
   task<term> add(self me, term what) {
     if (simple()) {
-      child c{template_, {}, false, what.items()};
+      child c{template_, {}, false, what.to_sequence()};
       auto started = co_await start(me, c);
       if (!c.pid.is_none())
         children_.push_back(std::move(c));
@@ -413,17 +412,15 @@ private:
     if (auto why = check(spec))
       co_return error_of(*std::move(why));
     if (auto i = find(spec.id); i != children_.end())
-      co_return error_of(i->pid.is_none()
-                           ? term::atom("already_present")
-                           : term::tuple({term::atom("already_started"),
-                                          i->pid}));
+      co_return error_of(
+        i->pid.is_none()
+          ? term::atom("already_present")
+          : term::tuple({term::atom("already_started"), i->pid}));
     children_.push_back({std::move(spec), {}});
     auto i = std::prev(children_.end());
     auto started = co_await start(me, *i);
-    if (is_error(started)
-        && !match("already_started", any)(started.items()[1]))
-      started = error_of(
-        term::tuple({started.items()[1], described(i->spec)}));
+    if (is_error(started) && !match("already_started", any)(started.items()[1]))
+      started = error_of(term::tuple({started.items()[1], described(i->spec)}));
     if (is_error(started)
         || (i->pid.is_none() && i->spec.restart == restart_type::temporary))
       children_.erase(i);
@@ -435,15 +432,14 @@ private:
     auto entry = [](const char* key, term value) {
       return std::pair{term::atom(key), std::move(value)};
     };
-    auto ms = x.shutdown.value_or(
-      x.is_supervisor ? child_spec::infinity : 5000);
+    auto ms = x.shutdown.value_or(x.is_supervisor ? child_spec::infinity
+                                                  : 5000);
     return term::map(
       {entry("id", x.id),
-       entry("restart", term::atom(x.restart == restart_type::permanent
-                                     ? "permanent"
-                                   : x.restart == restart_type::transient
-                                     ? "transient"
-                                     : "temporary")),
+       entry("restart",
+             term::atom(x.restart == restart_type::permanent   ? "permanent"
+                        : x.restart == restart_type::transient ? "transient"
+                                                               : "temporary")),
        entry("significant", term{x.significant}),
        entry("shutdown", ms == child_spec::infinity ? atoms::infinity
                          : ms == child_spec::brutal_kill
@@ -474,10 +470,9 @@ private:
     auto entry = [](const char* name, std::int64_t n) {
       return term::tuple({term::atom(name), term{n}});
     };
-    return term::list({entry("specs", simple() ? 1 : all),
-                       entry("active", active),
-                       entry("supervisors", supervisors),
-                       entry("workers", all - supervisors)});
+    return term::list(
+      {entry("specs", simple() ? 1 : all), entry("active", active),
+       entry("supervisors", supervisors), entry("workers", all - supervisors)});
   }
 
   supervisor_flags flags_;
@@ -489,12 +484,13 @@ private:
 };
 
 task<term> operate(self me, term supervisor, const char* name) {
-  return gen_server::call(me, std::move(supervisor), make_op(name), child_spec::infinity);
+  return gen_server::call(me, std::move(supervisor), make_op(name),
+                          child_spec::infinity);
 }
 
 task<term> operate(self me, term supervisor, const char* name, term arg) {
-  return gen_server::call(me, std::move(supervisor), make_op(name, std::move(arg)),
-              child_spec::infinity);
+  return gen_server::call(me, std::move(supervisor),
+                          make_op(name, std::move(arg)), child_spec::infinity);
 }
 
 term key_term(processes& on, child_spec spec) {

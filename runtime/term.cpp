@@ -5,37 +5,18 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <unordered_map>
 
 namespace hornbeam::runtime {
-
-/// The shared part of a term. The kind in the term says which of the derived
-/// structs it is, so there is no virtual table.
-struct term::object {
-  std::atomic<std::uint32_t> refs{1};
-};
-
-/// From this count on nobody counts: threads that copy such a term don't
-/// fight for it.
-constexpr std::uint32_t immortal = 1u << 31;
 
 namespace {
 
 using kind = term::kind;
 
-struct text_object : term::object {
-  explicit text_object(std::string x) : text(std::move(x)) {}
-  std::string text;
-};
-
 struct big_object : term::object {
   explicit big_object(big_integer x) : value(std::move(x)) {}
   big_integer value;
-};
-
-struct sequence_object : term::object {
-  explicit sequence_object(term::sequence xs) : items(std::move(xs)) {}
-  term::sequence items;
 };
 
 struct map_object : term::object {
@@ -177,8 +158,8 @@ std::strong_ordering compare_origins(const origin_ptr& a,
   return a->incarnation <=> b->incarnation;
 }
 
-std::strong_ordering compare_sequences(const term::sequence& a,
-                                       const term::sequence& b) noexcept {
+std::strong_ordering compare_sequences(std::span<const term> a,
+                                       std::span<const term> b) noexcept {
   for (std::size_t i = 0; i < a.size() && i < b.size(); ++i)
     if (auto c = a[i] <=> b[i]; c != 0)
       return c;
@@ -236,21 +217,15 @@ const term& itself(const term& x) noexcept {
 
 } // namespace
 
-term::term(const term& other) noexcept
-  : kind_(other.kind_), value_(other.value_) {
-  if (counted() && value_.p->refs.load(std::memory_order_relaxed) < immortal)
-    value_.p->refs.fetch_add(1, std::memory_order_relaxed);
-}
-
 term::term(std::uint64_t x) : term(big_integer{x}) {}
 
 term::term(big_integer x) {
   if (x >= std::numeric_limits<std::int64_t>::min()
       && x <= std::numeric_limits<std::int64_t>::max()) {
-    kind_ = kind::integer;
+    head_ = head(kind::integer);
     value_.i = static_cast<std::int64_t>(x);
   } else {
-    kind_ = kind::big_integer;
+    head_ = head(kind::big_integer, heap);
     value_.p = new big_object(std::move(x));
   }
 }
@@ -263,30 +238,48 @@ term::term(runtime::reference x)
 term::term(runtime::array x)
   : term(kind::array, new array_object(std::move(x))) {}
 
-term term::atom(std::string text) {
-  return {kind::atom, new text_object(std::move(text))};
+term::object* term::make_object(std::size_t bytes, std::size_t size) {
+  if (size > std::numeric_limits<std::uint32_t>::max())
+    throw bad_term("a value with " + std::to_string(size)
+                   + " bytes or items: the limit is 4 Gi; an array has none");
+  auto* p = new (::operator new(sizeof(object) + bytes)) object;
+  p->size = static_cast<std::uint32_t>(size);
+  return p;
 }
 
-term term::constant(std::string text) {
-  auto x = atom(std::move(text));
-  x.value_.p->refs.store(immortal, std::memory_order_relaxed);
+term::term(kind k, std::string_view text) {
+  if (text.size() <= inline_text) {
+    char raw[16]{};
+    std::memcpy(raw + 2, text.data(), text.size());
+    std::memcpy(&head_, raw, sizeof head_);
+    std::memcpy(&value_, raw + sizeof head_, sizeof value_);
+    head_ |= head(k, text.size());
+  } else {
+    head_ = head(k, heap);
+    value_.p = make_object(text.size(), text.size());
+    std::memcpy(static_cast<void*>(value_.p + 1), text.data(), text.size());
+  }
+}
+
+term term::constant(std::string_view text) {
+  auto x = atom(text);
+  if (x.on_heap())
+    x.value_.p->refs.store(immortal, std::memory_order_relaxed);
   return x;
 }
 
-term term::string(std::string utf8) {
-  return {kind::string, new text_object(std::move(utf8))};
-}
-
-term term::bytes(std::string data) {
-  return {kind::bytes, new text_object(std::move(data))};
+term term::sequence_term(kind k, sequence xs) {
+  auto* p = make_object(xs.size() * sizeof(term), xs.size());
+  std::uninitialized_move(xs.begin(), xs.end(), reinterpret_cast<term*>(p + 1));
+  return {k, p};
 }
 
 term term::list(sequence xs) {
-  return {kind::list, new sequence_object(std::move(xs))};
+  return sequence_term(kind::list, std::move(xs));
 }
 
 term term::tuple(sequence xs) {
-  return {kind::tuple, new sequence_object(std::move(xs))};
+  return sequence_term(kind::tuple, std::move(xs));
 }
 
 term term::map(entries xs) {
@@ -296,7 +289,7 @@ term term::map(entries xs) {
 
 term term::set(sequence xs) {
   keep_last(xs, itself);
-  return {kind::set, new sequence_object(std::move(xs))};
+  return sequence_term(kind::set, std::move(xs));
 }
 
 term term::extension(std::string tag, term value) {
@@ -304,24 +297,22 @@ term term::extension(std::string tag, term value) {
           new extension_object(std::move(tag), std::move(value))};
 }
 
-void term::release() noexcept {
+void term::destroy() noexcept {
   auto* p = value_.p;
-  if (p->refs.load(std::memory_order_relaxed) >= immortal
-      || p->refs.fetch_sub(1, std::memory_order_acq_rel) != 1)
-    return;
-  switch (kind_) {
+  switch (type()) {
     case kind::atom:
     case kind::string:
     case kind::bytes:
-      delete static_cast<text_object*>(p);
-      break;
-    case kind::big_integer:
-      delete static_cast<big_object*>(p);
+      ::operator delete(p);
       break;
     case kind::list:
     case kind::tuple:
     case kind::set:
-      delete static_cast<sequence_object*>(p);
+      std::destroy_n(reinterpret_cast<term*>(p + 1), p->size);
+      ::operator delete(p);
+      break;
+    case kind::big_integer:
+      delete static_cast<big_object*>(p);
       break;
     case kind::map:
       delete static_cast<map_object*>(p);
@@ -343,81 +334,92 @@ void term::release() noexcept {
   }
 }
 
-const std::string& term::text_view() const noexcept {
-  return as<text_object>(value_.p).text;
-}
-
 bool term::as_bool() const {
-  if (kind_ != kind::boolean)
-    wrong_kind("a boolean", kind_);
+  if (type() != kind::boolean)
+    wrong_kind("a boolean", type());
   return value_.i != 0;
 }
 
 std::int64_t term::as_int() const {
-  if (kind_ != kind::integer)
-    wrong_kind("a 64-bit integer", kind_);
+  if (type() != kind::integer)
+    wrong_kind("a 64-bit integer", type());
   return value_.i;
 }
 
 double term::as_double() const {
-  if (kind_ != kind::floating)
-    wrong_kind("a float", kind_);
+  if (type() != kind::floating)
+    wrong_kind("a float", type());
   return value_.d;
 }
 
 big_integer term::as_big() const {
-  if (kind_ == kind::integer)
+  if (type() == kind::integer)
     return big_integer{value_.i};
-  if (kind_ != kind::big_integer)
-    wrong_kind("an integer", kind_);
+  if (type() != kind::big_integer)
+    wrong_kind("an integer", type());
   return as<big_object>(value_.p).value;
 }
 
-const std::string& term::text() const {
-  if (kind_ != kind::atom && kind_ != kind::string && kind_ != kind::bytes)
-    wrong_kind("an atom, a string or bytes", kind_);
+std::string_view term::text() const {
+  auto k = type();
+  if (k != kind::atom && k != kind::string && k != kind::bytes)
+    wrong_kind("an atom, a string or bytes", k);
   return text_view();
 }
 
-const term::sequence& term::items() const {
-  if (kind_ != kind::list && kind_ != kind::tuple && kind_ != kind::set)
-    wrong_kind("a list, a tuple or a set", kind_);
-  return as<sequence_object>(value_.p).items;
+std::span<const term> term::items() const {
+  auto k = type();
+  if (k != kind::list && k != kind::tuple && k != kind::set)
+    wrong_kind("a list, a tuple or a set", k);
+  return item_view();
+}
+
+term::sequence term::to_sequence() const {
+  auto xs = items();
+  return {xs.begin(), xs.end()};
+}
+
+const term& term::at(std::size_t i) const {
+  auto xs = items();
+  if (i >= xs.size())
+    throw bad_term("item " + std::to_string(i + 1) + " of "
+                   + std::to_string(xs.size()) + " in " + to_string(*this));
+  return xs[i];
 }
 
 const term::entries& term::pairs() const {
-  if (kind_ != kind::map)
-    wrong_kind("a map", kind_);
+  if (type() != kind::map)
+    wrong_kind("a map", type());
   return as<map_object>(value_.p).pairs;
 }
 
 const pid& term::as_pid() const {
-  if (kind_ != kind::pid)
-    wrong_kind("a pid", kind_);
+  if (type() != kind::pid)
+    wrong_kind("a pid", type());
   return as<pid_object>(value_.p).value;
 }
 
 const reference& term::as_reference() const {
-  if (kind_ != kind::reference)
-    wrong_kind("a reference", kind_);
+  if (type() != kind::reference)
+    wrong_kind("a reference", type());
   return as<reference_object>(value_.p).value;
 }
 
 const array& term::as_array() const {
-  if (kind_ != kind::array)
-    wrong_kind("an array", kind_);
+  if (type() != kind::array)
+    wrong_kind("an array", type());
   return as<array_object>(value_.p).value;
 }
 
 const std::string& term::tag() const {
-  if (kind_ != kind::extension)
-    wrong_kind("an extension", kind_);
+  if (type() != kind::extension)
+    wrong_kind("an extension", type());
   return as<extension_object>(value_.p).tag;
 }
 
 const term& term::inner() const {
-  if (kind_ != kind::extension)
-    wrong_kind("an extension", kind_);
+  if (type() != kind::extension)
+    wrong_kind("an extension", type());
   return as<extension_object>(value_.p).value;
 }
 
@@ -428,14 +430,9 @@ const term* term::find(const term& key) const {
   return nullptr;
 }
 
-std::size_t term::hash() const noexcept {
-  auto h = scramble(static_cast<std::size_t>(kind_) + 1);
-  switch (kind_) {
-    case kind::none:
-      return h;
-    case kind::boolean:
-    case kind::integer:
-      return scramble(mix(h, static_cast<std::size_t>(value_.i)));
+std::size_t term::hash_of_object() const noexcept {
+  auto h = scramble(static_cast<std::size_t>(type()) + 1);
+  switch (type()) {
     case kind::floating:
       // All NaNs are one key.
       return scramble(mix(h, std::isnan(value_.d)
@@ -450,14 +447,14 @@ std::size_t term::hash() const noexcept {
     case kind::atom:
     case kind::string:
     case kind::bytes:
-      return mix(h, std::hash<std::string>{}(text_view()));
+      return mix(h, std::hash<std::string_view>{}(text_view()));
     case kind::list:
     case kind::tuple:
-      for (auto& x : as<sequence_object>(value_.p).items)
+      for (auto& x : item_view())
         h = mix(h, x.hash());
       return h;
     case kind::set: // order must not matter
-      for (auto& x : as<sequence_object>(value_.p).items)
+      for (auto& x : item_view())
         h += scramble(x.hash());
       return h;
     case kind::map:
@@ -475,6 +472,8 @@ std::size_t term::hash() const noexcept {
       auto& x = as<extension_object>(value_.p);
       return mix(mix(h, std::hash<std::string>{}(x.tag)), x.value.hash());
     }
+    default: // in the term
+      break;
   }
   return h;
 }
@@ -482,11 +481,11 @@ std::size_t term::hash() const noexcept {
 int term::depth() const noexcept {
   int below = 0;
   auto look = [&](const term& x) { below = std::max(below, x.depth()); };
-  switch (kind_) {
+  switch (type()) {
     case kind::list:
     case kind::tuple:
     case kind::set:
-      for (auto& x : as<sequence_object>(value_.p).items)
+      for (auto& x : item_view())
         look(x);
       break;
     case kind::map:
@@ -504,25 +503,8 @@ int term::depth() const noexcept {
   return below + 1;
 }
 
-bool operator==(const term& a, const term& b) noexcept {
-  if (a.kind_ != b.kind_)
-    return false;
-  switch (a.kind_) {
-    case kind::none:
-      return true;
-    case kind::boolean:
-    case kind::integer:
-      return a.value_.i == b.value_.i;
-    case kind::floating:
-      return (std::isnan(a.value_.d) && std::isnan(b.value_.d))
-             || std::bit_cast<std::uint64_t>(a.value_.d)
-                  == std::bit_cast<std::uint64_t>(b.value_.d);
-    default:
-      break;
-  }
-  if (a.value_.p == b.value_.p)
-    return true;
-  switch (a.kind_) {
+bool term::same_object(const term& a, const term& b) noexcept {
+  switch (a.type()) {
     case kind::set:
       return equal_unordered(a.items(), b.items(), itself,
                              std::equal_to<term>{});
@@ -537,16 +519,18 @@ bool operator==(const term& a, const term& b) noexcept {
       return a.text_view() == b.text_view();
     case kind::list:
     case kind::tuple:
-      return a.items() == b.items();
+      return std::ranges::equal(a.item_view(), b.item_view());
+    case kind::floating: // all NaNs are one value
+      return std::isnan(a.value_.d) && std::isnan(b.value_.d);
     default:
       return (a <=> b) == 0;
   }
 }
 
 std::strong_ordering operator<=>(const term& a, const term& b) noexcept {
-  if (auto c = rank(a.kind_) <=> rank(b.kind_); c != 0)
+  if (auto c = rank(a.type()) <=> rank(b.type()); c != 0)
     return c;
-  switch (a.kind_) {
+  switch (a.type()) {
     case kind::none:
       return std::strong_ordering::equal;
     case kind::boolean:
@@ -665,7 +649,7 @@ void quote(std::string& out, std::string_view text, char mark) {
 
 void print(std::string& out, const term& x);
 
-void print_all(std::string& out, const term::sequence& xs, char open,
+void print_all(std::string& out, std::span<const term> xs, char open,
                char close) {
   out += open;
   for (std::size_t i = 0; i < xs.size(); ++i) {
@@ -739,8 +723,9 @@ void print(std::string& out, const term& x) {
       break;
     case kind::reference: {
       auto& r = x.as_reference();
-      out += "#Ref<" + r.node->name() + "." + std::to_string(r.node->incarnation)
-             + "." + std::to_string(r.serial) + ">";
+      out += "#Ref<" + r.node->name() + "."
+             + std::to_string(r.node->incarnation) + "."
+             + std::to_string(r.serial) + ">";
       break;
     }
     case kind::array: {

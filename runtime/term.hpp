@@ -1,10 +1,12 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <compare>
 #include <cstdint>
-#include <initializer_list>
+#include <cstring>
 #include <memory>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -83,6 +85,11 @@ struct array {
 
 /// An immutable value that is cheap to copy: what is stored, sent and used
 /// as a key. Equality is exact: `1`, `1.0` and `true` are three values.
+///
+/// Two words: the first holds the kind and where the value is. Numbers and
+/// texts of up to 14 bytes are in the term itself; all else is an object with
+/// a count of the terms that share it, its text or items right behind the
+/// count.
 class term {
 public:
   enum class kind : std::uint8_t {
@@ -106,64 +113,82 @@ public:
   using sequence = std::vector<term>;
   using entries = std::vector<std::pair<term, term>>;
 
-  term() noexcept : kind_(kind::none) { value_.i = 0; }
-  term(const term& other) noexcept;
-  term(term&& other) noexcept : kind_(other.kind_), value_(other.value_) {
-    other.kind_ = kind::none;
+  term() noexcept : head_(0) { value_.i = 0; }
+  term(const term& other) noexcept : head_(other.head_), value_(other.value_) {
+    if (on_heap())
+      share();
+  }
+  term(term&& other) noexcept : head_(other.head_), value_(other.value_) {
+    other.head_ = 0;
   }
   term& operator=(term other) noexcept {
-    std::swap(kind_, other.kind_);
+    std::swap(head_, other.head_);
     std::swap(value_, other.value_);
     return *this;
   }
   ~term() {
-    if (counted())
+    if (on_heap())
       release();
   }
 
-  explicit term(bool x) noexcept : kind_(kind::boolean) { value_.i = x; }
-  explicit term(std::int64_t x) noexcept : kind_(kind::integer) {
+  explicit term(bool x) noexcept : head_(head(kind::boolean)) { value_.i = x; }
+  explicit term(std::int64_t x) noexcept : head_(head(kind::integer)) {
     value_.i = x;
   }
   explicit term(int x) noexcept : term(static_cast<std::int64_t>(x)) {}
   explicit term(std::uint64_t x);
-  explicit term(double x) noexcept : kind_(kind::floating) { value_.d = x; }
+  explicit term(double x) noexcept : head_(head(kind::floating)) {
+    value_.d = x;
+  }
   /// Takes the 64-bit form if `x` fits, so that equal integers are equal.
   explicit term(big_integer x);
   explicit term(pid x);
   explicit term(reference x);
   explicit term(array x);
 
-  static term atom(std::string text);
+  /// Texts and sequences of 4 Gi bytes or items are refused with `bad_term`.
+  static term atom(std::string_view text) { return {kind::atom, text}; }
   /// An atom that lives as long as the program, since copies of it are not
-  /// counted: only for constants, each call makes one for ever.
-  static term constant(std::string text);
-  static term string(std::string utf8);
-  static term bytes(std::string data);
+  /// counted: only for constants, each call may make one for ever.
+  static term constant(std::string_view text);
+  static term string(std::string_view utf8) { return {kind::string, utf8}; }
+  static term bytes(std::string_view data) { return {kind::bytes, data}; }
   static term list(sequence xs);
   static term tuple(sequence xs);
+  /// A tuple of these terms, without a vector on the way.
+  template <class... Ts>
+  static term tuple_of(Ts&&... xs) {
+    auto* p = make_object(sizeof...(Ts) * sizeof(term), sizeof...(Ts));
+    auto* at = reinterpret_cast<term*>(p + 1);
+    (new (at++) term(std::forward<Ts>(xs)), ...);
+    return {kind::tuple, p};
+  }
   /// Keeps the order of `xs`; of equal keys the last value wins.
   static term map(entries xs);
   static term set(sequence xs);
   static term extension(std::string tag, term value);
 
-  kind type() const noexcept { return kind_; }
-  bool is(kind k) const noexcept { return kind_ == k; }
-  bool is_none() const noexcept { return kind_ == kind::none; }
+  kind type() const noexcept { return static_cast<kind>(head_ & 0xff); }
+  bool is(kind k) const noexcept { return type() == k; }
+  bool is_none() const noexcept { return is(kind::none); }
   bool is_atom(std::string_view text) const noexcept {
-    return kind_ == kind::atom && text_view() == text;
+    return is(kind::atom) && text_view() == text;
   }
   bool is_any_integer() const noexcept {
-    return kind_ == kind::integer || kind_ == kind::big_integer;
+    return is(kind::integer) || is(kind::big_integer);
   }
 
-  /// The accessors below throw `bad_term` if the kind is another.
+  /// The accessors below throw `bad_term` if the kind is another. What they
+  /// refer to lives as long as this very term: texts may be in it.
   bool as_bool() const;
   std::int64_t as_int() const;
   double as_double() const;
-  big_integer as_big() const;      ///< of both integer kinds
-  const std::string& text() const; ///< of atom, string and bytes
-  const sequence& items() const;   ///< of list, tuple and set
+  big_integer as_big() const;          ///< of both integer kinds
+  std::string_view text() const;       ///< of atom, string and bytes
+  std::span<const term> items() const; ///< of list, tuple and set
+  sequence to_sequence() const;        ///< a copy of the items
+  /// Item `i`, counted from 0; `bad_term` if there are not so many.
+  const term& at(std::size_t i) const;
   const entries& pairs() const;
   const runtime::pid& as_pid() const;
   const runtime::reference& as_reference() const;
@@ -174,32 +199,91 @@ public:
   /// The value of `key` in a map, or null.
   const term* find(const term& key) const;
 
-  std::size_t hash() const noexcept;
+  std::size_t hash() const noexcept {
+    if (on_heap() || is(kind::floating))
+      return hash_of_object();
+    return fold(head_ ^ 0x9e3779b97f4a7c15ull, word() ^ 0xd1b54a32d192ed03ull);
+  }
   /// Levels of nesting: 1 for a value without items.
   int depth() const noexcept;
 
-  friend bool operator==(const term& a, const term& b) noexcept;
+  friend bool operator==(const term& a, const term& b) noexcept {
+    if (a.head_ != b.head_) // of texts in the term their size as well
+      return false;
+    return a.word() == b.word()
+           || ((a.on_heap() || a.is(kind::floating)) && same_object(a, b));
+  }
   /// The total order of terms, see docs/terms.md.
   friend std::strong_ordering operator<=>(const term& a,
                                           const term& b) noexcept;
 
-  struct object;
+  /// The shared part of a value; what it consists of comes behind it.
+  struct alignas(8) object {
+    std::atomic<std::uint32_t> refs{1};
+    std::uint32_t size = 0; ///< bytes of a text, items of a sequence
+  };
 
 private:
-  term(kind k, object* p) noexcept : kind_(k) { value_.p = p; }
-  bool counted() const noexcept {
-    return kind_ > kind::integer && kind_ != kind::floating;
-  }
-  void release() noexcept;
-  const std::string& text_view() const noexcept;
+  static_assert(std::endian::native == std::endian::little,
+                "texts begin in the third byte of `head_`");
+  static constexpr std::size_t inline_text = 14;
+  /// In the second byte of `head_`, where texts in the term have their size.
+  static constexpr std::uint64_t heap = 0xff;
+  /// From this count on nobody counts: threads that copy such a term don't
+  /// fight for it.
+  static constexpr std::uint32_t immortal = 1u << 31;
 
-  kind kind_;
+  static constexpr std::uint64_t head(kind k,
+                                      std::uint64_t where = 0) noexcept {
+    return static_cast<std::uint64_t>(k) | where << 8;
+  }
+  static std::size_t fold(std::uint64_t a, std::uint64_t b) noexcept {
+    __extension__ using wide = unsigned __int128;
+    auto x = static_cast<wide>(a) * b;
+    return static_cast<std::size_t>(x) ^ static_cast<std::size_t>(x >> 64);
+  }
+  static object* make_object(std::size_t bytes, std::size_t size);
+  static bool same_object(const term& a, const term& b) noexcept;
+
+  term(kind k, object* p) noexcept : head_(head(k, heap)) { value_.p = p; }
+  term(kind k, std::string_view text);
+  static term sequence_term(kind k, sequence xs);
+
+  bool on_heap() const noexcept { return (head_ >> 8 & 0xff) == heap; }
+  std::uint64_t word() const noexcept {
+    return std::bit_cast<std::uint64_t>(value_);
+  }
+  void share() const noexcept {
+    if (value_.p->refs.load(std::memory_order_relaxed) < immortal)
+      value_.p->refs.fetch_add(1, std::memory_order_relaxed);
+  }
+  void release() noexcept {
+    auto& refs = value_.p->refs;
+    auto n = refs.load(std::memory_order_acquire);
+    // The only share needs no atomic step: nobody else can copy it.
+    if (n == 1
+        || (n < immortal && refs.fetch_sub(1, std::memory_order_acq_rel) == 1))
+      destroy();
+  }
+  void destroy() noexcept;
+  std::size_t hash_of_object() const noexcept;
+  std::string_view text_view() const noexcept {
+    if (on_heap())
+      return {reinterpret_cast<const char*>(value_.p + 1), value_.p->size};
+    return {reinterpret_cast<const char*>(this) + 2, head_ >> 8 & 0xff};
+  }
+  std::span<const term> item_view() const noexcept {
+    return {reinterpret_cast<const term*>(value_.p + 1), value_.p->size};
+  }
+
+  std::uint64_t head_;
   union {
     std::int64_t i;
     double d;
     object* p;
   } value_;
 };
+static_assert(sizeof(term) == 16);
 
 /// Raised when a term is not of the kind that an operation needs.
 struct bad_term : std::invalid_argument {

@@ -104,11 +104,7 @@ void save(wire_writer& ar, const term& x) {
 
 void load(wire_reader& ar, term& x) {
   auto deeper = ar.nested();
-  auto text = [&] {
-    std::string s;
-    ar >> s;
-    return s;
-  };
+  auto text = [&] { return ar.take(ar.length()); };
   auto items = [&] {
     term::sequence xs;
     ar >> xs;
@@ -188,7 +184,7 @@ void load(wire_reader& ar, term& x) {
       return;
     }
     case kind::extension: {
-      auto tag = text();
+      std::string tag{text()};
       term inner;
       ar >> inner;
       x = term::extension(std::move(tag), std::move(inner));

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -59,13 +60,20 @@ public:
       boost::serialization::serialize_adl(*this, const_cast<T&>(x), 0u);
     return *this;
   }
-  wire_writer& operator<<(const std::string& x) {
+  wire_writer& operator<<(std::string_view x) {
     varint(x.size());
     save_binary(x.data(), x.size());
     return *this;
   }
+  wire_writer& operator<<(const std::string& x) {
+    return *this << std::string_view{x};
+  }
   template <class T>
   wire_writer& operator<<(const std::vector<T>& xs) {
+    return *this << std::span<const T>{xs};
+  }
+  template <class T>
+  wire_writer& operator<<(std::span<const T> xs) {
     varint(xs.size());
     for (auto& x : xs)
       *this << x;

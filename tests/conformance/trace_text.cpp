@@ -66,9 +66,9 @@ private:
       case kind::boolean:
         return x.as_bool() ? "true" : "false";
       case kind::atom:
-        if (auto label = label_(x.text()))
+        if (auto label = label_(std::string{x.text()}))
           return "'@" + *label + "'";
-        return quoted(x.text());
+        return quoted(std::string{x.text()});
       case kind::floating: {
         auto text = runtime::to_string(x);
         bool whole = text.find_first_of(".e") == text.npos;
@@ -79,7 +79,7 @@ private:
     }
   }
 
-  std::string all(const term::sequence& xs) {
+  std::string all(std::span<const term> xs) {
     std::string out;
     for (auto& x : xs)
       out += (out.empty() ? "" : ",") + shown(x);

@@ -127,7 +127,7 @@ TEST_CASE_METHOD(fixture, "other nodes share the calls in turn") {
   provide("c@h");
   std::map<std::string, int> seen;
   for (int i = 0; i < 6; ++i)
-    ++seen[(*execute("a@h", simple("x")))->items()[0].text()];
+    ++seen[std::string{(*execute("a@h", simple("x")))->items()[0].text()}];
   CHECK(seen == std::map<std::string, int>{{"b@h", 3}, {"c@h", 3}});
 }
 

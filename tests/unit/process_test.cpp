@@ -130,9 +130,8 @@ TEST_CASE_METHOD(one_node, "timeouts of one process follow each other") {
 
 TEST_CASE_METHOD(one_node, "a negative timeout is an error that shows it") {
   CHECK_THROWS_WITH(me().receive(after{-3}), Catch::Contains("-3"));
-  auto why = reason_of(*this, [](self me) -> process_body {
-    co_await me.receive(after{-1});
-  });
+  auto why = reason_of(
+    *this, [](self me) -> process_body { co_await me.receive(after{-1}); });
   CHECK(why.items()[0] == atom("timeout_value"));
 }
 
@@ -140,9 +139,8 @@ TEST_CASE_METHOD(one_node, "what a pattern raises reaches the code that "
                            "receives") {
   auto why = reason_of(*this, [](self me) -> process_body {
     me.send(me.pid(), term{1});
-    co_await me.receive([](const term&) -> bool {
-      throw erlang_error(atom("bad_pattern"));
-    });
+    co_await me.receive(
+      [](const term&) -> bool { throw erlang_error(atom("bad_pattern")); });
   });
   CHECK(why.items()[0] == atom("bad_pattern"));
 }
@@ -216,7 +214,7 @@ TEST_CASE_METHOD(one_node, "an uncaught exception exits with its class and "
     throw std::out_of_range("index 7 of 3");
   });
   REQUIRE(match(any_tuple, any)(why));
-  auto& what = why.items()[0].items();
+  auto what = why.items()[0].items();
   CHECK(what[0].text() == "std::out_of_range");
   CHECK(what[1].text() == "index 7 of 3");
 }

@@ -5,7 +5,7 @@
 #include <random>
 #include <unordered_set>
 
-#include "runtime/term.hpp"
+#include "runtime/wire.hpp"
 
 using namespace hornbeam::runtime;
 
@@ -155,4 +155,35 @@ TEST_CASE("terms print as Erlang prints them") {
 TEST_CASE("depth counts levels of nesting") {
   CHECK(term{1}.depth() == 1);
   CHECK(term::list({term::tuple({term{1}})}).depth() == 3);
+}
+
+TEST_CASE("texts in the term and beside it behave alike at every length") {
+  for (std::size_t n = 0; n <= 40; ++n) {
+    std::string text(n, '\0');
+    for (std::size_t i = 0; i < n; ++i)
+      text[i] = static_cast<char>('a' + i % 26);
+    auto x = term::string(text);
+    CHECK(x.text() == text);
+    CHECK(x == term::string(text));
+    CHECK(x.hash() == term::string(text).hash());
+    CHECK(x != term::bytes(text));
+    CHECK(x != term::atom(text));
+    CHECK(x != term::string(text + '\0'));
+    CHECK(x < term::string(text + '\0'));
+    auto copy = x;
+    auto moved = std::move(x);
+    CHECK(copy.text() == text);
+    CHECK(moved == copy);
+    CHECK(term::atom(text).is_atom(text));
+    CHECK(decode(encode(copy)) == copy);
+  }
+}
+
+TEST_CASE("a tuple made of its items equals one made of a sequence") {
+  auto shared = term::string("a text that is too long for the term itself");
+  auto x = term::tuple_of(shared, term{1}, term::tuple_of());
+  CHECK(x == term::tuple({shared, term{1}, term::tuple({})}));
+  CHECK(x.hash() == term::tuple({shared, term{1}, term::tuple({})}).hash());
+  CHECK(x.at(1) == term{1});
+  CHECK_THROWS_WITH(x.at(3), Catch::Contains("item 4 of 3"));
 }

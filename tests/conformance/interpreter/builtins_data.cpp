@@ -34,7 +34,7 @@ term element(context&, args xs) {
   return xs[1].items()[static_cast<std::size_t>(n - 1)];
 }
 
-const term::sequence& list(const term& x) {
+std::span<const term> list(const term& x) {
   if (!x.is(kind::list))
     raise("badarg");
   return x.items();
@@ -61,7 +61,7 @@ term head(context&, args xs) {
 }
 
 term rest(context&, args xs) {
-  auto& items = list(xs[0]);
+  auto items = list(xs[0]);
   if (items.empty())
     raise("badarg");
   return term::list({items.begin() + 1, items.end()});
@@ -72,7 +72,7 @@ term absolute(context&, args xs) {
 }
 
 term member(context&, args xs) {
-  auto& items = list(xs[1]);
+  auto items = list(xs[1]);
   return boolean(std::find(items.begin(), items.end(), xs[0]) != items.end());
 }
 
@@ -84,13 +84,13 @@ term sequence(context&, args xs) {
 }
 
 term sorted(context&, args xs) {
-  auto items = list(xs[0]);
+  auto items = xs[0].to_sequence();
   std::stable_sort(items.begin(), items.end());
   return term::list(std::move(items));
 }
 
 term reversed(context&, args xs) {
-  auto items = list(xs[0]);
+  auto items = xs[0].to_sequence();
   std::reverse(items.begin(), items.end());
   return term::list(std::move(items));
 }

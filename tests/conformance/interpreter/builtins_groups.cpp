@@ -10,11 +10,11 @@ namespace {
 using args = const std::vector<term>&;
 
 runtime::groups& groups_of(context& c) {
-  return *c.m.outside().groups_of(c.me.node().text());
+  return *c.m.outside().groups_of(std::string{c.me.node().text()});
 }
 
 std::vector<term> one_or_many(const term& x) {
-  return x.is(term::kind::list) ? x.items() : std::vector<term>{x};
+  return x.is(term::kind::list) ? x.to_sequence() : std::vector<term>{x};
 }
 
 /// The runtime's scopes need no process and are always there.
@@ -62,21 +62,21 @@ term trace(context& c, args xs) {
 }
 
 term trace_any(context& c, args xs) {
-  c.m.outside().trace(xs[0].text(), xs[1]);
+  c.m.outside().trace(std::string{xs[0].text()}, xs[1]);
   return atom("ok");
 }
 
 term start_node(context& c, args xs) {
-  return atom(c.m.outside().start_node(xs[0].text()));
+  return atom(c.m.outside().start_node(std::string{xs[0].text()}));
 }
 
 term stop_node(context& c, args xs) {
-  c.m.outside().stop_node(xs[0].text());
+  c.m.outside().stop_node(std::string{xs[0].text()});
   return atom("ok");
 }
 
 term disconnect_node(context& c, args xs) {
-  c.m.outside().disconnect_node(xs[0].text());
+  c.m.outside().disconnect_node(std::string{xs[0].text()});
   return atom("ok");
 }
 

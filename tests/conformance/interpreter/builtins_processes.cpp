@@ -21,10 +21,10 @@ term or_undefined(const std::optional<term>& x) {
   return x ? *x : atom("undefined");
 }
 
-const std::string& atom_text(const term& x) {
+std::string atom_text(const term& x) {
   if (!x.is(kind::atom))
     raise("badarg");
-  return x.text();
+  return std::string{x.text()};
 }
 
 // -- spawn --------------------------------------------------------------------
@@ -59,7 +59,7 @@ start_of start_from(context& c, args xs, std::size_t i) {
   } else {
     s.from = atom_text(xs[i]);
     s.name = atom_text(xs[i + 1]);
-    s.args = xs[i + 2].items();
+    s.args = xs[i + 2].to_sequence();
   }
   return s;
 }
@@ -70,7 +70,8 @@ runtime::processes& node_of(context& c, args xs) {
     return c.me.owner();
   auto* on = c.m.outside().processes_of(atom_text(xs[0]));
   if (on == nullptr)
-    throw script_error("spawn on a node that does not run: " + xs[0].text());
+    throw script_error("spawn on a node that does not run: "
+                       + std::string{xs[0].text()});
   return *on;
 }
 
@@ -151,7 +152,7 @@ term node_of_pid(context&, args xs) {
 
 term other_nodes(context& c, args) {
   std::vector<term> out;
-  for (auto& name : c.m.outside().nodes(c.me.node().text()))
+  for (auto& name : c.m.outside().nodes(std::string{c.me.node().text()}))
     out.push_back(atom(name));
   return term::list(std::move(out));
 }
@@ -182,7 +183,7 @@ term registered(context& c, args) {
 // -- the process dictionary ---------------------------------------------------
 
 term::sequence dictionary(context& c) {
-  return c.me.owner().info(c.me.pid(), "dictionary")->items();
+  return c.me.owner().info(c.me.pid(), "dictionary")->to_sequence();
 }
 
 term get_keys(context& c, args xs) {

@@ -133,13 +133,13 @@ task<term> start(context& c, std::vector<term> xs, bool link) {
   runtime::server_options o;
   o.link = link;
   if (xs.size() == 4) {
-    o.name = xs[0].items().at(1).text();
+    o.name = xs[0].at(1).text();
     xs.erase(xs.begin());
   }
   for (auto& option : xs[2].items()) {
-    if (!option.items().at(0).is_atom("timeout"))
+    if (!option.at(0).is_atom("timeout"))
       throw script_error("gen_server:start knows {timeout, Ms} only");
-    o.timeout_ms = option.items().at(1).as_int();
+    o.timeout_ms = option.at(1).as_int();
   }
   auto impl = std::make_unique<script_server>(c.m, xs[1]);
   return runtime::gen_server::start(c.me, std::move(impl), std::move(o));

@@ -13,7 +13,7 @@ using runtime::alias_mode;
 using args = const std::vector<term>&;
 
 bool has(const term& options, const char* name) {
-  auto& xs = options.items();
+  auto xs = options.items();
   return std::any_of(xs.begin(), xs.end(),
                      [&](const term& x) { return x.is_atom(name); });
 }
@@ -31,7 +31,7 @@ term monitor(context& c, args xs) {
 /// monitor(process, P, [{alias, Mode}])
 term monitor_with_alias(context& c, args xs) {
   needs_process(xs[0]);
-  auto& options = xs[2].items();
+  auto options = xs[2].items();
   if (options.size() != 1 || options[0].items().size() != 2
       || !options[0].items()[0].is_atom("alias"))
     throw script_error("monitor/3 knows {alias, Mode} only");
@@ -70,7 +70,7 @@ term exit_other(context& c, args xs) {
 }
 
 term monitor_node(context& c, args xs) {
-  c.me.monitor_node(xs[0].text(), is_true(xs[1]));
+  c.me.monitor_node(std::string{xs[0].text()}, is_true(xs[1]));
   return atom("true");
 }
 

@@ -48,12 +48,13 @@ runtime::supervisor_flags flags_of(const term& x) {
 
 task<term> start_by(machine* m, self me, term mfa, term::sequence extra) {
   context c{*m, me};
-  auto args = mfa.items()[2].items();
+  auto args = mfa.items()[2].to_sequence();
   args.insert(args.end(), extra.begin(), extra.end());
   term x;
   try {
-    x = co_await apply_named(c, place{}, mfa.items()[0].text(),
-                             mfa.items()[1].text(), std::move(args));
+    x = co_await apply_named(c, place{}, std::string{mfa.items()[0].text()},
+                             std::string{mfa.items()[1].text()},
+                             std::move(args));
   } catch (const script_error& e) {
     m->outside().fail(e.what());
   }
@@ -92,18 +93,18 @@ child_spec spec_of(machine& m, const term& x) {
 task<term> start_link(context& c, std::vector<term> xs) {
   runtime::server_options o;
   if (xs.size() == 3) {
-    o.name = xs[0].items().at(1).text();
+    o.name = xs[0].at(1).text();
     xs.erase(xs.begin());
   }
   std::vector<term> argument(1, xs[1]);
-  auto init = co_await apply_named(c, place{}, xs[0].text(), "init",
-                                   std::move(argument));
+  auto init = co_await apply_named(c, place{}, std::string{xs[0].text()},
+                                   "init", std::move(argument));
   bool good = init.is(term::kind::tuple) && init.items().size() == 2
               && init.items()[0].is_atom("ok");
   if (!good)
     throw script_error("the runtime's supervisor has no init that returns "
                        + runtime::to_string(init));
-  auto& parts = init.items()[1].items();
+  auto& parts = init.items()[1];
   std::vector<child_spec> children;
   for (auto& x : parts.at(1).items())
     children.push_back(spec_of(c.m, x));
@@ -114,7 +115,7 @@ task<term> start_link(context& c, std::vector<term> xs) {
 
 task<term> start_child(context& c, std::vector<term> xs) {
   if (xs[1].is(term::kind::list))
-    return runtime::start_child(c.me, xs[0], xs[1].items());
+    return runtime::start_child(c.me, xs[0], xs[1].to_sequence());
   return runtime::start_child(c.me, xs[0], spec_of(c.m, xs[1]));
 }
 

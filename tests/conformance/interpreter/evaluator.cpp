@@ -89,7 +89,7 @@ task<term> eval_call(context& c, const node& n, bindings& b, bool last) {
     fun = co_await eval(c, f, b, false);
   auto args = co_await eval_all(c, n.parts, 2, b);
   if (!fun) {
-    auto& name = f.value.text();
+    std::string name{f.value.text()};
     bool own = from.empty() || from == c.m.code().name;
     auto* local = own ? c.m.find(name, args.size()) : nullptr;
     if (local == nullptr) {

@@ -60,15 +60,16 @@ int compare(const term& a, const term& b) {
   return order < 0 ? -1 : order > 0 ? 1 : 0;
 }
 
-const term::sequence& list_items(const term& x) {
+std::span<const term> list_items(const term& x) {
   if (!x.is(term::kind::list))
     raise("badarg");
   return x.items();
 }
 
 term joined(const std::string& op, const term& a, const term& b) {
-  auto out = list_items(a);
-  auto& more = list_items(b);
+  auto first = list_items(a);
+  term::sequence out{first.begin(), first.end()};
+  auto more = list_items(b);
   if (op == "++") {
     out.insert(out.end(), more.begin(), more.end());
   } else {

@@ -40,9 +40,9 @@ term value_of(context& c, const node& n, const bindings& b) {
       std::vector<term> args;
       for (std::size_t i = 2; i < n.parts.size(); ++i)
         args.push_back(value_of(c, *n.parts[i], b));
-      auto* e = n.parts[0] == nullptr && f.type == kind::literal
-                  ? find_builtin("erlang", f.value.text(), args.size())
-                  : nullptr;
+      auto* e = n.parts[0] == nullptr && f.type == kind::literal ? find_builtin(
+                  "erlang", std::string{f.value.text()}, args.size())
+                                                                 : nullptr;
       if (e == nullptr || e->plain == nullptr)
         complain(n.at, "no such call in a guard");
       return e->plain(c, args);
@@ -55,7 +55,7 @@ term value_of(context& c, const node& n, const bindings& b) {
 bool match_list(context& c, const node& n, const term& x, bindings& b) {
   if (!x.is(term::kind::list))
     return false;
-  auto& items = x.items();
+  auto items = x.items();
   auto fixed = n.parts.size() - (n.tail ? 1 : 0);
   if (n.tail ? items.size() < fixed : items.size() != fixed)
     return false;
