@@ -134,14 +134,15 @@ term table::heir() const {
   return heir_;
 }
 
-std::shared_ptr<table_host> table::host() const {
+std::shared_ptr<table_host> table::attached() const {
   std::lock_guard guard{owner_mutex_};
-  return host_;
+  return hosts_.empty() ? nullptr : hosts_.back();
 }
 
 void table::attach(std::shared_ptr<table_host> host) {
   std::lock_guard guard{owner_mutex_};
-  host_.swap(host);
+  host_ = host.get();
+  hosts_.push_back(std::move(host));
 }
 
 } // namespace hornbeam::runtime

@@ -267,7 +267,8 @@ public:
   virtual void after_fork_in_child() const = 0;
 
   /// What the table uses of its node from here on; null: nothing.
-  virtual void attach(std::shared_ptr<table_host> host);
+  void attach(std::shared_ptr<table_host> host);
+  std::shared_ptr<table_host> attached() const;
 
 protected:
   /// `ttl_ms` as below is never `default_ttl`.
@@ -315,7 +316,8 @@ protected:
   /// All entries anew, in one operation.
   virtual void replace(std::vector<table_entry> entries) = 0;
 
-  std::shared_ptr<table_host> host() const;
+  /// Null, or an object that lives as long as the table.
+  table_host* host() const noexcept { return host_.load(); }
 
   /// Engines note changes here, see `table_watchers`.
   mutable table_watchers watchers_;
@@ -353,8 +355,9 @@ private:
   const table_options options_;
   std::atomic<std::uint8_t> gate_{0};
   std::atomic<std::uint64_t> owner_serial_{0};
-  mutable std::mutex owner_mutex_; ///< guards what follows
-  std::shared_ptr<table_host> host_;
+  std::atomic<table_host*> host_{nullptr};
+  mutable std::mutex owner_mutex_;                 ///< guards what follows
+  std::vector<std::shared_ptr<table_host>> hosts_; ///< the last one counts
   term owner_;
   term heir_;
   term heir_data_;

@@ -89,8 +89,7 @@ std::uint64_t table_watchers::add(table_interest what, table_listener f) {
 }
 
 std::uint64_t table_watchers::add(table_interest what, const term& pid,
-                                  const std::string& table,
-                                  std::shared_ptr<table_host> host) {
+                                  const std::string& table, table_host* host) {
   std::lock_guard guard{mutex_};
   if (watches_.size() >= look_for_dead_at_) {
     forget_dead();

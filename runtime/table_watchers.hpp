@@ -66,7 +66,7 @@ public:
   std::uint64_t add(table_interest what, table_listener f);
   /// `pid` gets a message, see `table::watch`, until it ends.
   std::uint64_t add(table_interest what, const term& pid,
-                    const std::string& table, std::shared_ptr<table_host> host);
+                    const std::string& table, table_host* host);
   bool remove(std::uint64_t number);
   std::size_t size() const;
 
@@ -77,8 +77,8 @@ private:
   struct watch {
     table_interest what;
     std::shared_ptr<const table_listener> listener;
-    term pid; ///< none for a listener that is no process
-    std::shared_ptr<table_host> host;
+    term pid;                   ///< none for a listener that is no process
+    table_host* host = nullptr; ///< lives as long as the table
   };
   struct delivery {
     std::shared_ptr<const table_listener> listener;
