@@ -20,7 +20,7 @@ public:
   }
   /// `[x]`: one value or none.
   std::optional<term> maybe(std::size_t i) const {
-    auto& xs = at(i).items();
+    auto xs = at(i).items();
     if (xs.size() > 1)
       throw bad_term("operation '" + std::string{op_.name}
                      + "' takes a list "
@@ -67,7 +67,7 @@ term pairs(term::entries xs) {
 std::vector<counter_op> counter_ops(const term& list) {
   std::vector<counter_op> out;
   for (auto& x : list.items()) {
-    auto& items = x.items();
+    auto items = x.items();
     if ((items.size() != 2 && items.size() != 4) || items[0].as_int() < 0)
       throw bad_term("a step of a counter is (position, delta) or (position, "
                      "delta, threshold, reset), not "
@@ -137,9 +137,9 @@ const std::map<std::string, table_op, std::less<>> table_ops{
    }},
   {"get_many",
    [](table& t, const arguments& x) {
-     auto& keys = x.at(0).items();
+     auto keys = x.at(0).items();
      term::sequence out;
-     for (auto& found : t.get_many({keys.data(), keys.size()}))
+     for (auto& found : t.get_many(keys))
        out.push_back(listed(std::move(found)));
      return term::list(std::move(out));
    }},
