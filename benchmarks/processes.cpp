@@ -83,7 +83,7 @@ process_body pong(self me) {
   auto word = term::constant("pong");
   for (;;) {
     auto ping = co_await me.receive(match("ping", any_pid));
-    me.send(ping.items()[1], term::tuple({word, me.pid()}));
+    me.send(ping.items()[1], term::tuple_of(word, me.pid()));
   }
 }
 
@@ -93,7 +93,7 @@ task<double> ping_pong_tuple(self me) {
   auto other = me.spawn(pong);
   stopwatch watch;
   for (int i = 0; i < count; ++i) {
-    me.send(other, term::tuple({ping, me.pid()}));
+    me.send(other, term::tuple_of(ping, me.pid()));
     co_await me.receive(match("pong", any_pid));
   }
   co_return watch.us() / count / 2;
@@ -384,7 +384,7 @@ double two_wakeups(processes&) {
 
 /// A node without peers.
 struct alone final : router {
-  origin_ptr me = std::make_shared<const origin>("bench@localhost", 1);
+  origin_ptr me = origin::of("bench@localhost", 1);
   origin_ptr self() const override { return me; }
   std::vector<std::string> peers() const override { return {}; }
   bool cast(const std::string&, const std::string&, const term&) override {

@@ -228,12 +228,11 @@ private:
 
   static term mark(PyObject* x, bool is_pid) {
     py::handle h{x};
-    origin_ptr node;
+    origin_ptr node = nullptr;
     std::uint64_t serial = 0;
     try {
-      node = std::make_shared<const origin>(
-        to_text(h.attr("node"), "node"),
-        py::cast<std::uint64_t>(h.attr("incarnation")));
+      node = origin::of(to_text(h.attr("node"), "node"),
+                        py::cast<std::uint64_t>(h.attr("incarnation")));
       serial = py::cast<std::uint64_t>(h.attr("serial"));
     } catch (py::cast_error&) {
       throw not_a_term{PyExc_TypeError,
@@ -332,8 +331,8 @@ PyObject* build_map(const term& x) {
 }
 
 template <class... Ts>
-PyObject* build_mark(PyTypeObject* type, const origin_ptr& node,
-                     std::uint64_t serial, Ts... owner) {
+PyObject* build_mark(PyTypeObject* type, origin_ptr node, std::uint64_t serial,
+                     Ts... owner) {
   py::handle cls{reinterpret_cast<PyObject*>(type)};
   return cls(text_to_python(node->name()), node->incarnation, serial, owner...)
     .release()

@@ -130,13 +130,12 @@ private:
   task<> serve(server_result next) {
     for (;;) {
       std::optional<term> reason;
-      term from;
+      term message;
       try {
         if (next.continue_) {
           auto x = *std::exchange(next.continue_, std::nullopt);
           next = co_await impl_.handle_continue(me_, std::move(x));
         } else {
-          term message;
           if (suspended_) {
             message = co_await me_.receive(match(system_message, any, any)
                                            | match(atoms::exit, parent_, any));
@@ -147,8 +146,8 @@ private:
             message = co_await me_.receive();
           }
           if (is_tuple(message, gen_call, 3)) {
-            from = message.items()[1];
-            next = co_await impl_.handle_call(me_, message.items()[2], from);
+            next = co_await impl_.handle_call(me_, message.items()[2],
+                                              message.items()[1]);
           } else if (is_tuple(message, gen_cast, 2)) {
             next = co_await impl_.handle_cast(me_, message.items()[1]);
           } else if (is_tuple(message, system_message, 3)) {
@@ -163,6 +162,7 @@ private:
         if (next.reply_) {
           auto answer = *std::exchange(next.reply_, std::nullopt);
           // With a stop, `terminate` comes first, as in OTP.
+          auto& from = message.at(1);
           if (!next.stop_)
             gen_server::reply(me_, from, std::move(answer));
           else
@@ -283,24 +283,33 @@ task<term> ask(self me, question q, term server, term request) {
     return exit_error{
       term::tuple({std::move(reason), described(q, server, request)})};
   };
-  auto target = server;
+  std::optional<term> found;
   if (server.is(term::kind::atom)) {
-    auto pid = me.whereis(std::string{server.text()});
-    if (!pid)
+    found = me.whereis(std::string{server.text()});
+    if (!found)
       throw why(atoms::noproc);
-    target = *std::move(pid);
   }
+  auto& target = found ? *found : server;
   if (target == me.pid())
     throw why(term::atom("calling_self"));
   auto place = me.place(); // what waits already is not the answer
   auto ref = me.monitor(target, alias_mode::reply_demonitor);
-  me.send(target, term::tuple({q.kind, term::tuple({me.pid(), ref}), request}));
-  auto wanted = match(ref, any) | match(atoms::down, ref, any, any, any);
+  me.send(target,
+          term::tuple_of(q.kind, term::tuple_of(me.pid(), ref), request));
+  // The same as match(ref, any) | match("DOWN", ref, any, any, any), without
+  // copies of `ref`.
+  auto wanted = [&ref](const term& x) {
+    if (!x.is(term::kind::tuple))
+      return false;
+    auto items = x.items();
+    return (items.size() == 2 && items[0] == ref)
+           || (items.size() == 5 && items[0] == atoms::down && items[1] == ref);
+  };
   std::optional<term> got;
   if (q.ms < 0)
-    got = co_await me.receive_from(place, std::move(wanted));
+    got = co_await me.receive_from(place, wanted);
   else
-    got = co_await me.receive_from(place, std::move(wanted), after{q.ms});
+    got = co_await me.receive_from(place, wanted, after{q.ms});
   if (!got) {
     me.demonitor(ref, true);
     throw why(atoms::timeout);
@@ -337,7 +346,7 @@ void gen_server::cast(self me, const term& server, term request) {
 
 void gen_server::reply(self me, const term& from, term answer) {
   auto& ref = from.items()[1];
-  me.send(ref, term::tuple({ref, std::move(answer)}));
+  me.send(ref, term::tuple_of(ref, std::move(answer)));
 }
 
 task<> gen_server::stop(self me, term server, term reason) {

@@ -16,15 +16,15 @@ std::uint64_t random_number() {
 node_core::node_core(node_settings s)
   : settings(std::move(s)),
     registry(settings.cluster),
-    self_(std::make_shared<const origin>(
-      settings.name.empty() ? "hornbeam@localhost" : settings.name,
-      random_number())) {}
+    self_(
+      origin::of(settings.name.empty() ? "hornbeam@localhost" : settings.name,
+                 random_number())) {}
 
 hello node_core::greeting() const {
   auto me = self();
   std::shared_lock lock{mutex};
   return {hello::current_version, me->name(), me->incarnation,
-          settings.cluster,       address,  settings.hidden};
+          settings.cluster,       address,    settings.hidden};
 }
 
 outcome node_core::add_peer(const hello& from,
@@ -58,8 +58,8 @@ outcome node_core::add_peer(const hello& from,
         --casts_connecting;
       }
   }
-  tell_services({from.name, from.incarnation, true,
-                 from.hidden || settings.hidden});
+  tell_services(
+    {from.name, from.incarnation, true, from.hidden || settings.hidden});
   return term{true};
 }
 
@@ -176,12 +176,12 @@ void node_core::dispatch(const std::string& service, call_ptr c) {
   if (!stopping && make_service && make_service(service) && deliver())
     return;
   if (c->reply)
-    c->reply(
-      failure{stopping ? error_code::ended : error_code::not_found,
-              "the node " + self()->name() + " has no service '" + service + "'",
-              {},
-              {},
-              {}});
+    c->reply(failure{stopping ? error_code::ended : error_code::not_found,
+                     "the node " + self()->name() + " has no service '"
+                       + service + "'",
+                     {},
+                     {},
+                     {}});
 }
 
 } // namespace hornbeam::runtime

@@ -45,7 +45,7 @@ struct node_core : std::enable_shared_from_this<node_core> {
 
   explicit node_core(node_settings s);
 
-  const origin_ptr& self() const { return self_; }
+  origin_ptr self() const { return self_; }
   hello greeting() const;
 
   /// Takes a new link into the table and tells the services, or says why not.

@@ -9,6 +9,7 @@
 #include <random>
 
 #include "runtime/caf.hpp"
+#include "runtime/small_mutex.hpp"
 
 #include <caf/policy/unprofiled.hpp>
 
@@ -32,11 +33,11 @@ namespace hornbeam::runtime {
 /// idle and then found every queue empty; whoever appends a job looks at that
 /// count afterwards. So no job from outside waits while a worker sleeps.
 ///
-/// A job that a worker appends to its own empty queue is the one that it runs
-/// next, as when two processes talk to each other: waking somebody else for it
-/// would cost more than the job. In case the job that runs now never ends, one
-/// idle worker is the watcher: it looks at all queues every millisecond, until
-/// all workers have been idle for a while.
+/// A job that a worker appends to its own queue is one that it runs soon, as
+/// when two processes talk to each other or one starts a few others: waking
+/// somebody else costs each side as much as dozens of short jobs. In case they
+/// are long, one idle worker is the watcher: it looks at all queues twice a
+/// millisecond, until all workers have been idle for a while.
 class parking : public caf::policy::unprofiled {
 public:
   struct coordinator_data {
@@ -46,13 +47,13 @@ public:
     std::atomic<int> idle{0};
     std::atomic<std::size_t> next{0};
     std::atomic<int> watchers{0}; ///< at most one
-    int wakes = 0; ///< under `mutex`
+    int wakes = 0;                ///< under `mutex`
   };
 
   struct worker_data {
     explicit worker_data(caf::scheduler::abstract_coordinator*) {}
     worker_data(const worker_data&) {}
-    std::mutex mutex;
+    small_mutex mutex;
     std::deque<caf::resumable*> jobs;
   };
 
@@ -118,6 +119,9 @@ public:
   void foreach_central_resumable(Coordinator*, F) {}
 
 private:
+  /// So many jobs in one queue are worth a wake.
+  static constexpr std::size_t crowd = 128;
+
   static caf::resumable* take(worker_data& from) {
     std::lock_guard guard{from.mutex};
     if (from.jobs.empty())
@@ -177,9 +181,9 @@ private:
     if (shared.watchers.exchange(1) != 0)
       return nullptr;
     caf::resumable* job = nullptr;
-    for (int quiet = 0; quiet < 10 && job == nullptr && !woken; ++quiet) {
+    for (int quiet = 0; quiet < 20 && job == nullptr && !woken; ++quiet) {
       std::unique_lock lock{shared.mutex};
-      if (shared.work.wait_for(lock, 1ms, [&] { return shared.wakes > 0; })) {
+      if (shared.work.wait_for(lock, 500us, [&] { return shared.wakes > 0; })) {
         --shared.wakes;
         woken = true;
         break;
@@ -202,12 +206,15 @@ private:
       d(self).jobs.push_back(job);
       waiting = d(self).jobs.size();
     }
+    // Plain loads do: a worker counts itself as idle, or no longer as the
+    // watcher, before it looks at this queue for the last time. Either it has
+    // locked the queue after us and sees the job, or before us, and then we
+    // see what it has counted.
     auto& shared = d(self->parent());
-    // Writes, not loads: either they see the worker that has counted itself
-    // as idle, or that worker's count comes later and then sees the job.
-    if (shared.idle.fetch_add(0) == 0)
+    if (shared.idle.load(std::memory_order_relaxed) == 0)
       return;
-    if (by_itself && waiting == 1 && shared.watchers.fetch_add(0) != 0)
+    if (by_itself && waiting < crowd
+        && shared.watchers.load(std::memory_order_relaxed) != 0)
       return;
     wake_one(shared);
   }

@@ -35,7 +35,10 @@ bool process::ready(receiver_base& r) {
   if (!r.found_ && !r.error_ && armed_.load() > r.until_)
     r.expired_ = owner_.clock().now() >= r.until_;
   bool over = r.found_ || r.expired_ || r.error_;
-  deadline_.store(over ? never : r.until_);
+  if (!over)
+    deadline_.store(r.until_);
+  else // a clock that still sees the old one wakes us for nothing
+    deadline_.store(never, std::memory_order_relaxed);
   return over;
 }
 

@@ -4,6 +4,8 @@
 #include <iostream>
 #include <thread>
 
+#include <malloc.h>
+
 #include <boost/core/demangle.hpp>
 
 #include "runtime/atoms.hpp"
@@ -125,9 +127,8 @@ private:
 
 term exception_reason(const std::exception& e) {
   auto name = boost::core::demangle(typeid(e).name());
-  return term::tuple(
-    {term::tuple({term::string(name), term::string(e.what())}),
-     term::string("")});
+  return term::tuple({term::tuple({term::string(name), term::string(e.what())}),
+                      term::string("")});
 }
 
 processes::processes(caf::actor_system& sys, router& net, bool clock_by_hand)
@@ -161,8 +162,8 @@ std::pair<term, term> processes::launch(process_ptr p, process_body body,
     ref = make_ref();
     add_monitor(*o.parent, ref, pid, false);
   }
-  schedule(static_cast<caf::resumable*>(
-    static_cast<scheduled_process*>(p.detach())));
+  schedule(
+    static_cast<caf::resumable*>(static_cast<scheduled_process*>(p.detach())));
   return {std::move(pid), std::move(ref)};
 }
 
@@ -177,7 +178,9 @@ void processes::adopt(process& p) {
   auto& s = shards_[p.serial() % shard_count];
   intrusive_ptr_add_ref(&p);
   alive_.fetch_add(1, std::memory_order_relaxed);
-  bodies_.fetch_add(1, std::memory_order_relaxed);
+  auto n = bodies_.fetch_add(1, std::memory_order_relaxed) + 1;
+  if (n > most_bodies_.load(std::memory_order_relaxed))
+    most_bodies_.store(n, std::memory_order_relaxed);
   std::lock_guard guard{s.mutex};
   s.by_serial.emplace(p.serial(), &p);
 }
@@ -189,8 +192,18 @@ void processes::retire(process& p) {
     if (s.by_serial.erase(p.serial()) == 0)
       return;
   }
-  bodies_.fetch_sub(1, std::memory_order_relaxed);
+  auto left = bodies_.fetch_sub(1, std::memory_order_relaxed) - 1;
   intrusive_ptr_release(&p);
+  auto most = most_bodies_.load(std::memory_order_relaxed);
+  if (most >= storm && left < most / 8
+      && most_bodies_.compare_exchange_strong(most, left))
+    give_memory_back();
+}
+
+void processes::give_memory_back() {
+  // malloc keeps what is below anything that is still in use, which after a
+  // storm is nearly all. Not in a worker: it takes a while.
+  clock_.add(next_serial_.fetch_add(1), clock_.in(500), [] { malloc_trim(0); });
 }
 
 process_ptr processes::find(std::uint64_t serial) const {
@@ -201,7 +214,14 @@ process_ptr processes::find(std::uint64_t serial) const {
 }
 
 bool processes::is_local(const origin& x) const noexcept {
-  return &x == node_.get() || x.name() == node_->name();
+  return &x == node_ || x.name() == node_->name();
+}
+
+process* processes::reach(const runtime::pid& x, process_ptr& hold) const {
+  if (x.local)
+    return x.local.get();
+  hold = local(x);
+  return hold.get();
 }
 
 process_ptr processes::local(const runtime::pid& x) const {
@@ -226,8 +246,8 @@ term processes::make_ref() {
 }
 
 term processes::make_alias(process& p) {
-  return term{reference{node_, next_serial_.fetch_add(1), p.serial(),
-                        process_ptr{&p}}};
+  return term{
+    reference{node_, next_serial_.fetch_add(1), p.serial(), process_ptr{&p}}};
 }
 
 // -- from outside -------------------------------------------------------------
@@ -326,8 +346,7 @@ void processes::register_name(const std::string& name, const term& pid) {
                                    + "', not " + to_string(pid));
   auto p = local(pid.as_pid());
   if (!p)
-    throw erlang_error("badarg", "the name '" + name
-                                   + "' can't be given to "
+    throw erlang_error("badarg", "the name '" + name + "' can't be given to "
                                    + to_string(pid.as_pid())
                                    + ": no living process of this node");
   std::unique_lock lock{names_mutex_};
@@ -336,15 +355,13 @@ void processes::register_name(const std::string& name, const term& pid) {
                                    + to_string(pid_of(*i->second).as_pid()));
   std::lock_guard guard{p->mutex_};
   if (!p->alive())
-    throw erlang_error("badarg", "the name '" + name
-                                   + "' can't be given to "
+    throw erlang_error("badarg", "the name '" + name + "' can't be given to "
                                    + to_string(pid.as_pid())
                                    + ": the process is dead");
   auto& old = p->related().name;
   if (!old.empty())
-    throw erlang_error("badarg", to_string(pid.as_pid())
-                                   + " has the name '" + old
-                                   + "' already, so not '" + name + "'");
+    throw erlang_error("badarg", to_string(pid.as_pid()) + " has the name '"
+                                   + old + "' already, so not '" + name + "'");
   old = name;
   names_.emplace(name, p);
 }
@@ -370,7 +387,8 @@ std::vector<std::string> processes::registered() const {
   return out;
 }
 
-// -- process_info ---------------------------------------------------------------
+// -- process_info
+// ---------------------------------------------------------------
 
 std::optional<term> processes::info(const term& pid,
                                     const std::string& item) const {
@@ -378,9 +396,14 @@ std::optional<term> processes::info(const term& pid,
     throw erlang_error("badarg", "process_info is for processes of "
                                    + node_->name() + ", not for "
                                    + to_string(pid));
-  static constexpr const char* items[]
-    = {"links",             "monitors",  "monitored_by", "registered_name",
-       "message_queue_len", "trap_exit", "dictionary",   "status"};
+  static constexpr const char* items[] = {"links",
+                                          "monitors",
+                                          "monitored_by",
+                                          "registered_name",
+                                          "message_queue_len",
+                                          "trap_exit",
+                                          "dictionary",
+                                          "status"};
   if (std::find(std::begin(items), std::end(items), item) == std::end(items))
     throw erlang_error("badarg", "process_info has no item '" + item + "'");
   auto p = local(pid.as_pid());
@@ -399,7 +422,7 @@ std::optional<term> processes::info(const term& pid,
   }
   if (item == "monitors") {
     for (auto& [ref, m] : r.monitors)
-      out.push_back(term::tuple({atoms::process, m.reported}));
+      out.push_back(term::tuple({atoms::process, m.shown()}));
     return term::list(std::move(out));
   }
   if (item == "monitored_by") {

@@ -109,7 +109,7 @@ public:
   term make_ref();
   /// A reference that leads to `p`, while `p` has it as an active alias.
   term make_alias(process& p);
-  const origin_ptr& node() const noexcept { return node_; }
+  origin_ptr node() const noexcept { return node_; }
   router& net() const noexcept { return net_; }
   runtime::timers& clock() noexcept { return clock_; }
   caf::actor_system& system() const noexcept { return system_; }
@@ -134,6 +134,9 @@ public:
   /// The process that a pid of this node names; null if it is another's or
   /// gone.
   process_ptr local(const runtime::pid& x) const;
+  /// The same without counting, where whoever has `x` keeps the process; else
+  /// `hold` does.
+  process* reach(const runtime::pid& x, process_ptr& hold) const;
   /// Whether a pid or a reference is of this node: of this start or an earlier
   /// one.
   bool is_local(const origin& x) const noexcept;
@@ -161,6 +164,7 @@ private:
   friend class attached_process;
 
   process_ptr make_process();
+  void give_memory_back();
   std::pair<term, term> launch(process_ptr p, process_body body,
                                std::shared_ptr<void> keep,
                                const start_options& o);
@@ -175,7 +179,7 @@ private:
   void end_all(std::vector<ending> work);
   void take_link_exit(process& to, const term& from, const term& reason,
                       std::vector<ending>& work);
-  void deliver_down(process& to, const term& ref, const term& reason);
+  void deliver_down(process& to, std::uint64_t ref, const term& reason);
   void announce(process& p, const term& reason, relations& rel,
                 std::vector<ending>& work);
 
@@ -202,6 +206,10 @@ private:
   std::array<shard, shard_count> shards_;
   std::atomic<std::int64_t> alive_{0};
   std::atomic<std::int64_t> bodies_{0};
+  /// The most there were, since memory was last given back to the system.
+  std::atomic<std::int64_t> most_bodies_{0};
+  /// From so many processes on, most of which have gone, it is given back.
+  static constexpr std::int64_t storm = 50'000;
   std::atomic<bool> stopping_{false};
 
   mutable std::shared_mutex names_mutex_;
@@ -234,9 +242,7 @@ term self::spawn(F f, Ts... xs) const {
 template <class F, class... Ts>
 term self::spawn_link(F f, Ts... xs) const {
   p_->enter();
-  return owner()
-    .start({p_, true, false}, std::move(f), std::move(xs)...)
-    .first;
+  return owner().start({p_, true, false}, std::move(f), std::move(xs)...).first;
 }
 
 template <class F, class... Ts>

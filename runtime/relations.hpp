@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "runtime/processes.hpp"
+#include "runtime/small_map.hpp"
 
 namespace hornbeam::runtime {
 
@@ -30,7 +31,7 @@ inline mark_key key_of(const term& x) {
 
 /// Who hears of the end of a process: another process, or a function.
 struct processes::watcher {
-  term ref;
+  term ref; ///< of another node's process; ours have it in their own books
   term pid;
   std::function<void(const term&)> function;
   bool by_name = false; ///< of another node, which knows but a name
@@ -41,18 +42,22 @@ struct relations {
   /// A monitor of this process.
   struct monitor {
     term ref;
-    term target;   ///< a pid; or a name on the other node
-    term reported; ///< how the down message names it
+    term target;      ///< a pid; or a name on the other node
+    term reported;    ///< how the down message names it, if not by the target
     std::string node; ///< of another node, else empty
     bool is_alias = false;
+
+    const term& shown() const noexcept {
+      return reported.is_none() ? target : reported;
+    }
   };
 
-  std::unordered_map<mark_key, term, mark_hash> links;
+  small_map<mark_key, term, mark_hash> links;
   /// Unlinks of processes of other nodes that those have not acknowledged:
   /// until then a link that they have sent is older than the unlink.
   std::unordered_map<mark_key, std::uint64_t, mark_hash> unlinking;
-  std::unordered_map<mark_key, processes::watcher, mark_hash> monitored_by;
-  std::unordered_map<std::uint64_t, monitor> monitors; ///< by reference
+  small_map<mark_key, processes::watcher, mark_hash> monitored_by;
+  small_map<std::uint64_t, monitor> monitors; ///< by reference
   std::string name;
   std::unordered_map<term, term, term_hash> dictionary;
   std::unordered_set<std::uint64_t> timers;

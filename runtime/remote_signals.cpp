@@ -81,7 +81,7 @@ void processes::handle(const std::string& from, const operation& op) {
     if (!p)
       return;
     std::unique_lock lock{p->mutex_};
-    bool there = p->relations_ && p->relations_->monitored_by.erase(ref) > 0;
+    bool there = p->relations_ && p->relations_->monitored_by.erase(ref);
     lock.unlock();
     if (there)
       count_remote(from, p->serial(), -1);
@@ -89,7 +89,7 @@ void processes::handle(const std::string& from, const operation& op) {
   }
   if (op.name == "down") {
     if (auto p = local(op.arg(1).as_pid()))
-      deliver_down(*p, op.arg(0), op.arg(2));
+      deliver_down(*p, op.arg(0).as_reference().serial, op.arg(2));
     return;
   }
   if (op.name == "ping")
@@ -103,7 +103,7 @@ void processes::handle(const std::string& from, const operation& op) {
       count_remote(from, p->serial(), 1);
       std::lock_guard guard{p->mutex_};
       if (p->alive() && !p->related().unlinking.contains(key_of(sender))
-          && p->related().links.emplace(key_of(sender), sender).second)
+          && p->related().links.emplace(key_of(sender), sender))
         return;
     }
     if (p)
@@ -126,8 +126,7 @@ void processes::handle(const std::string& from, const operation& op) {
     if (!p)
       return;
     std::unique_lock lock{p->mutex_};
-    bool there = p->relations_
-                 && p->relations_->links.erase(key_of(sender)) > 0;
+    bool there = p->relations_ && p->relations_->links.erase(key_of(sender));
     lock.unlock();
     if (there)
       count_remote(from, p->serial(), -1);
@@ -212,7 +211,7 @@ void processes::node_lost(const std::string& node) {
     if (!p)
       continue;
     std::vector<term> links;
-    std::vector<term> refs;
+    std::vector<std::uint64_t> refs;
     int forgotten = 0;
     {
       std::lock_guard guard{p->mutex_};
@@ -224,9 +223,9 @@ void processes::node_lost(const std::string& node) {
           links.push_back(other);
       for (auto& [ref, m] : r.monitors)
         if (m.node == node)
-          refs.push_back(m.ref);
-      forgotten = static_cast<int>(std::erase_if(
-        r.monitored_by, [&](auto& x) { return there(x.second.pid); }));
+          refs.push_back(ref);
+      forgotten = static_cast<int>(
+        r.monitored_by.erase_if([&](auto& x) { return there(x.second.pid); }));
     }
     if (forgotten > 0)
       count_remote(node, serial, -forgotten);

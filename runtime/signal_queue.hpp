@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "runtime/signal_pool.hpp"
 #include "runtime/term.hpp"
 
 namespace hornbeam::runtime {
@@ -14,12 +15,17 @@ struct signal {
   signal(term x, std::uint64_t alias_serial, bool is_last = false)
     : alias(alias_serial), last(is_last), body(std::move(x)) {}
 
+  static void* operator new(std::size_t) { return signal_pool::allocate(); }
+  static void operator delete(void* x) noexcept { signal_pool::release(x); }
+
   signal* next = nullptr;
   /// If not 0: came through this alias, and counts only while it is active.
   std::uint64_t alias = 0;
   bool last = false; ///< counts in any case, and ends the alias
   term body;
 };
+
+static_assert(sizeof(signal) <= signal_pool::block_size);
 
 /// The messages of one process: an inbox that any thread pushes into without
 /// a lock, and behind it the list that the owner searches, in the order of
@@ -51,7 +57,7 @@ public:
       x->next = old == asleep() ? nullptr : old;
     } while (!inbox_.compare_exchange_weak(old, x, std::memory_order_acq_rel,
                                            std::memory_order_relaxed));
-    size_.fetch_add(1, std::memory_order_relaxed);
+    pushed_.fetch_add(1, std::memory_order_relaxed);
     return old == asleep() ? pushed::woke : pushed::taken;
   }
   /// Wakes the owner without a message; true if the caller must do it.
@@ -73,7 +79,9 @@ public:
     return inbox_.load(std::memory_order_relaxed) == asleep();
   }
   std::size_t size() const noexcept {
-    auto n = size_.load(std::memory_order_relaxed);
+    auto n
+      = static_cast<std::int32_t>(pushed_.load(std::memory_order_relaxed)
+                                  - taken_.load(std::memory_order_relaxed));
     return n > 0 ? static_cast<std::size_t>(n) : 0;
   }
 
@@ -123,9 +131,8 @@ public:
   /// The owner goes to sleep; false if something has come, or it is closed.
   bool sleep() noexcept {
     signal* none = nullptr;
-    return inbox_.compare_exchange_strong(none, asleep(),
-                                          std::memory_order_acq_rel,
-                                          std::memory_order_relaxed);
+    return inbox_.compare_exchange_strong(
+      none, asleep(), std::memory_order_acq_rel, std::memory_order_relaxed);
   }
   void clear() noexcept {
     drop(std::exchange(head_, nullptr));
@@ -138,7 +145,9 @@ private:
 
   void forget(signal* x) noexcept {
     delete x;
-    size_.fetch_sub(1, std::memory_order_relaxed);
+    // Of the owner alone, or of who has closed the queue.
+    taken_.store(taken_.load(std::memory_order_relaxed) + 1,
+                 std::memory_order_relaxed);
   }
   void drop(signal* chain) noexcept {
     while (chain != nullptr)
@@ -146,7 +155,8 @@ private:
   }
 
   std::atomic<signal*> inbox_{nullptr};
-  std::atomic<std::int32_t> size_{0};
+  std::atomic<std::uint32_t> pushed_{0};
+  std::atomic<std::uint32_t> taken_{0};
   signal* head_ = nullptr;
   signal** tail_ = &head_;
 };

@@ -18,11 +18,11 @@ bool same(const term& a, const term& b) {
 }
 
 term exit_message(const term& from, const term& reason) {
-  return term::tuple({atoms::exit, from, reason});
+  return term::tuple_of(atoms::exit, from, reason);
 }
 
 term down_message(const term& ref, const term& reported, const term& reason) {
-  return term::tuple({atoms::down, ref, atoms::process, reported, reason});
+  return term::tuple_of(atoms::down, ref, atoms::process, reported, reason);
 }
 
 const std::string& node_of(const term& pid) {
@@ -100,8 +100,7 @@ void processes::add_link(process& from, const term& to) {
     count_remote(node, from.serial(), 1);
     {
       std::lock_guard guard{from.mutex_};
-      if (!from.alive()
-          || !from.related().links.emplace(key_of(to), to).second) {
+      if (!from.alive() || !from.related().links.emplace(key_of(to), to)) {
         count_remote(node, from.serial(), -1);
         return;
       }
@@ -144,7 +143,7 @@ void processes::remove_link(process& from, const term& to) {
     auto id = next_serial_.fetch_add(1);
     {
       std::lock_guard guard{from.mutex_};
-      if (!from.relations_ || from.relations_->links.erase(key_of(to)) == 0)
+      if (!from.relations_ || !from.relations_->links.erase(key_of(to)))
         return;
       from.relations_->unlinking[key_of(to)] = id;
     }
@@ -167,9 +166,10 @@ void processes::remove_link(process& from, const term& to) {
 void processes::add_monitor(process& from, const term& ref, const term& what,
                             bool is_alias) {
   term target = what;
-  term reported = what;
+  term reported;
   std::string node;
-  process_ptr other;
+  process_ptr hold;
+  process* other = nullptr;
   bool by_name = !what.is(term::kind::pid);
   if (by_name) {
     if (what.is(term::kind::atom)) {
@@ -178,6 +178,7 @@ void processes::add_monitor(process& from, const term& ref, const term& what,
                && what.items()[0].is(term::kind::atom)
                && what.items()[1].is(term::kind::atom)) {
       target = what.items()[0];
+      reported = what;
       if (what.items()[1].text() != node_->name())
         node = what.items()[1].text();
     } else {
@@ -187,22 +188,25 @@ void processes::add_monitor(process& from, const term& ref, const term& what,
                            + to_string(what));
     }
     if (node.empty()) {
-      other = named(std::string{target.text()});
-      if (other)
+      hold = named(std::string{target.text()});
+      other = hold.get();
+      if (other != nullptr)
         target = pid_of(*other);
     }
   } else if (is_local(what.as_pid())) {
-    other = local(what.as_pid());
+    other = reach(what.as_pid(), hold);
   } else {
     node = node_of(what);
   }
   auto serial = ref.as_reference().serial;
   auto note = [&] {
     from.related().monitors.emplace(
-      serial, relations::monitor{ref, target, reported, node, is_alias});
+      serial, relations::monitor{ref, std::move(target), std::move(reported),
+                                 node, is_alias});
   };
   if (!node.empty()) {
     count_remote(node, from.serial(), 1);
+    auto whom = target;
     {
       std::lock_guard guard{from.mutex_};
       if (!from.alive()) {
@@ -211,20 +215,20 @@ void processes::add_monitor(process& from, const term& ref, const term& what,
       }
       note();
     }
-    if (!cast(node, make_op("monitor", ref, pid_of(from), target)))
-      deliver_down(from, ref, atoms::noconnection);
+    if (!cast(node, make_op("monitor", ref, pid_of(from), whom)))
+      deliver_down(from, ref.as_reference().serial, atoms::noconnection);
     return;
   }
-  if (other.get() == &from)
+  if (other == &from)
     return; // as in Erlang, nobody hears of its own end
-  if (other) {
+  if (other != nullptr) {
     std::scoped_lock guard{from.mutex_, other->mutex_};
     if (!from.alive())
       return;
     if (other->alive()) {
       note();
       other->related().monitored_by.emplace(key_of(ref),
-                                            watcher{ref, from.pid_, {}, false});
+                                            watcher{{}, from.pid_, {}, false});
       return;
     }
   }
@@ -234,49 +238,48 @@ void processes::add_monitor(process& from, const term& ref, const term& what,
       return;
     note();
   }
-  deliver_down(from, ref, atoms::noproc);
+  deliver_down(from, ref.as_reference().serial, atoms::noproc);
 }
 
 bool processes::remove_monitor(process& from, std::uint64_t ref) {
-  relations::monitor m;
+  std::optional<relations::monitor> m;
   {
     std::lock_guard guard{from.mutex_};
-    if (!from.relations_)
-      return false;
-    auto node = from.relations_->monitors.extract(ref);
-    if (!node)
-      return false;
-    m = std::move(node.mapped());
+    if (from.relations_)
+      m = from.relations_->monitors.extract(ref);
   }
-  if (!m.node.empty()) {
-    count_remote(m.node, from.serial(), -1);
-    cast(m.node, make_op("demonitor", m.ref, m.target));
-  } else if (auto other = local(m.target.as_pid())) {
+  if (!m)
+    return false;
+  process_ptr hold;
+  if (!m->node.empty()) {
+    count_remote(m->node, from.serial(), -1);
+    cast(m->node, make_op("demonitor", m->ref, m->target));
+  } else if (auto* other = reach(m->target.as_pid(), hold)) {
     std::lock_guard guard{other->mutex_};
     if (other->relations_)
-      other->relations_->monitored_by.erase(key_of(m.ref));
+      other->relations_->monitored_by.erase(key_of(m->ref));
   }
   return true;
 }
 
-void processes::deliver_down(process& to, const term& ref, const term& reason) {
+void processes::deliver_down(process& to, std::uint64_t ref,
+                             const term& reason) {
   std::unique_lock lock{to.mutex_};
   if (!to.relations_)
     return;
-  auto node = to.relations_->monitors.extract(ref.as_reference().serial);
-  if (!node)
+  auto m = to.relations_->monitors.extract(ref);
+  if (!m)
     return;
-  auto& m = node.mapped();
-  auto* x = new signal(down_message(m.ref, m.reported, reason));
-  if (m.is_alias) {
-    x->alias = m.ref.as_reference().serial;
+  auto* x = new signal(down_message(m->ref, m->shown(), reason));
+  if (m->is_alias) {
+    x->alias = ref;
     x->last = true;
   }
   // Under the lock, so that whoever demonitors finds it in the queue.
   to.push(x);
   lock.unlock();
-  if (!m.node.empty())
-    count_remote(m.node, to.serial(), -1);
+  if (!m->node.empty())
+    count_remote(m->node, to.serial(), -1);
 }
 
 void processes::on_exit(const term& pid, std::function<void(const term&)> f) {
@@ -328,7 +331,7 @@ void processes::take_link_exit(process& to, const term& from,
   bool remote = !is_local(from.as_pid());
   std::unique_lock lock{to.mutex_};
   // A signal of a link that is no more has no effect.
-  if (!to.relations_ || to.relations_->links.erase(key_of(from)) == 0)
+  if (!to.relations_ || !to.relations_->links.erase(key_of(from)))
     return;
   if (to.trap_exit_) {
     to.push(new signal(exit_message(from, reason)));
@@ -399,8 +402,9 @@ void processes::announce(process& p, const term& reason, relations& rel,
     if (w.function) {
       w.function(reason);
     } else if (is_local(w.pid.as_pid())) {
-      if (auto q = local(w.pid.as_pid()))
-        deliver_down(*q, w.ref, reason);
+      process_ptr hold;
+      if (auto* q = reach(w.pid.as_pid(), hold))
+        deliver_down(*q, key.serial, reason);
     } else {
       count_remote(node_of(w.pid), p.serial(), -1);
       if (w.by_name)

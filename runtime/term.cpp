@@ -1,6 +1,7 @@
 #include "runtime/term.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <charconv>
 #include <cmath>
@@ -149,8 +150,7 @@ int rank(kind k) noexcept {
   }
 }
 
-std::strong_ordering compare_origins(const origin_ptr& a,
-                                     const origin_ptr& b) noexcept {
+std::strong_ordering compare_origins(origin_ptr a, origin_ptr b) noexcept {
   if (a == b)
     return std::strong_ordering::equal;
   if (auto c = a->name().compare(b->name()); c != 0)
@@ -216,6 +216,28 @@ const term& itself(const term& x) noexcept {
 }
 
 } // namespace
+
+const origin* origin::of(std::string_view name, std::uint64_t start) {
+  // Lists that only grow, from their front.
+  static std::array<std::atomic<const origin*>, 256> known;
+  auto& first = known[start % known.size()];
+  auto* head = first.load(std::memory_order_acquire);
+  std::unique_ptr<origin> fresh;
+  const origin* seen = nullptr;
+  for (;;) {
+    for (auto* x = head; x != seen; x = x->next_)
+      if (x->incarnation == start && x->name() == name)
+        return x;
+    seen = head;
+    if (!fresh)
+      fresh.reset(new origin{name, start});
+    fresh->next_ = head;
+    if (first.compare_exchange_weak(head, fresh.get(),
+                                    std::memory_order_acq_rel,
+                                    std::memory_order_acquire))
+      return fresh.release();
+  }
+}
 
 term::term(std::uint64_t x) : term(big_integer{x}) {}
 

@@ -25,12 +25,14 @@ using big_integer = boost::multiprecision::cpp_int;
 /// recursive walk over a term has a bounded stack.
 inline constexpr int max_depth = 512;
 
-/// One start of a node: its name and the random number of this start.
+/// One start of a node: its name and the random number of this start. There
+/// is one object for each, which lives as long as the program: pids and
+/// references by the million refer to it without counting.
 class origin {
 public:
-  origin(std::string name, std::uint64_t start)
-    : incarnation(start), first_name_(std::move(name)) {}
-  ~origin() { delete renamed_.load(); }
+  /// The one with this name and number, made when first asked for. Never
+  /// waits: a forked child may call it whatever its parent was doing.
+  static const origin* of(std::string_view name, std::uint64_t start);
   origin(const origin&) = delete;
   origin& operator=(const origin&) = delete;
 
@@ -50,10 +52,14 @@ public:
   const std::uint64_t incarnation;
 
 private:
+  origin(std::string_view name, std::uint64_t start)
+    : incarnation(start), first_name_(name) {}
+
   const std::string first_name_;
+  const origin* next_ = nullptr; ///< of those known
   mutable std::atomic<const std::string*> renamed_{nullptr};
 };
-using origin_ptr = std::shared_ptr<const origin>;
+using origin_ptr = const origin*;
 
 class process;
 void intrusive_ptr_add_ref(process* x) noexcept;
@@ -62,7 +68,7 @@ using process_ptr = boost::intrusive_ptr<process>;
 
 /// A process identifier, unique over all starts of all nodes.
 struct pid {
-  origin_ptr node;
+  origin_ptr node = nullptr;
   std::uint64_t serial = 0;
   /// The process itself where the pid was made: sending needs no look-up.
   process_ptr local = {};
@@ -70,7 +76,7 @@ struct pid {
 
 /// A unique mark made by `make_ref`. An alias names its process as well.
 struct reference {
-  origin_ptr node;
+  origin_ptr node = nullptr;
   std::uint64_t serial = 0;
   std::uint64_t owner = 0; ///< serial of the process; 0 if it is no alias
   process_ptr local = {};  ///< the process of an alias, as in `pid`

@@ -8,18 +8,18 @@ namespace {
 
 using kind = term::kind;
 
-void save_origin(wire_writer& ar, const origin_ptr& x) {
+void save_origin(wire_writer& ar, origin_ptr x) {
   ar << x->name() << x->incarnation;
 }
 
 /// Pids of one node come in crowds: the last origin read is shared.
 origin_ptr load_origin(wire_reader& ar) {
-  thread_local origin_ptr last;
-  std::string name;
+  thread_local origin_ptr last = nullptr;
+  auto name = ar.take(ar.length());
   std::uint64_t incarnation = 0;
-  ar >> name >> incarnation;
+  ar >> incarnation;
   if (!last || last->incarnation != incarnation || last->name() != name)
-    last = std::make_shared<const origin>(std::move(name), incarnation);
+    last = origin::of(name, incarnation);
   return last;
 }
 

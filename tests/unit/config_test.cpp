@@ -203,7 +203,7 @@ TEST_CASE("load takes both kinds of files") {
 }
 
 TEST_CASE("the shipped configurations can be read") {
-  auto folder = fs::path(__FILE__).parent_path() / "../../config";
+  auto folder = fs::path(HORNBEAM_CONFIG_DIR);
   auto demo = load_cluster(folder / "demo.toml");
   CHECK(demo.name == "demo");
   REQUIRE(demo.nodes.size() == 3);

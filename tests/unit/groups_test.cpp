@@ -66,8 +66,7 @@ TEST_CASE_METHOD(one, "a group without members does not exist") {
 }
 
 TEST_CASE_METHOD(one, "only processes of this node join, others are named") {
-  auto foreign
-    = term{pid{std::make_shared<const origin>("z@h", 9), 1, nullptr}};
+  auto foreign = term{pid{origin::of("z@h", 9), 1, nullptr}};
   CHECK_THROWS_WITH(pg.join(scope, g, {p->pid(), foreign}),
                     Catch::Contains("z@h"));
   CHECK_THROWS_WITH(pg.join(scope, g, {term{81}}), Catch::Contains("81"));

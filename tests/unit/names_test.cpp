@@ -66,8 +66,7 @@ TEST_CASE_METHOD(one_node, "what can't be a name, or have one, is an error") {
                     Catch::Contains("undefined"));
   CHECK_THROWS_AS(me().register_name(""), erlang_error);
   CHECK_THROWS_WITH(me().register_name("w", term{61}), Catch::Contains("61"));
-  auto foreign
-    = term{pid{std::make_shared<const origin>("z@h", 9), 1, nullptr}};
+  auto foreign = term{pid{origin::of("z@h", 9), 1, nullptr}};
   CHECK_THROWS_WITH(me().register_name("w", foreign), Catch::Contains("z@h"));
 }
 

@@ -6,7 +6,7 @@ using namespace hornbeam::runtime;
 
 namespace {
 
-const auto me = std::make_shared<const origin>("a@h", 1);
+const auto me = origin::of("a@h", 1);
 const term a_pid{pid{me, 1, nullptr}};
 const term a_ref{reference{me, 2, 0}};
 

@@ -19,7 +19,7 @@ term far(const term& x) {
 process_cluster::node::node(process_cluster& c, const std::string& name,
                             std::uint64_t start)
   : cluster_(c),
-    self_(std::make_shared<const origin>(name, start)),
+    self_(origin::of(name, start)),
     processes(c.system(), *this, true),
     groups(std::make_shared<runtime::groups>(processes)) {}
 

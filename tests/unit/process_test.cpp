@@ -761,8 +761,7 @@ TEST_CASE_METHOD(one_node, "process_info of a dead process is nothing, of an "
   CHECK_FALSE(a.info(far(x), "links"));
   CHECK_THROWS_WITH(a.info(p->pid(), "shoe_size"),
                     Catch::Contains("shoe_size"));
-  auto foreign
-    = term{pid{std::make_shared<const origin>("z@h", 9), 1, nullptr}};
+  auto foreign = term{pid{origin::of("z@h", 9), 1, nullptr}};
   CHECK_THROWS_WITH(a.info(foreign, "links"), Catch::Contains("z@h"));
 }
 

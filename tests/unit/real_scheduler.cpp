@@ -11,7 +11,7 @@ namespace {
 
 /// A router without any other node.
 struct alone : router {
-  origin_ptr me = std::make_shared<const origin>("a@h", 1);
+  origin_ptr me = origin::of("a@h", 1);
   origin_ptr self() const override { return me; }
   std::vector<std::string> peers() const override { return {}; }
   bool cast(const std::string&, const std::string&, const term&) override {

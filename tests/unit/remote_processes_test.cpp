@@ -454,9 +454,9 @@ TEST_CASE_METHOD(fixture, "links and monitors wait for a connection that is "
     dialing_failed(A, B);
     auto got = p->all();
     REQUIRE(got.size() == 2);
-    CHECK(std::count(got.begin(), got.end(),
-                     down(ref, q->pid(), "noconnection"))
-          == 1);
+    CHECK(
+      std::count(got.begin(), got.end(), down(ref, q->pid(), "noconnection"))
+      == 1);
     CHECK(std::count(got.begin(), got.end(), exited(q->pid(), "noconnection"))
           == 1);
   }
@@ -557,7 +557,7 @@ TEST_CASE_METHOD(fixture, "messages and exits to a pid of an earlier start are "
 TEST_CASE_METHOD(fixture, "pids of an earlier start of the own node are dead "
                           "processes") {
   auto me = p->pid().as_pid();
-  term old{pid{std::make_shared<const origin>(A, 99), me.serial, nullptr}};
+  term old{pid{origin::of(A, 99), me.serial, nullptr}};
   term alias{reference{old.as_pid().node, me.serial, me.serial}};
   CHECK(old != p->pid());
   on_a().trap_exit(true);
@@ -626,7 +626,7 @@ TEST_CASE_METHOD(fixture, "the loss of one node does not touch what leads to "
 }
 
 TEST_CASE_METHOD(fixture, "an operation that nobody knows is refused") {
-  CHECK_THROWS_WITH(a().handle(B, operation{make_op("dance", p->pid(),
-                                                    p->pid())}),
-                    Catch::Contains("dance"));
+  CHECK_THROWS_WITH(
+    a().handle(B, operation{make_op("dance", p->pid(), p->pid())}),
+    Catch::Contains("dance"));
 }

@@ -145,7 +145,7 @@ TEST_CASE("an accessor of another kind says what it got") {
 }
 
 TEST_CASE("terms print as Erlang prints them") {
-  auto node = std::make_shared<const origin>("a@h", 7);
+  auto node = origin::of("a@h", 7);
   CHECK(
     to_string(term::tuple(
       {term::atom("ok"), term::list({term{1}, text("x")}), term{pid{node, 3}}}))

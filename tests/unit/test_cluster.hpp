@@ -8,8 +8,8 @@
 #include <caf/scheduler/test_coordinator.hpp>
 
 #include "runtime/caf.hpp"
-#include "runtime/service_box.hpp"
 #include "runtime/service.hpp"
+#include "runtime/service_box.hpp"
 #include "runtime/wire.hpp"
 
 namespace hornbeam::test {
@@ -24,8 +24,7 @@ public:
   class test_node : public router {
   public:
     test_node(test_cluster& c, const std::string& name, std::uint64_t start)
-      : cluster_(c),
-        self_(std::make_shared<const origin>(name, start)) {}
+      : cluster_(c), self_(origin::of(name, start)) {}
 
     origin_ptr self() const override { return self_; }
     std::vector<std::string> peers() const override {

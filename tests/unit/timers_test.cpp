@@ -112,8 +112,7 @@ TEST_CASE_METHOD(one_node, "what can't be a timer is an error that shows it") {
                     Catch::Contains("-7"));
   CHECK_THROWS_WITH(me().send_after(1, term{71}, term{}),
                     Catch::Contains("71"));
-  auto foreign
-    = term{pid{std::make_shared<const origin>("z@h", 9), 1, nullptr}};
+  auto foreign = term{pid{origin::of("z@h", 9), 1, nullptr}};
   CHECK_THROWS_WITH(me().send_after(1, foreign, term{}),
                     Catch::Contains("z@h"));
   CHECK_THROWS_AS(me().cancel_timer(term{1}), erlang_error);
@@ -121,8 +120,8 @@ TEST_CASE_METHOD(one_node, "what can't be a timer is an error that shows it") {
 }
 
 TEST_CASE_METHOD(one_node, "a time that no clock can hold is for ever") {
-  auto ref = me().send_after(std::numeric_limits<std::int64_t>::max(),
-                             p->pid(), atom("never"));
+  auto ref = me().send_after(std::numeric_limits<std::int64_t>::max(), p->pid(),
+                             atom("never"));
   advance(10);
   CHECK(p->all().empty());
   CHECK(me().cancel_timer(ref));

@@ -11,7 +11,7 @@ using namespace hornbeam::runtime;
 namespace {
 
 term sample() {
-  auto node = std::make_shared<const origin>("a@127.0.0.1", 99);
+  auto node = origin::of("a@127.0.0.1", 99);
   return term::list({
     term{},
     term{true},
