@@ -15,17 +15,6 @@ namespace hornbeam::runtime {
 
 namespace {
 
-void make_private(const std::string& path) {
-  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-    throw std::runtime_error("can't make the folder " + path);
-  struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)
-      || info.st_uid != ::geteuid())
-    throw std::runtime_error("the folder " + path
-                             + " belongs to another user; set "
-                               "RUNTIME_DIRECTORY to one of your own");
-}
-
 std::string file_name(const std::string& x) {
   std::string out;
   for (char c : x)
@@ -47,17 +36,28 @@ std::optional<host_registry::entry> read(const std::string& name,
 
 } // namespace
 
+void make_private_folder(const std::string& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+    throw std::runtime_error("can't make the folder " + path);
+  struct stat info {};
+  if (::lstat(path.c_str(), &info) != 0 || !S_ISDIR(info.st_mode)
+      || info.st_uid != ::geteuid())
+    throw std::runtime_error("the folder " + path
+                             + " belongs to another user; set "
+                               "RUNTIME_DIRECTORY to one of your own");
+}
+
 std::string runtime_directory() {
   if (const char* dir = std::getenv("RUNTIME_DIRECTORY"); dir && *dir)
     return dir;
   auto dir = "/dev/shm/hornbeam-" + std::to_string(::geteuid());
-  make_private(dir);
+  make_private_folder(dir);
   return dir;
 }
 
 host_registry::host_registry(const std::string& cluster) {
   folder_ = runtime_directory() + "/" + file_name(cluster);
-  make_private(folder_);
+  make_private_folder(folder_);
 }
 
 host_registry::~host_registry() {

@@ -10,6 +10,9 @@ namespace hornbeam::runtime {
 /// else `/dev/shm/hornbeam-UID`. Made with mode 0700; raises
 /// `std::runtime_error` if it belongs to somebody else.
 std::string runtime_directory();
+/// Makes a folder with mode 0700 unless it is there; raises
+/// `std::runtime_error` if it belongs to somebody else.
+void make_private_folder(const std::string& path);
 
 /// The nodes of this user on this host, one small file each: how a name leads
 /// to an address when nothing else says so.

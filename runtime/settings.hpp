@@ -4,12 +4,20 @@
 #include <string>
 #include <vector>
 
+#include "runtime/table_options.hpp"
+
 namespace hornbeam::runtime {
 
 /// Another node that this one should stay connected to.
 struct peer_setting {
   std::string name;    ///< `name@host`
   std::string address; ///< `host:port`, or empty: look it up
+};
+
+/// How a table is made when it is first used.
+struct table_setting {
+  std::string name;
+  table_options options;
 };
 
 /// What a node is started with.
@@ -40,6 +48,7 @@ struct node_settings {
   std::int64_t connect_ms = 5000;
   /// How long casts and publishes under way may take when the node ends.
   std::int64_t flush_ms = 500;
+  std::vector<table_setting> tables;
 };
 
 } // namespace hornbeam::runtime

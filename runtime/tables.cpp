@@ -1,5 +1,7 @@
 #include "runtime/tables.hpp"
 
+#include "runtime/lmdb_files.hpp"
+#include "runtime/lmdb_table.hpp"
 #include "runtime/memory_table.hpp"
 #include "runtime/table_host.hpp"
 
@@ -23,15 +25,31 @@ table_ptr make_table(const std::string& name, const table_options& options) {
     case table_engine::memory:
       return std::make_shared<memory_table>(name, options);
     case table_engine::lmdb:
-      break;
+      return std::make_shared<lmdb_table>(name, options);
   }
   throw failed{error_code::bad_value, "the table '" + name
                                         + "' has an engine that this build "
                                           "does not have"};
 }
 
-void tables::declare(const std::string& name, const table_options& options) {
+void tables::set_cluster(const std::string& name) {
   std::lock_guard guard{mutex_};
+  cluster_ = name;
+}
+
+table_options tables::complete(const std::string& name, table_options x) const {
+  if (x.durable == table_durability::always && x.path.empty())
+    throw failed{error_code::bad_value,
+                 "the table '" + name
+                   + "' is to be durable: it needs a path, on a disk"};
+  if (x.engine == table_engine::lmdb && x.path.empty())
+    x.path = default_table_file(cluster_, name);
+  return x;
+}
+
+void tables::declare(const std::string& name, const table_options& wanted) {
+  std::lock_guard guard{mutex_};
+  auto options = complete(name, wanted);
   if (auto i = tables_.find(name); i != tables_.end())
     check_equal(name, i->second->options(), options);
   else if (auto [j, fresh] = declared_.emplace(name, options); !fresh)
@@ -74,7 +92,7 @@ table_ptr tables::create(const std::string& name, const table_options& options,
   if (tables_.contains(name))
     throw failed{error_code::bad_value,
                  "there is a table '" + name + "' already"};
-  return make(name, options);
+  return make(name, complete(name, options));
 }
 
 void tables::adopt(table_ptr x) {

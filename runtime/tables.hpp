@@ -27,6 +27,9 @@ public:
   explicit tables(std::shared_ptr<table_host> host = nullptr)
     : host_(std::move(host)) {}
 
+  /// Files of lmdb tables without a path are those of this cluster.
+  void set_cluster(const std::string& name);
+
   /// How a table is to be made when it is first asked for. Raises `failed`,
   /// which says what differs, if it was declared or made otherwise.
   void declare(const std::string& name, const table_options& options);
@@ -67,9 +70,12 @@ public:
 
 private:
   table_ptr make(const std::string& name, const table_options& options);
+  /// With the path of its file, if it has one.
+  table_options complete(const std::string& name, table_options x) const;
 
   const std::shared_ptr<table_host> host_;
   mutable std::mutex mutex_;
+  std::string cluster_ = "hornbeam";
   std::map<std::string, table_options> declared_;
   std::map<std::string, table_ptr> tables_;
 };
