@@ -16,23 +16,30 @@ services::services(std::shared_ptr<runtime::node> n, tasks::limits keep)
     tasks(*node, hooks, keep),
     streams(*node, hooks) {}
 
-std::shared_ptr<services> services::start(
-  node_settings settings, tasks::limits keep,
-  const std::vector<table_ptr>& known) {
+std::shared_ptr<services> services::start(node_settings settings,
+                                          tasks::limits keep,
+                                          const std::vector<table_ptr>& known) {
+  auto declared = settings.tables;
+  auto cluster = settings.cluster;
   std::shared_ptr<services> self{
     new services(runtime::node::start(std::move(settings)), keep)};
   auto& node = *self->node;
+  node.tables().set_cluster(cluster);
   node.add_service("topics", [&x = self->topics] { return x.make_service(); });
   node.add_service("hooks", [&x = self->hooks] { return x.make_service(); });
-  node.add_service("functions", [&x = self->functions] { return x.make_service(); });
+  node.add_service("functions",
+                   [&x = self->functions] { return x.make_service(); });
   node.add_service("rpc", [&x = self->rpc] { return x.make_service(); });
   node.add_service("tasks", [&x = self->tasks] { return x.make_service(); });
-  node.add_service("streams", [&x = self->streams] { return x.make_service(); });
+  node.add_service("streams",
+                   [&x = self->streams] { return x.make_service(); });
   for (auto& t : known) {
     node.tables().adopt(t);
     node.add_service("table:" + t->name(),
                      [t] { return make_table_service(t); });
   }
+  for (auto& x : declared)
+    node.tables().declare(x.name, x.options);
   // Tables are made when they are first asked for, from here or elsewhere.
   node.on_unknown_service([&x = *self](const std::string& name) {
     constexpr std::string_view prefix = "table:";
@@ -72,7 +79,11 @@ term services::status() {
   auto [consumed, provided] = streams.count();
   term::entries sizes;
   for (auto& t : node->tables().all())
-    sizes.emplace_back(term::string(t->name()), number(t->size()));
+    try {
+      sizes.emplace_back(term::string(t->name()), number(t->size()));
+    } catch (const failed& e) { // of the file of a table
+      sizes.emplace_back(term::string(t->name()), term::string(e.what()));
+    }
   auto up = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now()
                                                                   - started_);
   term::entries out;

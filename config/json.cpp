@@ -10,6 +10,19 @@ std::string to_json(const node_config& x) {
   auto peers = json::array();
   for (auto& p : x.node.peers)
     peers.push_back({{"name", p.name}, {"address", p.address}});
+  auto tables = json::object();
+  for (auto& t : x.node.tables)
+    tables[t.name] = {
+      {"engine", name_of(t.options.engine)},
+      {"kind", name_of(t.options.kind)},
+      {"max_entries", t.options.max_entries},
+      {"max_bytes", t.options.max_bytes},
+      {"ttl_ms", t.options.ttl_ms},
+      {"home", t.options.home},
+      {"path", t.options.path},
+      {"durable", name_of(t.options.durable)},
+      {"map_bytes", t.options.map_bytes},
+    };
   auto& n = x.node;
   auto& p = x.python;
   json out = {
@@ -29,6 +42,7 @@ std::string to_json(const node_config& x) {
        {"detection_ms", n.detection_ms},
        {"connect_ms", n.connect_ms},
        {"flush_ms", n.flush_ms},
+       {"tables", tables},
      }},
     {"python",
      {

@@ -146,6 +146,78 @@ void read_peers(table_reader& t, runtime::node_settings& out) {
   }
 }
 
+/// toml++ sorts by name; people expect the order that they wrote.
+std::vector<std::pair<std::string, const toml::node*>> in_file_order(
+  const toml::table& t) {
+  std::vector<std::pair<std::string, const toml::node*>> out;
+  for (auto&& [key, value] : t)
+    out.emplace_back(key.str(), &value);
+  std::stable_sort(out.begin(), out.end(), [](auto& a, auto& b) {
+    return a.second->source().begin.line < b.second->source().begin.line;
+  });
+  return out;
+}
+
+/// `[tables.NAME]`: what is not as the defaults of one table are.
+runtime::table_setting read_table(const document& doc, const std::string& name,
+                                  const toml::node& value) {
+  using namespace runtime;
+  auto where = "tables." + name;
+  auto* table = value.as_table();
+  if (!table)
+    fail_at(doc.file, value, where, "must be a table, not " + kind_of(value));
+  if (name.empty())
+    fail_at(doc.file, value, where, "a table needs a name");
+  table_reader t{*table, where, doc.file};
+  table_setting out{name, {}};
+  auto& x = out.options;
+  t.read_one_of(
+    "engine", x.engine,
+    {{"memory", table_engine::memory}, {"lmdb", table_engine::lmdb}});
+  t.read_one_of("kind", x.kind,
+                {{"set", table_kind::set},
+                 {"ordered_set", table_kind::ordered_set},
+                 {"bag", table_kind::bag},
+                 {"duplicate_bag", table_kind::duplicate_bag}});
+  t.read("max_entries", x.max_entries, 0);
+  t.read("max_bytes", x.max_bytes, 0);
+  t.read("ttl_ms", x.ttl_ms, 0);
+  t.read("home", x.home);
+  if (!x.home.empty() && !full_name(x.home))
+    t.fail("home", "a node's name looks like worker1@127.0.0.1, unlike '"
+                     + x.home + "'");
+  bool file = x.engine == table_engine::lmdb;
+  for (auto* key : {"path", "durable", "map_bytes"})
+    if (!file && t.has(key))
+      t.fail(key, "is for tables with engine = \"lmdb\" only");
+  if (file && x.kind != table_kind::set)
+    t.fail("kind", "a table with engine = \"lmdb\" is a set, whose keys are in "
+                   "order; leave the key out");
+  t.read("path", x.path);
+  if (!x.path.empty())
+    x.path = doc.resolve(x.path);
+  t.read_one_of("durable", x.durable,
+                {{"process", table_durability::process},
+                 {"always", table_durability::always}});
+  if (x.durable == table_durability::always && x.path.empty())
+    t.fail("durable", "\"always\" needs a path on a disk: without one the file "
+                      "lies in memory");
+  t.read("map_bytes", x.map_bytes, 1 << 20, std::int64_t{1} << 46);
+  t.finish();
+  return out;
+}
+
+void read_tables(const document& doc, runtime::node_settings& out) {
+  auto* tables = doc.root.get("tables");
+  if (!tables)
+    return;
+  if (!tables->is_table())
+    fail_at(doc.file, *tables, "tables",
+            "must be tables [tables.NAME], not " + kind_of(*tables));
+  for (auto& [name, value] : in_file_order(*tables->as_table()))
+    out.tables.push_back(read_table(doc, name, *value));
+}
+
 // -- files -------------------------------------------------------------------
 
 node_config read_node(const document& doc) {
@@ -157,7 +229,7 @@ node_config read_node(const document& doc) {
            ? "; the file describes a cluster: say which node is meant, or "
              "start all of them with hornbeam up"
            : "; a node's file has [node] with at least name = \"...\""));
-  doc.only({"node", "cluster", "python"});
+  doc.only({"node", "cluster", "python", "tables"});
   auto cluster = doc.table("cluster");
   read_cluster(cluster, doc, out.node);
   cluster.finish();
@@ -179,6 +251,7 @@ node_config read_node(const document& doc) {
   auto python = doc.table("python");
   read_python(python, doc, out.python);
   python.finish();
+  read_tables(doc, out.node);
   return out;
 }
 
@@ -214,22 +287,10 @@ void introduce(std::vector<node_config>& nodes) {
     }
 }
 
-/// toml++ sorts by name; people expect the order that they wrote.
-std::vector<std::pair<std::string, const toml::node*>> in_file_order(
-  const toml::table& t) {
-  std::vector<std::pair<std::string, const toml::node*>> out;
-  for (auto&& [key, value] : t)
-    out.emplace_back(key.str(), &value);
-  std::stable_sort(out.begin(), out.end(), [](auto& a, auto& b) {
-    return a.second->source().begin.line < b.second->source().begin.line;
-  });
-  return out;
-}
-
 cluster_config read_cluster_file(const document& doc) {
   cluster_config out;
   node_config common;
-  doc.only({"cluster", "defaults", "nodes"});
+  doc.only({"cluster", "defaults", "nodes", "tables"});
   auto cluster = doc.table("cluster");
   read_cluster(cluster, doc, common.node);
   cluster.read("restart_intensity", out.restart.intensity, 0, 1000000);
@@ -244,6 +305,7 @@ cluster_config read_cluster_file(const document& doc) {
     defaults.fail("port", "can't be the same for all nodes; set it in "
                           "[nodes.NAME], or leave it out for a free one");
   defaults.finish();
+  read_tables(doc, common.node);
 
   auto* nodes = doc.root.get_as<toml::table>("nodes");
   if (!nodes || nodes->empty())

@@ -2,9 +2,11 @@
 
 #include <concepts>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <toml++/toml.h>
@@ -31,6 +33,24 @@ public:
             std::int64_t most = std::numeric_limits<std::int64_t>::max()) {
     if (auto* x = find(key))
       out = static_cast<T>(integer(key, *x, least, most));
+  }
+  /// One of a few words, each of which stands for a value.
+  template <class T>
+  void read_one_of(std::string_view key, T& out,
+                   std::initializer_list<std::pair<const char*, T>> words) {
+    std::string text;
+    read(key, text);
+    if (text.empty())
+      return;
+    std::string known;
+    for (auto& [word, value] : words) {
+      if (text == word) {
+        out = value;
+        return;
+      }
+      known += (known.empty() ? "\"" : ", \"") + std::string{word} + '"';
+    }
+    fail(key, "must be one of " + known + ", not \"" + text + '"');
   }
   /// The value of `key` or null, for what the readers above can't read.
   const toml::node* find(std::string_view key);

@@ -41,4 +41,14 @@ int run_rpc(const rpc_options& opts);
 
 int run_status(const cluster_options& where);
 
+struct state_options {
+  std::string config;              ///< only the tables of this file
+  std::string cluster;             ///< only the tables of this cluster
+  std::vector<std::string> tables; ///< `TABLE`, `CLUSTER/TABLE` or a path
+  bool force = false;
+};
+/// The table files of this user on this host.
+int run_state_list(const state_options& opts);
+int run_state_remove(const state_options& opts);
+
 } // namespace hornbeam::launcher

@@ -82,6 +82,30 @@ int run(int argc, char** argv) {
   add_cluster_options(*status, status_opts);
   status->footer("Example: hornbeam status --config config/demo.toml");
 
+  launcher::state_options state_opts;
+  auto* state = app.add_subcommand(
+    "state", "List or remove the tables that processes of this host share");
+  state->require_subcommand(1);
+  auto* state_ls = state->add_subcommand("ls", "List them");
+  auto* state_rm
+    = state->add_subcommand("rm", "Remove some, with all that they hold");
+  for (auto* cmd : {state_ls, state_rm}) {
+    auto* config = cmd->add_option("--config", state_opts.config,
+                                   "Only the tables of this configuration");
+    cmd
+      ->add_option("--cluster", state_opts.cluster,
+                   "Only the tables of this cluster")
+      ->excludes(config);
+  }
+  state_rm
+    ->add_option("TABLE", state_opts.tables,
+                 "Names, as ls shows them, or paths of files")
+    ->required();
+  state_rm->add_flag("--force", state_opts.force,
+                     "Even if processes use it: they get errors then");
+  state->footer("Example: hornbeam state ls\n         hornbeam state rm "
+                "workers/state");
+
   try {
     app.parse(argc, argv);
     if (*rpc)
@@ -95,6 +119,10 @@ int run(int argc, char** argv) {
     return launcher::run_up(up_opts);
   if (*rpc)
     return launcher::run_rpc(rpc_opts);
+  if (*state_ls)
+    return launcher::run_state_list(state_opts);
+  if (*state_rm)
+    return launcher::run_state_remove(state_opts);
   return launcher::run_status(status_opts);
 }
 

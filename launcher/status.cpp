@@ -2,6 +2,7 @@
 #include <iomanip>
 #include <iostream>
 
+#include "launcher/rows.hpp"
 #include "launcher/visitor.hpp"
 #include "runtime/host_registry.hpp"
 
@@ -12,7 +13,6 @@ using namespace runtime;
 namespace {
 
 constexpr std::int64_t patience_ms = 2000;
-using row = std::vector<std::string>;
 
 std::string duration(std::int64_t ms) {
   auto s = ms / 1000;
@@ -46,29 +46,6 @@ std::string cell(const term& status, const std::string& key) {
     default:
       return to_string(*x);
   }
-}
-
-void print(const std::vector<row>& rows) {
-  std::vector<std::size_t> widths;
-  for (auto& r : rows)
-    for (std::size_t i = 0; i < r.size(); ++i) {
-      if (i == widths.size())
-        widths.push_back(0);
-      // What follows a node that does not answer is one long remark.
-      if (r.size() == rows.front().size())
-        widths[i] = std::max(widths[i], r[i].size());
-    }
-  for (auto& r : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < r.size(); ++i) {
-      auto text = r[i];
-      if (i + 1 < r.size())
-        text.resize(std::max(text.size(), widths[i]), ' ');
-      line += (i == 0 ? "" : "  ") + text;
-    }
-    std::cout << line << '\n';
-  }
-  std::cout.flush();
 }
 
 } // namespace

@@ -3,6 +3,7 @@
 #include "pybridge/completions.hpp"
 #include "pybridge/convert.hpp"
 #include "pybridge/module.hpp"
+#include "pybridge/option_dict.hpp"
 #include "runtime/wire.hpp"
 
 namespace hornbeam::pybridge {
@@ -34,6 +35,11 @@ node_settings read_settings(const py::dict& d) {
   number("detection_ms", s.detection_ms);
   number("connect_ms", s.connect_ms);
   number("flush_ms", s.flush_ms);
+  if (d.contains("tables"))
+    for (auto [k, v] : py::cast<py::dict>(d["tables"])) {
+      auto name = to_text(k, "the name of a table");
+      s.tables.push_back({name, to_table_options(py::cast<py::dict>(v))});
+    }
   if (d.contains("peers"))
     for (auto p : d["peers"]) {
       auto peer = py::reinterpret_borrow<py::dict>(p);

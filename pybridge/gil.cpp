@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "runtime/blocking.hpp"
+
 namespace hornbeam::pybridge {
 
 namespace {
@@ -60,6 +62,16 @@ without_gil::~without_gil() noexcept(false) {
     PyEval_SaveThread();
     park();
   }
+}
+
+void release_gil_in_waits() {
+  static const runtime::blocking_hook hook{
+    []() -> void* {
+      bool held = Py_IsInitialized() != 0 && PyGILState_Check() == 1;
+      return held ? new without_gil : nullptr;
+    },
+    [](void* held) { delete static_cast<without_gil*>(held); }};
+  runtime::set_blocking_hook(&hook);
 }
 
 void close_gate() {

@@ -42,6 +42,9 @@ private:
   PyThreadState* state_;
 };
 
+/// From here on whoever waits in the runtime gives the lock back meanwhile.
+void release_gil_in_waits();
+
 [[noreturn]] void park();
 
 /// Around a call of the C API that may run Python code for long: Python ends

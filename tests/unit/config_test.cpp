@@ -332,3 +332,73 @@ TEST_CASE("a file of the other kind says what it is") {
   contains(cluster_complaint("[cluster]\nname = \"a\"\n"),
            "there is no node; a cluster's file has one table [nodes.NAME]");
 }
+
+TEST_CASE("tables are read with what they are") {
+  temporary_file file{R"(
+[node]
+name = "a@127.0.0.1"
+[tables.state]
+engine = "lmdb"
+path = "data/state.lmdb"
+durable = "always"
+map_bytes = 2000000
+ttl_ms = 1000
+[tables.cache]
+kind = "ordered_set"
+max_entries = 10
+max_bytes = 20
+home = "b@127.0.0.1"
+)"};
+  auto x = load_node(file.path());
+  using namespace hornbeam::runtime;
+  REQUIRE(x.node.tables.size() == 2);
+  auto& state = x.node.tables[0];
+  CHECK(state.name == "state");
+  CHECK(state.options.engine == table_engine::lmdb);
+  CHECK(state.options.path == file.folder() + "/data/state.lmdb");
+  CHECK(state.options.durable == table_durability::always);
+  CHECK(state.options.map_bytes == 2000000);
+  CHECK(state.options.ttl_ms == 1000);
+  auto& cache = x.node.tables[1].options;
+  CHECK(cache.engine == table_engine::memory);
+  CHECK(cache.kind == table_kind::ordered_set);
+  CHECK(cache.max_entries == 10);
+  CHECK(cache.max_bytes == 20);
+  CHECK(cache.home == "b@127.0.0.1");
+  auto json = nlohmann::json::parse(to_json(x));
+  CHECK(json["node"]["tables"]["state"]["engine"] == "lmdb");
+  CHECK(json["node"]["tables"]["cache"]["max_bytes"] == 20);
+}
+
+TEST_CASE("all nodes of a cluster have its tables") {
+  temporary_file file{R"(
+[tables.shared]
+engine = "lmdb"
+[nodes.a]
+[nodes.b]
+)"};
+  auto x = load_cluster(file.path());
+  CHECK(x.nodes[1].node.tables.at(0).name == "shared");
+}
+
+TEST_CASE("mistakes in tables are answered with where and what") {
+  auto said = [](const std::string& text) {
+    return node_complaint("[node]\nname = \"a@b\"\n" + text);
+  };
+  starts(said("[tables]\nx = 1\n"), "it.toml:4: tables.x: must be a table");
+  starts(said("[tables.x]\nengin = \"lmdb\"\n"),
+         "it.toml:4: tables.x.engin: there is no such key; did you mean "
+         "engine?");
+  starts(said("[tables.x]\nengine = \"redis\"\n"),
+         "it.toml:4: tables.x.engine: must be one of \"memory\", \"lmdb\", "
+         "not \"redis\"");
+  starts(said("[tables.x]\npath = \"x\"\n"),
+         "it.toml:4: tables.x.path: is for tables with engine = \"lmdb\"");
+  starts(said("[tables.x]\nengine = \"lmdb\"\nkind = \"bag\"\n"),
+         "it.toml:5: tables.x.kind: ");
+  starts(said("[tables.x]\nengine = \"lmdb\"\ndurable = \"always\"\n"),
+         "it.toml:5: tables.x.durable: ");
+  starts(said("[tables.x]\nhome = \"b\"\n"), "it.toml:4: tables.x.home: ");
+  starts(said("[tables.x]\nttl_ms = -1\n"),
+         "it.toml:4: tables.x.ttl_ms: must be at least 0");
+}

@@ -22,7 +22,7 @@ task_keep_count = 10000
 #: The settings of a node, as in runtime/settings.hpp.
 SETTINGS = frozenset(
     "name cluster listen host port secret insecure_loopback_without_tls hidden "
-    "peers workers heartbeat_ms detection_ms connect_ms flush_ms".split()
+    "peers workers heartbeat_ms detection_ms connect_ms flush_ms tables".split()
 )
 
 #: Called in this order after each start of a node, before it opens its doors.
@@ -39,6 +39,9 @@ def ensure() -> None:
     with _lock:
         if local_cluster:
             settings.setdefault("cluster", local_cluster)
+            # And share `state`, unless the configuration says what it is.
+            shared = {"state": {"engine": "lmdb"}}
+            settings["tables"] = {**shared, **settings.get("tables", {})}
         try:
             if not _native.start(settings, task_keep_ms, task_keep_count):
                 return

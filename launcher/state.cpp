@@ -1,0 +1,104 @@
+#include <algorithm>
+#include <iostream>
+
+#include "config/load.hpp"
+#include "launcher/commands.hpp"
+#include "launcher/rows.hpp"
+#include "runtime/lmdb_files.hpp"
+#include "runtime/outcome.hpp"
+
+namespace hornbeam::launcher {
+
+using namespace runtime;
+
+namespace {
+
+std::string size(std::uint64_t bytes) {
+  constexpr const char* units[]{" B", " KiB", " MiB", " GiB", " TiB"};
+  std::size_t i = 0;
+  auto rest = bytes;
+  for (; rest >= 10240 && i < 4; ++i)
+    rest /= 1024;
+  return std::to_string(rest) + units[i];
+}
+
+/// Those of the configuration lie where it says, the others are found.
+std::vector<table_file> chosen(const state_options& opts) {
+  auto all = table_files();
+  auto cluster = opts.cluster;
+  if (!opts.config.empty()) {
+    auto config = config::load(opts.config);
+    cluster = config.name;
+    for (auto& x : config.nodes.front().node.tables) {
+      if (x.options.path.empty())
+        continue;
+      try {
+        all.push_back(look_at_table_file(x.options.path));
+        all.back().cluster = cluster;
+        all.back().table = x.name;
+      } catch (const failed&) {
+        // It was never used.
+      }
+    }
+  }
+  if (!cluster.empty())
+    std::erase_if(all, [&](auto& x) { return x.cluster != cluster; });
+  return all;
+}
+
+std::string name_of(const table_file& x) {
+  return x.cluster + "/" + x.table;
+}
+
+/// The one that `name` means. Raises `failed`.
+table_file find(const std::vector<table_file>& all, const std::string& name) {
+  std::vector<table_file> found;
+  for (auto& x : all)
+    if (name == name_of(x) || name == x.table || name == x.path)
+      found.push_back(x);
+  if (found.empty() && name.find('/') != std::string::npos)
+    return look_at_table_file(name);
+  if (found.size() == 1)
+    return found.front();
+  std::string known;
+  for (auto& x : found.empty() ? all : found)
+    known += (known.empty() ? "" : ", ") + name_of(x);
+  if (found.empty())
+    throw failed{error_code::not_found,
+                 "there is no table '" + name + "'"
+                   + (known.empty() ? "" : "; there are: " + known)};
+  throw failed{error_code::not_found,
+               "several tables are called '" + name + "': " + known};
+}
+
+} // namespace
+
+int run_state_list(const state_options& opts) {
+  std::vector<row> rows{
+    {"TABLE", "ENTRIES", "SIZE", "WRITER", "PROCESSES", "FILE"}};
+  for (auto& x : chosen(opts)) {
+    std::string users;
+    for (auto id : x.users)
+      users += (users.empty() ? "" : ",") + std::to_string(id);
+    rows.push_back(
+      {name_of(x), x.error.empty() ? std::to_string(x.entries) : x.error,
+       size(x.bytes), x.writer == 0 ? "-" : std::to_string(x.writer),
+       users.empty() ? "-" : users, x.path});
+  }
+  print(rows);
+  return 0;
+}
+
+int run_state_remove(const state_options& opts) {
+  auto all = chosen(opts);
+  std::vector<table_file> targets; // all are looked up before one is removed
+  for (auto& name : opts.tables)
+    targets.push_back(find(all, name));
+  for (auto& x : targets) {
+    remove_table_file(x.path, opts.force);
+    std::cout << "removed " << x.path << '\n';
+  }
+  return 0;
+}
+
+} // namespace hornbeam::launcher
