@@ -191,11 +191,7 @@ public:
   explicit table_service(table_ptr t) : table_(std::move(t)) {}
 
   void handle(call& c) override {
-    operation op{c.op};
-    auto i = table_ops.find(op.name);
-    if (i == table_ops.end())
-      throw bad_term("tables know no operation '" + std::string{op.name} + "'");
-    auto result = i->second(*table_, arguments{op});
+    auto result = operate(*table_, c.op);
     if (c.reply)
       c.reply(std::move(result));
   }
@@ -205,6 +201,14 @@ private:
 };
 
 } // namespace
+
+term operate(table& t, const term& op) {
+  operation x{op};
+  auto i = table_ops.find(x.name);
+  if (i == table_ops.end())
+    throw bad_term("tables know no operation '" + std::string{x.name} + "'");
+  return i->second(t, arguments{x});
+}
 
 std::unique_ptr<service> make_table_service(table_ptr table) {
   return std::make_unique<table_service>(std::move(table));

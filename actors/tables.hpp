@@ -47,6 +47,9 @@ namespace hornbeam::actors {
 ///   info                                -> map
 std::unique_ptr<runtime::service> make_table_service(runtime::table_ptr table);
 
+/// What the actor answers to `op`, done in this thread.
+runtime::term operate(runtime::table& t, const runtime::term& op);
+
 /// The names of all operations, for the test that holds both ways equal.
 std::vector<std::string> table_operations();
 

@@ -11,9 +11,10 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from _measure import cost
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKER = """
@@ -37,24 +38,6 @@ name = "worker@127.0.0.1"
 path = ["."]
 modules = ["bench_worker"]
 """
-
-
-def cost(action: Callable[[], object], seconds: float = 0.3, rounds: int = 5) -> float:
-    """Microseconds a call: the median of five rounds."""
-    count, spent = 1, 0.0
-    while spent < seconds / rounds / 4:
-        count *= 2
-        spent = _time(action, count)
-    count = max(1, int(count * seconds / rounds / spent))
-    times = sorted(_time(action, count) / count for _ in range(rounds))
-    return times[rounds // 2] * 1e6
-
-
-def _time(action: Callable[[], object], count: int) -> float:
-    begin = time.perf_counter()
-    for _ in range(count):
-        action()
-    return time.perf_counter() - begin
 
 
 def row(what: str, ours: float, peer: str = "", theirs: float = 0.0) -> None:

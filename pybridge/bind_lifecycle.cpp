@@ -4,6 +4,7 @@
 #include "pybridge/convert.hpp"
 #include "pybridge/module.hpp"
 #include "pybridge/option_dict.hpp"
+#include "pybridge/table_calls.hpp"
 #include "runtime/wire.hpp"
 
 namespace hornbeam::pybridge {
@@ -57,6 +58,8 @@ void bind_lifecycle(py::module_& m) {
   m.def("set_python_types", [](const py::dict& x) {
     set_python_types(x);
     set_ensure(x["ensure"]);
+    set_call_context(x["call_context"]);
+    table_calls::set_missing(x["missing"]);
   });
   m.def(
     "start",

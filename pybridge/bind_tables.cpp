@@ -1,17 +1,27 @@
 #include "pybridge/convert.hpp"
+#include "pybridge/engine.hpp"
+#include "pybridge/fast_call.hpp"
 #include "pybridge/module.hpp"
-
-// Tables from Python. A bounded operation on a table of this node keeps
-// Python's lock: to give it back and take it again costs more than the
-// operation. No Python code runs while a shard is locked.
+#include "pybridge/option_dict.hpp"
+#include "pybridge/python_mailbox.hpp"
+#include "pybridge/table_calls.hpp"
+#include "pybridge/table_watch.hpp"
 
 namespace hornbeam::pybridge {
 
 using namespace runtime;
+using namespace table_calls;
 
 namespace {
 
-table& state() {
+bool truth(py::handle x) {
+  auto yes = into_python([&] { return PyObject_IsTrue(x.ptr()); });
+  if (yes < 0)
+    throw py::error_already_set();
+  return yes != 0;
+}
+
+const table_handle& state() {
   auto* t = engine::get().state();
   if (t == nullptr) {
     node();
@@ -20,144 +30,183 @@ table& state() {
   return *t;
 }
 
-py::object get(table& t, const py::object& key, py::object fallback) {
-  auto found = t.get(to_term(key, "key"));
-  return found ? to_python(*found) : std::move(fallback);
+void bind_state(py::module_& m) {
+  def_fast<[](py::handle key, py::handle fallback) {
+    return get(state(), key, fallback);
+  },
+           "state_get", "key, default=None">(
+    m, "The value of `key` in the table `state`, or `default`.");
+  def_fast<[](py::handle key, py::handle value) {
+    return set(state(), key, value);
+  },
+           "state_set", "key, value">(
+    m, "Store `value` under `key` in the table `state`.\n\n"
+       "Raises TypeError or ValueError, which say where in it the culprit is, "
+       "for what\ncan't be stored (see docs/terms.md).");
+  def_fast<[](py::handle key) -> py::object {
+    erase(state(), key);
+    return py::none();
+  },
+           "state_delete", "key">(
+    m, "Remove `key` from the table `state`; without it nothing happens.");
+  def_fast<[](py::handle key, py::handle delta) {
+    return count(state(), key, delta, false);
+  },
+           "state_incr", "key, delta=1">(
+    m, "Add `delta` to a counter, atomically, and return the sum.\n\n"
+       "A missing key counts as 0. Raises TypeError, and changes nothing, if "
+       "the value\nor `delta` is no integer.");
+  def_fast<[](py::handle key, py::handle delta) {
+    return count(state(), key, delta, true);
+  },
+           "state_decr", "key, delta=1">(
+    m, "Subtract `delta` from a counter, as `state_incr` adds.");
+  def_fast<[](py::handle keys) { return get_multi(state(), keys); },
+           "state_get_multi", "keys">(
+    m, "A dict of all `keys` and their values, None for those that are "
+       "missing.\n\n"
+       "Raises TypeError for a key that can't be in a dict, and ValueError for "
+       "two that\na dict can't tell apart, such as 1 and True.");
+  def_fast<[](py::handle prefix) { return keys(state(), prefix, {}); },
+           "state_keys", "prefix=None">(
+    m, "All keys of the table `state`; with `prefix`, the strings that start "
+       "with it, in\nkey order.");
 }
 
-void set(table& t, const py::object& key, const py::object& value) {
-  t.set(to_term(key, "key"), to_term(value));
+void bind_table_class(py::module_& m) {
+  py::class_<table_handle> c(m, "Table");
+  c.def(py::init([](const text& name, const text& node) {
+          return table_handle::find(name, node);
+        }),
+        py::arg("name"), py::arg("node") = "", py::call_guard<native_call>());
+  c.def_property_readonly(
+    "name", [](const table_handle& t) { return text_to_python(t.name()); });
+  c.def_property_readonly("node", [](const table_handle& t) {
+    return text_to_python(t.node().empty() ? node().node->name() : t.node());
+  });
+
+  def_fast<[](const table_handle& t, py::handle key, py::handle fallback,
+              py::handle copy) {
+    return get(t, key, fallback, !copy || truth(copy));
+  },
+           "get", "key, default=None, *, copy=True">(
+    c, "The value of `key`, or `default`.\n\n"
+       "With `copy=False` arrays are read-only and share their memory with the "
+       "table\nwhere that is in this process; all else is the same.");
+  def_fast<[](const table_handle& t, py::handle key) -> py::object {
+    return py::bool_(contains(t, key));
+  },
+           "contains", "key">(c, "Whether `key` is there.");
+  def_fast<[](const table_handle& t, py::handle key) -> py::object {
+    return py::bool_(contains(t, key));
+  },
+           "__contains__", "key">(c, "Whether `key` is there.");
+  def_fast<set, "set", "key, value, *, ttl_ms=None">(
+    c, "Store `value` under `key`.\n\n"
+       "It lives for `ttl_ms` milliseconds; 0 is for ever, None as long as the "
+       "table was\ndeclared with. Of a bag, add one value.");
+  def_fast<set_many, "set_many", "entries, *, ttl_ms=None">(
+    c, "Store all of a dict or of pairs of key and value, or, if that can't be "
+       "done, none.");
+  def_fast<insert_new, "insert_new", "key, value, *, ttl_ms=None">(
+    c, "Store `value` unless `key` is there; says whether it did.");
+  def_fast<insert_new_many, "insert_new_many", "entries, *, ttl_ms=None">(
+    c, "Store all of a dict or of pairs, unless one of the keys is there: then "
+       "none.\nSays whether it did.");
+  def_fast<[](const table_handle& t, py::handle key) -> py::object {
+    return py::bool_(erase(t, key));
+  },
+           "delete", "key">(c, "Remove `key`; says whether it was there.");
+  def_fast<delete_value, "delete_value", "key, value">(
+    c, "Remove one value of `key`, which in a bag may have others. Returns how "
+       "many\nthere were.");
+  def_fast<take, "take", "key, default=None">(
+    c, "Remove `key` and return its value, or `default`: of several callers "
+       "one gets it.");
+  def_fast<swap, "swap", "key, value, default=None, *, ttl_ms=None">(
+    c, "Store `value` and return what was there, or `default`.");
+  def_fast<compare_and_swap, "compare_and_swap",
+           "key, expected, value, *, ttl_ms=None">(
+    c, "Store `value` if `key` is exactly `expected`; says whether it did.\n\n"
+       "`hornbeam.tables.MISSING` stands for a key that is not there: as "
+       "`expected` and as\n`value`, which removes the key.");
+  def_fast<[](const table_handle& t, py::handle key, py::handle delta,
+              py::handle ttl_ms) {
+    return count(t, key, delta, false, ttl_ms);
+  },
+           "incr", "key, delta=1, *, ttl_ms=None">(
+    c, "Add `delta` to a counter and return the sum.\n\n"
+       "A missing key counts as 0 and gets `ttl_ms`; the time of one that is "
+       "there goes on.\nRaises TypeError, and changes nothing, if the value or "
+       "`delta` is no integer.");
+  def_fast<[](const table_handle& t, py::handle key, py::handle delta,
+              py::handle ttl_ms) { return count(t, key, delta, true, ttl_ms); },
+           "decr", "key, delta=1, *, ttl_ms=None">(
+    c, "Subtract `delta` from a counter, as `incr` adds.");
+  def_fast<update_counter, "update_counter",
+           "key, steps, initial=0, *, ttl_ms=None">(
+    c, "Several steps on a counter, one after the other; returns the result of "
+       "each.\n\n"
+       "A step is a delta, (position, delta) or (position, delta, threshold, "
+       "reset), as\n`ets:update_counter` has them: the position in a tuple or "
+       "list counts from 1, 0 is\nthe value itself; a result beyond the "
+       "threshold becomes `reset`. A missing key\ncounts as `initial`.");
+  def_fast<expire, "expire", "key, ttl_ms">(
+    c, "Let `key` live for `ttl_ms` milliseconds from now, 0: for ever. False "
+       "if it is not\nthere.");
+  def_fast<left_ms, "left_ms", "key">(
+    c, "Milliseconds that `key` has left, 0: it lives for ever, None: it is "
+       "not there.");
+  def_fast<get_multi, "get_multi", "keys">(
+    c, "A dict of all `keys` and their values, None for those that are "
+       "missing.");
+  def_fast<get_many, "get_many", "keys, default=None">(
+    c, "A list of the values of `keys`, in one operation.");
+  def_fast<keys, "keys", "prefix=None, limit=None">(
+    c, "All keys; with `prefix`, the strings that start with it, in key order, "
+       "the first\n`limit` of them.");
+  def_fast<scan, "scan", "from_=None, limit=1000">(
+    c, "About `limit` pairs of key and value, and where to go on: None at the "
+       "end.\n\n"
+       "What is there during the whole walk comes exactly once, whatever is "
+       "written\nmeanwhile.");
+  def_fast<size, "size", "">(c, "How many entries there are.");
+  def_fast<size, "__len__", "">(c, "How many entries there are.");
+  def_fast<clear, "clear", "">(c, "Remove all entries.");
+  def_fast<info, "info", "">(
+    c, "What the table is and holds, as a dict (see docs/tables.md).");
 }
 
-py::object incr(table& t, const py::object& key, const py::object& delta,
-                bool down) {
-  auto by = to_term(delta, "delta");
-  if (down && by.is_any_integer())
-    by = term{big_integer{-by.as_big()}};
-  return to_python(t.update_counter(to_term(key, "key"), by));
-}
-
-py::object get_multi(table& t, const py::object& keys) {
-  py::dict out;
-  py::dict asked; // key to the object that stands for it, for the error
-  for (auto k : keys) {
-    auto key = py::reinterpret_borrow<py::object>(k);
-    auto name = to_term(key, "keys");
-    if (PyObject_Hash(key.ptr()) == -1)
-      throw py::error_already_set();
-    if (out.contains(key) && !(to_term(asked[key], "keys") == name)) {
-      PyErr_Format(PyExc_ValueError,
-                   "%R and %R are two keys here but one in the dict that "
-                   "would be returned: ask for them one by one",
-                   py::object(asked[key]).ptr(), key.ptr());
-      throw py::error_already_set();
-    }
-    auto found = t.get(name);
-    out[key] = found ? to_python(*found) : py::none();
-    asked[key] = key;
-  }
-  return out;
-}
-
-py::object keys(table& t, const py::object& prefix) {
-  std::vector<term> found;
-  if (prefix.is_none()) {
-    without_gil free;
-    found = t.keys();
-  } else {
-    auto text = to_text(prefix, "prefix");
-    without_gil free;
-    found = t.keys(text);
-  }
-  py::list out;
-  for (auto& k : found)
-    out.append(to_python(k));
-  return out;
+void bind_watches(py::module_& m) {
+  using guard = py::call_guard<native_call>;
+  py::class_<table_watch>(m, "TableWatch")
+    // One key, or else the string keys that start with `prefix`; "": all.
+    .def(py::init([](const table_handle& t, python_mailbox& to,
+                     std::int64_t number, const py::object& key,
+                     const py::object& prefix) {
+           auto what = prefix.is_none()
+                         ? table_interest::in_key(to_term(key, "key"))
+                         : table_interest::in_prefix(to_text(prefix, "prefix"));
+           return std::make_unique<table_watch>(t, what, number, to.box());
+         }),
+         guard())
+    .def_property_readonly("number", &table_watch::number)
+    .def("close", &table_watch::close, guard());
 }
 
 } // namespace
 
 void bind_tables(py::module_& m) {
-  using guard = py::call_guard<native_call>;
-  auto none = py::none();
+  bind_state(m);
+  bind_table_class(m);
+  bind_watches(m);
+  // Says how a table of this node is made when it is first asked for.
   m.def(
-    "state_get",
-    [](const py::object& key, py::object fallback) {
-      return get(state(), key, std::move(fallback));
+    "declare_table",
+    [](const text& name, const py::dict& options) {
+      node().node->tables().declare(name, to_table_options(options));
     },
-    py::arg("key"), py::arg("default") = none, guard());
-  m.def(
-    "state_set",
-    [](const py::object& key, const py::object& value) {
-      set(state(), key, value);
-    },
-    py::arg("key"), py::arg("value"), guard());
-  m.def(
-    "state_delete",
-    [](const py::object& key) { state().erase(to_term(key, "key")); },
-    py::arg("key"), guard());
-  m.def(
-    "state_incr",
-    [](const py::object& key, const py::object& delta) {
-      return incr(state(), key, delta, false);
-    },
-    py::arg("key"), py::arg("delta") = 1, guard());
-  m.def(
-    "state_decr",
-    [](const py::object& key, const py::object& delta) {
-      return incr(state(), key, delta, true);
-    },
-    py::arg("key"), py::arg("delta") = 1, guard());
-  m.def(
-    "state_get_multi",
-    [](const py::object& keys) { return get_multi(state(), keys); },
-    py::arg("keys"), guard());
-  m.def(
-    "state_keys",
-    [](const py::object& prefix) { return keys(state(), prefix); },
-    py::arg("prefix") = none, guard());
-
-  py::class_<table, table_ptr>(m, "Table")
-    .def_property_readonly("name", &table::name)
-    .def("get", &get, py::arg("key"), py::arg("default") = none, guard())
-    .def(
-      "contains",
-      [](table& t, const py::object& key) {
-        return t.contains(to_term(key, "key"));
-      },
-      guard())
-    .def("set", &set, guard())
-    .def(
-      "insert_new",
-      [](table& t, const py::object& key, const py::object& value) {
-        return t.insert_new(to_term(key, "key"), to_term(value));
-      },
-      guard())
-    .def(
-      "delete",
-      [](table& t, const py::object& key) {
-        return t.erase(to_term(key, "key"));
-      },
-      guard())
-    .def(
-      "take",
-      [](table& t, const py::object& key, py::object fallback) {
-        auto found = t.take(to_term(key, "key"));
-        return found ? to_python(*found) : std::move(fallback);
-      },
-      py::arg("key"), py::arg("default") = none, guard())
-    .def(
-      "incr",
-      [](table& t, const py::object& key, const py::object& delta) {
-        return incr(t, key, delta, false);
-      },
-      py::arg("key"), py::arg("delta") = 1, guard())
-    .def("get_multi", &get_multi, guard())
-    .def("keys", &keys, py::arg("prefix") = none, guard())
-    .def("size", &table::size, guard())
-    .def("clear", &table::clear, guard());
-  m.def(
-    "table", [](const text& name) { return node().table(name); }, guard());
+    py::call_guard<native_call>());
 }
 
 } // namespace hornbeam::pybridge

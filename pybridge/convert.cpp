@@ -43,17 +43,30 @@ std::string short_repr(PyObject* x) {
   return text.size() <= 40 ? text : text.substr(0, 37) + "...";
 }
 
-std::string utf8(PyObject* x) {
+std::string_view bytes_view(PyObject* x) {
+  return {PyBytes_AS_STRING(x), static_cast<std::size_t>(PyBytes_GET_SIZE(x))};
+}
+
+/// What `f` makes of the UTF-8 of a `str`, which `f` must not keep.
+template <class F>
+auto with_utf8(PyObject* x, F f) {
+  if (PyUnicode_IS_COMPACT_ASCII(x))
+    return f(
+      std::string_view{static_cast<const char*>(PyUnicode_DATA(x)),
+                       static_cast<std::size_t>(PyUnicode_GET_LENGTH(x))});
   Py_ssize_t n = 0;
   if (const char* p = PyUnicode_AsUTF8AndSize(x, &n))
-    return {p, static_cast<std::size_t>(n)};
+    return f(std::string_view{p, static_cast<std::size_t>(n)});
   PyErr_Clear(); // lone surrogates
   auto raw = py::reinterpret_steal<py::object>(
     PyUnicode_AsEncodedString(x, "utf-8", "surrogatepass"));
   if (!raw)
     throw py::error_already_set();
-  return {PyBytes_AS_STRING(raw.ptr()),
-          static_cast<std::size_t>(PyBytes_GET_SIZE(raw.ptr()))};
+  return f(bytes_view(raw.ptr()));
+}
+
+std::string utf8(PyObject* x) {
+  return with_utf8(x, [](std::string_view text) { return std::string{text}; });
 }
 
 term from_int(PyObject* x) {
@@ -95,7 +108,7 @@ public:
       return {};
     auto* type = Py_TYPE(x);
     if (type == &PyUnicode_Type)
-      return term::string(utf8(x));
+      return with_utf8(x, term::string);
     if (type == &PyLong_Type)
       return from_int(x);
     if (type == &PyFloat_Type)
@@ -103,8 +116,7 @@ public:
     if (type == &PyBool_Type)
       return term{x == Py_True};
     if (type == &PyBytes_Type)
-      return term::bytes(
-        {PyBytes_AS_STRING(x), static_cast<std::size_t>(PyBytes_GET_SIZE(x))});
+      return term::bytes(bytes_view(x));
     if (type == &PyList_Type)
       return term::list(sequence(x));
     if (type == &PyTuple_Type)
@@ -114,21 +126,20 @@ public:
     if (type == &PySet_Type)
       return term::set(iterated(x));
     if (type == types.atom)
-      return term::atom(utf8(x));
+      return with_utf8(x, term::atom);
     if (type == types.pid || type == types.ref)
       return mark(x, type == types.pid);
     if (auto special = extension(x))
       return *std::move(special);
     // Subclasses of the builtin types are taken as those.
     if (PyUnicode_Check(x))
-      return term::string(utf8(x));
+      return with_utf8(x, term::string);
     if (PyLong_Check(x))
       return from_int(x);
     if (PyFloat_Check(x))
       return term{PyFloat_AS_DOUBLE(x)};
     if (PyBytes_Check(x))
-      return term::bytes(
-        {PyBytes_AS_STRING(x), static_cast<std::size_t>(PyBytes_GET_SIZE(x))});
+      return term::bytes(bytes_view(x));
     if (PyList_Check(x))
       return term::list(sequence(x));
     if (PyTuple_Check(x))
@@ -300,36 +311,6 @@ private:
   std::vector<PyObject*> above_;
 };
 
-PyObject* build(const term& x);
-
-PyObject* build_sequence(const term& x, bool tuple) {
-  auto items = x.items();
-  auto n = static_cast<Py_ssize_t>(items.size());
-  auto out = py::reinterpret_steal<py::object>(tuple ? PyTuple_New(n)
-                                                     : PyList_New(n));
-  if (!out)
-    throw py::error_already_set();
-  for (Py_ssize_t i = 0; i < n; ++i) {
-    auto* item = build(items[static_cast<std::size_t>(i)]);
-    if (tuple)
-      PyTuple_SET_ITEM(out.ptr(), i, item);
-    else
-      PyList_SET_ITEM(out.ptr(), i, item);
-  }
-  return out.release().ptr();
-}
-
-PyObject* build_map(const term& x) {
-  auto out = py::reinterpret_steal<py::object>(PyDict_New());
-  for (auto& [k, v] : x.pairs()) {
-    auto key = py::reinterpret_steal<py::object>(build(k));
-    auto value = py::reinterpret_steal<py::object>(build(v));
-    if (PyDict_SetItem(out.ptr(), key.ptr(), value.ptr()) != 0)
-      throw py::error_already_set();
-  }
-  return out.release().ptr();
-}
-
 template <class... Ts>
 PyObject* build_mark(PyTypeObject* type, origin_ptr node, std::uint64_t serial,
                      Ts... owner) {
@@ -350,61 +331,123 @@ PyObject* call_decode(const std::string& tag, const py::object& value) {
   return out;
 }
 
-PyObject* build(const term& x) {
-  switch (x.type()) {
-    case term::kind::none:
-      Py_RETURN_NONE;
-    case term::kind::boolean:
-      return PyBool_FromLong(x.as_bool());
-    case term::kind::integer:
-      return PyLong_FromLongLong(x.as_int());
-    case term::kind::big_integer:
-      return big_to_python(x.as_big()).release().ptr();
-    case term::kind::floating:
-      return PyFloat_FromDouble(x.as_double());
-    case term::kind::string:
-      return text_to_python(x.text()).release().ptr();
-    case term::kind::atom:
-      return py::handle{reinterpret_cast<PyObject*>(types.atom)}(
-               text_to_python(x.text()))
-        .release()
-        .ptr();
-    case term::kind::bytes:
-      return PyBytes_FromStringAndSize(
-        x.text().data(), static_cast<Py_ssize_t>(x.text().size()));
-    case term::kind::list:
-      return build_sequence(x, false);
-    case term::kind::tuple:
-      return build_sequence(x, true);
-    case term::kind::map:
-      return build_map(x);
-    case term::kind::set: {
-      auto items = py::reinterpret_steal<py::object>(build_sequence(x, false));
-      auto* out = PySet_New(items.ptr());
-      if (out == nullptr)
-        throw py::error_already_set();
-      return out;
-    }
-    case term::kind::pid:
-      return build_mark(types.pid, x.as_pid().node, x.as_pid().serial);
-    case term::kind::reference:
-      return build_mark(types.ref, x.as_reference().node,
-                        x.as_reference().serial, x.as_reference().owner);
-    case term::kind::array: {
-      auto& a = x.as_array();
-      py::tuple shape{a.shape.size()};
-      for (std::size_t i = 0; i < a.shape.size(); ++i)
-        shape[i] = py::int_(a.shape[i]);
-      auto data = py::reinterpret_steal<py::object>(
-        PyByteArray_FromStringAndSize(a.data.data(),
-                                      static_cast<Py_ssize_t>(a.data.size())));
-      return call_decode("ndarray", py::make_tuple(a.dtype, shape, data));
-    }
-    case term::kind::extension:
-      return call_decode(x.tag(), to_python(x.inner()));
+/// The bytes of an array, which Python sees through the buffer protocol.
+class array_bytes {
+public:
+  explicit array_bytes(term x) : array_(std::move(x)) {}
+  py::buffer_info buffer() const {
+    auto& data = array_.as_array().data;
+    return {const_cast<char*>(data.data()),
+            1,
+            py::format_descriptor<unsigned char>::format(),
+            1,
+            {data.size()},
+            {1},
+            true};
   }
-  Py_RETURN_NONE;
-}
+
+private:
+  term array_;
+};
+
+/// Makes Python objects of terms. Unless it copies, arrays are views.
+class builder {
+public:
+  explicit builder(bool copy) noexcept : copy_(copy) {}
+
+  PyObject* build(const term& x) const {
+    switch (x.type()) {
+      case term::kind::none:
+        Py_RETURN_NONE;
+      case term::kind::boolean:
+        return PyBool_FromLong(x.as_bool());
+      case term::kind::integer:
+        return PyLong_FromLongLong(x.as_int());
+      case term::kind::big_integer:
+        return big_to_python(x.as_big()).release().ptr();
+      case term::kind::floating:
+        return PyFloat_FromDouble(x.as_double());
+      case term::kind::string:
+        return text_to_python(x.text()).release().ptr();
+      case term::kind::atom:
+        return py::handle{reinterpret_cast<PyObject*>(types.atom)}(
+                 text_to_python(x.text()))
+          .release()
+          .ptr();
+      case term::kind::bytes:
+        return PyBytes_FromStringAndSize(
+          x.text().data(), static_cast<Py_ssize_t>(x.text().size()));
+      case term::kind::list:
+        return build_sequence(x, false);
+      case term::kind::tuple:
+        return build_sequence(x, true);
+      case term::kind::map:
+        return build_map(x);
+      case term::kind::set: {
+        auto items
+          = py::reinterpret_steal<py::object>(build_sequence(x, false));
+        auto* out = PySet_New(items.ptr());
+        if (out == nullptr)
+          throw py::error_already_set();
+        return out;
+      }
+      case term::kind::pid:
+        return build_mark(types.pid, x.as_pid().node, x.as_pid().serial);
+      case term::kind::reference:
+        return build_mark(types.ref, x.as_reference().node,
+                          x.as_reference().serial, x.as_reference().owner);
+      case term::kind::array:
+        return array(x);
+      case term::kind::extension:
+        return call_decode(x.tag(),
+                           py::reinterpret_steal<py::object>(build(x.inner())));
+    }
+    Py_RETURN_NONE;
+  }
+
+private:
+  PyObject* build_sequence(const term& x, bool tuple) const {
+    auto items = x.items();
+    auto n = static_cast<Py_ssize_t>(items.size());
+    auto out = py::reinterpret_steal<py::object>(tuple ? PyTuple_New(n)
+                                                       : PyList_New(n));
+    if (!out)
+      throw py::error_already_set();
+    for (Py_ssize_t i = 0; i < n; ++i) {
+      auto* item = build(items[static_cast<std::size_t>(i)]);
+      if (tuple)
+        PyTuple_SET_ITEM(out.ptr(), i, item);
+      else
+        PyList_SET_ITEM(out.ptr(), i, item);
+    }
+    return out.release().ptr();
+  }
+
+  PyObject* build_map(const term& x) const {
+    auto out = new_dict(x.pairs().size());
+    for (auto& [k, v] : x.pairs()) {
+      auto key = py::reinterpret_steal<py::object>(build(k));
+      auto value = py::reinterpret_steal<py::object>(build(v));
+      if (PyDict_SetItem(out.ptr(), key.ptr(), value.ptr()) != 0)
+        throw py::error_already_set();
+    }
+    return out.release().ptr();
+  }
+
+  PyObject* array(const term& x) const {
+    auto& a = x.as_array();
+    py::tuple shape{a.shape.size()};
+    for (std::size_t i = 0; i < a.shape.size(); ++i)
+      shape[i] = py::int_(a.shape[i]);
+    auto data
+      = copy_ ? py::reinterpret_steal<py::object>(PyByteArray_FromStringAndSize(
+          a.data.data(), static_cast<Py_ssize_t>(a.data.size())))
+              : py::cast(array_bytes{x});
+    return call_decode("ndarray", py::make_tuple(a.dtype, shape, data));
+  }
+
+  bool copy_;
+};
 
 } // namespace
 
@@ -430,7 +473,25 @@ term to_term(py::handle x, const char* root) {
 }
 
 py::object to_python(const term& x) {
-  return py::reinterpret_steal<py::object>(build(x));
+  return to_python(x, true);
+}
+
+py::object to_python(const term& x, bool copy) {
+  return py::reinterpret_steal<py::object>(builder{copy}.build(x));
+}
+
+py::object new_dict(std::size_t size) {
+  // Of few entries Python's own guess is right.
+  auto* out = size <= 5 ? PyDict_New()
+                        : _PyDict_NewPresized(static_cast<Py_ssize_t>(size));
+  if (out == nullptr)
+    throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(out);
+}
+
+void bind_values(py::module_& m) {
+  py::class_<array_bytes>(m, "_ArrayBytes", py::buffer_protocol())
+    .def_buffer(&array_bytes::buffer);
 }
 
 std::string to_text(py::handle x, const char* what) {

@@ -15,6 +15,9 @@ namespace hornbeam::pybridge {
 /// the place starts with.
 runtime::term to_term(py::handle x, const char* root = "value");
 py::object to_python(const runtime::term& x);
+/// The same, but unless `copy` arrays are read-only views of what the term
+/// holds, which they keep alive.
+py::object to_python(const runtime::term& x, bool copy);
 
 /// `str` as UTF-8, surrogates included. Raises TypeError that names `what`.
 std::string to_text(py::handle x, const char* what);
@@ -34,6 +37,11 @@ py::object to_exception(const runtime::failure& f);
 [[noreturn]] void raise(const runtime::failure& f);
 /// The value, or the exception.
 py::object value_or_raise(const runtime::outcome& x);
+
+/// An empty dict with room for `size` entries: it need not grow meanwhile.
+py::object new_dict(std::size_t size);
+
+void bind_values(py::module_& m);
 
 /// Takes what the Python package provides: the classes Atom, Pid and Ref, the
 /// functions for extensions and exceptions.

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "pybridge/jobs.hpp"
+#include "pybridge/table_handle.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -26,7 +27,7 @@ bool engine::start(runtime::node_settings settings,
   inherited_.clear();
   job_queue::get().open();
   owner->rpc.set_fallback(std::make_shared<python_handler>("module"));
-  state_ = owner->table("state").get();
+  state_ = new table_handle{owner->table("state"), owner->node->name()};
   running_ = owner.get();
   owner_ = new std::shared_ptr<actors::services>(std::move(owner));
   return true;

@@ -8,6 +8,8 @@
 
 namespace hornbeam::pybridge {
 
+class table_handle;
+
 /// The node of this process. There is at most one; it is left behind, never
 /// destroyed, when the process ends or forks.
 class engine {
@@ -24,7 +26,7 @@ public:
   void leave();
 
   /// The default table of the running node.
-  runtime::table* state() const noexcept { return state_; }
+  const table_handle* state() const noexcept { return state_; }
 
   /// From Python's hook in a forked child: closes its share of the parent's
   /// descriptors. Returns the name of the parent's node, or an empty string.
@@ -43,7 +45,7 @@ private:
   std::mutex mutex_;
   std::shared_ptr<actors::services>* owner_ = nullptr;
   actors::services* running_ = nullptr;
-  runtime::table* state_ = nullptr;
+  const table_handle* state_ = nullptr;
   /// What the parent's tables held; for the child's node.
   std::vector<runtime::table_ptr> inherited_;
   /// In a forked child: the node of the parent.

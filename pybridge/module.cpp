@@ -1,6 +1,7 @@
 #include "pybridge/module.hpp"
 
 #include "pybridge/convert.hpp"
+#include "pybridge/fast_call.hpp"
 
 PYBIND11_MODULE(_native, m) {
   namespace pb = hornbeam::pybridge;
@@ -9,17 +10,14 @@ PYBIND11_MODULE(_native, m) {
     try {
       if (p)
         std::rethrow_exception(p);
-    } catch (const hornbeam::runtime::bad_term& e) {
-      pb::set_error(PyExc_TypeError, e.what());
-    } catch (const hornbeam::runtime::failed& e) {
-      try {
-        pb::raise(e.why);
-      } catch (pybind11::error_already_set& x) {
-        x.restore();
-      }
+    } catch (const hornbeam::runtime::bad_term&) {
+      pb::set_current_error();
+    } catch (const hornbeam::runtime::failed&) {
+      pb::set_current_error();
     }
   });
   pb::release_gil_in_waits();
+  pb::bind_values(m);
   pb::bind_lifecycle(m);
   pb::bind_tables(m);
   pb::bind_calls(m);

@@ -7,6 +7,7 @@ table `ml_cache`.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import os
@@ -70,7 +71,7 @@ def cached_inference(
                 f"the input can't be hashed; pass a cache_key of your own ({e})"
             ) from None
         key = (cache_prefix, who, digest.digest())
-    cache = tables.table("ml_cache")
+    cache = _cache()
     found = cache.get(key, _MISSING)
     if found is not _MISSING:
         with _lock:
@@ -97,6 +98,11 @@ def cached_inference(
                 if _running.get(key) is turn:
                     del _running[key]
     return cache.get(key, value)
+
+
+@functools.cache
+def _cache() -> tables.Table:
+    return tables.table("ml_cache")
 
 
 def cache_stats() -> dict[str, Any]:
@@ -176,6 +182,7 @@ def _forked() -> None:
     global _lock, _running
     _lock = threading.Lock()
     _running = {}
+    _cache.cache_clear()
 
 
 os.register_at_fork(after_in_child=_forked)

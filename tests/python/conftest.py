@@ -135,3 +135,37 @@ def fresh_python():
 def name(request):
     """A name for hooks, keys and topics that no other test uses."""
     return f"{request.node.nodeid}"
+
+
+class Tables:
+    """Makes tables here, or on the second node."""
+
+    def __init__(self, worker, name):
+        self.worker = worker
+        self.name = name
+        self.made = []
+
+    def __call__(self, **options):
+        name = f"{self.name} {len(self.made)}"
+        if self.worker is None:
+            found = hornbeam.tables.table(name, **options)
+        else:
+            args = [name, options]
+            hornbeam.rpc.rpc_call(self.worker, "services", "make_table", args)
+            found = hornbeam.tables.table(name, self.worker)
+        self.made.append(found)
+        return found
+
+
+@pytest.fixture(params=["here", "there"])
+def make_table(request, worker, name):
+    """`make_table(**options)` is a table of this node or of another one."""
+    where = Tables(worker if request.param == "there" else None, name)
+    yield where
+    for table in where.made:
+        table.clear()
+
+
+@pytest.fixture
+def table(make_table):
+    return make_table()

@@ -69,6 +69,12 @@ def depth() -> int:
     return inner
 
 
+def of_table_call() -> tuple[float | None, int]:
+    """For the native module: the timeout of a call to a table of another node,
+    5 seconds unless less is left here, and its depth."""
+    return timeout(5000), depth()
+
+
 @contextlib.contextmanager
 def entered(at_depth: int, ms: float | None = None) -> Iterator[None]:
     """Around a handler: its calls are deeper, and bounded by its caller."""

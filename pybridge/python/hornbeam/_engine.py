@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any, Callable
 
-from hornbeam import _native, errors, values
+from hornbeam import _context, _native, errors, values
 
 _UNNAMED = "hornbeam@localhost"
 
@@ -117,5 +117,7 @@ _native.set_python_types(
         "decode": values.decode,
         "exception": errors.make_exception,
         "ensure": ensure,
+        "call_context": _context.of_table_call,
+        "missing": values.MISSING,
     }
 )

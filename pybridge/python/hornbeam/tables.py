@@ -1,78 +1,187 @@
-"""State tables: keys and values that every thread shares.
+"""State tables: keys and values that every thread shares, of this node and of
+others, in memory or in a file that all processes of the host share.
+
+    users = tables.table("users", kind="ordered_set", ttl_ms=60_000)
+    users.set("alice", {"age": 42})
 
 Any value that can be stored is a key, and keys are exact: `1`, `1.0` and `True`
-are three keys.
+are three keys. Every operation is atomic and safe from any thread. See
+docs/tables.md.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+import threading
+import traceback
+from typing import Any, Callable, Iterator, NamedTuple
 
-from hornbeam import _context, _native
+from hornbeam import _engine, _native, errors, process
+from hornbeam.values import MISSING
+
+__all__ = ["MISSING", "Change", "Table", "Watch", "table"]
 
 
-class RemoteTable:
-    """A table of another node, reached through that table's actor.
+class Change(NamedTuple):
+    """What happened to a key that is watched."""
 
-    Each operation is one message there and back. Raises `NodeError` while the
-    node can't be reached.
+    #: "set", "delete", "expire", "evict", or "end": of the table itself, or of
+    #: the connection to its node.
+    kind: str
+    key: Any
+    #: The value before, or MISSING.
+    old: Any
+    #: The value after, or MISSING.
+    new: Any
+
+
+Callback = Callable[[Change], object]
+#: What `Table.watch` returns and `Table.unwatch` takes.
+Watch = _native.TableWatch
+
+
+class Table(_native.Table):
+    """A table of this node, which is used in the calling thread, or of another
+    node, which is asked by message; `table()` finds it.
+
+    An operation on another node ends after 5 seconds, or when the surrounding
+    `hornbeam.deadline` passes, with `HornbeamTimeout`, and at once with
+    `NodeError` if that node can't be reached. Wrong values are `TypeError` and
+    `ValueError`, here and there.
     """
 
-    def __init__(self, name: str, node: str) -> None:
-        self.name = name
-        self.node = node
+    def __repr__(self) -> str:
+        return f"<Table {self.name!r} of {self.node}>"
 
-    def _ask(self, op: str, *args: Any) -> Any:
-        return _native.request(
-            self.node,
-            "table:" + self.name,
-            op,
-            args,
-            _context.timeout(5000),
-            _context.depth(),
-        )
+    def items(self, batch: int = 1000) -> Iterator[tuple[Any, Any]]:
+        """All pairs of key and value, about `batch` in each step.
 
-    def get(self, key: Any, default: Any = None) -> Any:
-        found = self._ask("get", key)
-        return found[0] if found else default
+        What is there during the whole walk comes exactly once, whatever is
+        written meanwhile. Of an ordered_set, in key order.
+        """
+        place = None
+        while True:
+            pairs, place = self.scan(place, batch)
+            yield from pairs
+            if place is None:
+                return
 
-    def contains(self, key: Any) -> bool:
-        return self._ask("contains", key)
+    def __iter__(self) -> Iterator[Any]:
+        return (key for key, _ in self.items())
 
-    def set(self, key: Any, value: Any) -> None:
-        self._ask("set", key, value)
+    def watch(
+        self, callback: Callback | None = None, *, key: Any = MISSING, prefix: str = ""
+    ) -> Watch:
+        """Be told of changes of `key`, or of all string keys that start with
+        `prefix`; by default of all keys.
 
-    def insert_new(self, key: Any, value: Any) -> bool:
-        return self._ask("insert_new", key, value)
+        With `callback`, it is called with a `Change` each time, in the order of
+        changes, in a thread of its own that all callbacks share. Without, the
+        mailbox of whoever calls gets
+        `("table_event", number, name, kind, key, {"old": ..., "new": ...})` under
+        the topic `table:NAME` (see `hornbeam.pubsub.receive`), the dict without
+        what there is not.
 
-    def delete(self, key: Any) -> bool:
-        return self._ask("delete", key)
+        If the table ends, or its node is lost, the last change is of the kind
+        "end".
+        """
+        wanted = None if key is not MISSING else prefix
+        if key is not MISSING and prefix:
+            raise TypeError("watch a key or a prefix, not both")
+        number = next(_numbers)
+        if callback is None:
+            return Watch(self, process.mailbox(), number, key, wanted)
+        if not callable(callback):
+            raise TypeError(
+                f"callback must be callable, not {type(callback).__name__}"
+            )
+        _callbacks[number] = callback
+        try:
+            return Watch(self, _listener(), number, key, wanted)
+        except BaseException:
+            del _callbacks[number]
+            raise
 
-    def take(self, key: Any, default: Any = None) -> Any:
-        found = self._ask("take", key)
-        return found[0] if found else default
-
-    def incr(self, key: Any, delta: int = 1) -> int:
-        return self._ask("incr", key, delta)
-
-    def get_multi(self, keys: list[Any]) -> dict[Any, Any]:
-        keys = list(keys)
-        found = self._ask("get_many", keys)
-        return {k: x[0] if x else None for k, x in zip(keys, found)}
-
-    def keys(self, prefix: str | None = None) -> list[Any]:
-        return self._ask("keys") if prefix is None else self._ask("keys", prefix)
-
-    def size(self) -> int:
-        return self._ask("size")
-
-    def clear(self) -> None:
-        self._ask("clear")
+    def unwatch(self, watch: Watch) -> bool:
+        """End a watch; False if it had ended. What was on its way still
+        comes."""
+        _callbacks.pop(watch.number, None)
+        try:
+            return watch.close()
+        except errors.NodeError:
+            return False
 
 
-def table(name: str, node: str | None = None) -> _native.Table | RemoteTable:
-    """The table `name` of this node, made when first asked for; or that of
-    another node."""
-    if node is None or (full := _native.full_name(node)) == _native.name():
-        return _native.table(name)
-    return RemoteTable(name, full)
+def table(name: str, node: str | None = None, **options: Any) -> Table:
+    """The table `name` of this node, made when first asked for, or that of
+    `node`.
+
+    `options` declare how a table of this node is made; who asks for it later
+    need not repeat them, but what is repeated must agree:
+
+    - `kind`: "set", or "ordered_set" (in key order; 1 and 1.0 are one key),
+      "bag" (several values a key, each once) or "duplicate_bag"
+    - `ttl_ms`: how long entries live that are set without a time of their own,
+      in milliseconds; 0: for ever
+    - `max_entries`, `max_bytes`: beyond this, what was used least recently goes
+    - `engine`: "memory", or "lmdb": a file that all processes of the host share,
+      at `path`, which holds `map_bytes` at most; `durable="always"` for one that
+      survives a power cut as well
+    - `home`: the node (`name@host`) that holds the entries for all nodes
+
+    Raises `HornbeamError` if the table was declared otherwise before, and
+    `TypeError` or `ValueError` for an option that makes no sense.
+    """
+    if options:
+        if node is not None:
+            raise TypeError("options are for a table of this node")
+        _native.declare_table(name, options)
+    return Table(name, "" if node is None else _native.full_name(node))
+
+
+# -- callbacks ----------------------------------------------------------------
+
+_numbers = itertools.count(1)
+_callbacks: dict[int, Callback] = {}
+_lock = threading.Lock()
+_box: _native.Mailbox | None = None
+
+
+def _listener() -> _native.Mailbox:
+    """The mailbox of the thread that runs the callbacks."""
+    global _box
+    with _lock:
+        if _box is None or _box.closed:
+            _box = _native.Mailbox()
+            threading.Thread(
+                target=_listen, args=(_box,), name="hornbeam.watch", daemon=True
+            ).start()
+        return _box
+
+
+def _listen(box: _native.Mailbox) -> None:
+    while (message := box.receive(None)) is not None:
+        _, number, _, kind, key, values = message[1]
+        callback = _callbacks.get(number)
+        if callback is None:
+            continue
+        if kind == "end":
+            _callbacks.pop(number, None)
+        try:
+            callback(
+                Change(
+                    str(kind), key, values.get("old", MISSING), values.get("new", MISSING)
+                )
+            )
+        except Exception:  # the next change is another matter
+            traceback.print_exc()
+
+
+def _forked() -> None:
+    global _lock, _box
+    _lock = threading.Lock()
+    _box = None
+    _callbacks.clear()
+
+
+_engine.on_fork.append(_forked)

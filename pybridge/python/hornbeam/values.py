@@ -70,6 +70,19 @@ class Ref(_Mark):
         return f"#Ref<{self.node}.{self.incarnation}.{self.serial}>"
 
 
+class Missing:
+    """The type of `MISSING`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+#: What stands for a key that is not there. It can't be stored.
+MISSING = Missing()
+
+
 class Opaque(NamedTuple):
     """A value whose tag this process does not know: it can be stored and sent
     on, and reads as before where the tag is known."""

@@ -126,8 +126,8 @@ def publish(topic, message):
     return erlang.publish(topic, message)
 
 
-def make_table(name):
-    hornbeam.tables.table(name)
+def make_table(name, options=None):
+    hornbeam.tables.table(name, **(options or {}))
 
 
 def state_get(key):

@@ -1,0 +1,114 @@
+"""What else keeps keys and values: each is a context manager that gives three
+actions, which get, set and increment a number under the key "n"."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import multiprocessing
+import shelve
+import shutil
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from _measure import Action
+
+
+class Missing(Exception):
+    """A peer is not installed."""
+
+
+@contextlib.contextmanager
+def manager(_: Path) -> Iterator[list[Action]]:
+    with multiprocessing.Manager() as m:
+        table, lock = m.dict(n=1), m.Lock()
+
+        def incr() -> None:
+            with lock:
+                table["n"] += 1
+
+        yield [lambda: table.get("n"), lambda: table.update(n=1), incr]
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path) -> Iterator[str]:
+    """The socket of a server of its own, which ends with the block."""
+    program = shutil.which("redis-server")
+    if program is None or importlib.util.find_spec("redis") is None:
+        raise Missing("not installed (redis-server, python3-redis)")
+    socket = str(folder / "redis.sock")
+    options = ["--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
+    server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
+    try:
+        import redis
+
+        client = redis.Redis(unix_socket_path=socket)
+        until = time.monotonic() + 10
+        while True:
+            try:
+                client.ping()
+                break
+            except redis.ConnectionError:
+                if time.monotonic() > until:
+                    raise
+        yield socket
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@contextlib.contextmanager
+def redis_client(folder: Path) -> Iterator[list[Action]]:
+    with redis_server(folder) as socket:
+        import redis
+
+        client = redis.Redis(unix_socket_path=socket)
+        client.set("n", 1)
+        yield [
+            lambda: client.get("n"),
+            lambda: client.set("n", 1),
+            lambda: client.incr("n"),
+        ]
+
+
+@contextlib.contextmanager
+def sqlite(folder: Path) -> Iterator[list[Action]]:
+    with contextlib.closing(
+        sqlite3.connect(folder / "x.sqlite", isolation_level=None)
+    ) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=OFF")  # survives processes, as lmdb does
+        db.execute("CREATE TABLE t (k TEXT PRIMARY KEY, v INTEGER)")
+        db.execute("INSERT INTO t VALUES ('n', 1)")
+        yield [
+            lambda: db.execute("SELECT v FROM t WHERE k = 'n'").fetchone(),
+            lambda: db.execute("INSERT OR REPLACE INTO t VALUES ('n', 1)"),
+            lambda: db.execute(
+                "UPDATE t SET v = v + 1 WHERE k = 'n' RETURNING v"
+            ).fetchone(),
+        ]
+
+
+@contextlib.contextmanager
+def shelf(folder: Path) -> Iterator[list[Action]]:
+    with shelve.open(str(folder / "shelf")) as table:
+        table["n"] = 1
+
+        def put() -> None:
+            table["n"] = 1
+
+        def incr() -> None:
+            table["n"] += 1
+
+        yield [lambda: table["n"], put, incr]
+
+
+PEERS = {
+    "Manager().dict()": manager,
+    "Redis, UNIX socket": redis_client,
+    "sqlite3": sqlite,
+    "shelve": shelf,
+}

@@ -1,0 +1,514 @@
+"""What state tables cost from Python, beside a `dict` under a lock, `pickle`,
+`multiprocessing.Manager().dict()`, Redis, `sqlite3` and `shelve`, and what they
+cost from C++, beside ETS. All in one run: compare the ratios, the machine is noisy.
+
+    ./dev bench tables [--only PART]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+from _measure import Action, cost, costs
+from _peers import PEERS, Missing, redis_server
+
+HERE = Path(__file__).resolve().parent
+
+TEXT = "a short string"
+SMALL = {"name": "Alice", "age": 42, "admin": False}
+
+
+def heading(what: str, beside: str) -> None:
+    print(f"\n{what:<44}{'ours':>9}   {beside:<32}{'':9}{'ratio':>8}   bound")
+
+
+def row(
+    what: str, ours: float, beside: str, theirs: float, most: float | None = None
+) -> None:
+    """`most`: what is promised, so many times the peer's time at most."""
+    ratio = ours / theirs
+    bound = ""
+    if most is not None:
+        bound = f"<= {_times(most)} {'met' if ratio <= most else 'NOT MET'}"
+    print(
+        f"{what:<44}{ours:9.3f}   {beside:<32}{theirs:9.3f}{_times(ratio):>8}   "
+        f"{bound}".rstrip(),
+        flush=True,
+    )
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.2f} x" if ratio >= 0.1 else f"1/{1 / ratio:.0f}"
+
+
+def plain(what: str, ours: float, most: float | None = None) -> None:
+    """A row without a peer; `most` in the unit of `ours`."""
+    bound = ""
+    if most is not None:
+        bound = f"<= {most:g} {'met' if ours <= most else 'NOT MET'}"
+    print(f"{what:<44}{ours:9.3f}{'':55}{bound}".rstrip(), flush=True)
+
+
+# -- one thread, memory -------------------------------------------------------
+
+
+def memory() -> None:
+    """The functions of `hornbeam_erlang` and a dict under a lock."""
+    from hornbeam_erlang import (
+        state_decr,
+        state_delete,
+        state_get,
+        state_get_multi,
+        state_incr,
+        state_set,
+    )
+
+    lock, table = threading.Lock(), {}
+
+    def fill(key: str, value: object) -> None:
+        state_set(key, value)
+        table[key] = value
+
+    def get() -> object:
+        with lock:
+            return table.get("n")
+
+    def get_text() -> object:
+        with lock:
+            return table.get("text")
+
+    def get_missing() -> object:
+        with lock:
+            return table.get("missing")
+
+    def put() -> None:
+        with lock:
+            table["n"] = 1
+
+    def put_text() -> None:
+        with lock:
+            table["text"] = TEXT
+
+    def incr() -> int:
+        with lock:
+            table["n"] = n = table.get("n", 0) + 1
+            return n
+
+    def decr() -> int:
+        with lock:
+            table["n"] = n = table.get("n", 0) - 1
+            return n
+
+    def delete() -> None:
+        with lock:
+            table.pop("missing", None)
+
+    def put_and_delete() -> None:
+        with lock:
+            table["new"] = 1
+        with lock:
+            table.pop("new", None)
+
+    def ours_put_and_delete() -> None:
+        state_set("new", 1)
+        state_delete("new")
+
+    fill("n", 1)
+    fill("text", TEXT)
+    pairs: list[tuple[str, Action, Action]] = [
+        ("state_get, integer", lambda: state_get("n"), get),
+        ("state_get, short string", lambda: state_get("text"), get_text),
+        ("state_get, missing", lambda: state_get("missing"), get_missing),
+        ("state_set, integer", lambda: state_set("n", 1), put),
+        ("state_set, short string", lambda: state_set("text", TEXT), put_text),
+        ("state_incr", lambda: state_incr("n"), incr),
+        ("state_decr", lambda: state_decr("n"), decr),
+        ("state_delete, missing", lambda: state_delete("missing"), delete),
+        ("state_set + state_delete, new key", ours_put_and_delete, put_and_delete),
+    ]
+    heading("one thread, memory table, µs", "beside")
+    for what, ours, theirs in pairs:
+        row(what, *_order(costs([ours, theirs]), "dict under a lock"), 1.0)
+
+    def put_small() -> None:
+        x = pickle.dumps(SMALL)
+        with lock:
+            table["small"] = x
+
+    def get_small() -> object:
+        with lock:
+            x = table["small"]
+        return pickle.loads(x)
+
+    def ours_small() -> object:
+        state_set("small", SMALL)
+        return state_get("small")
+
+    def theirs_small() -> object:
+        put_small()
+        return get_small()
+
+    peer = "pickle + dict under a lock"
+    row(
+        "a dict of three set and got",
+        *_order(costs([ours_small, theirs_small]), peer),
+        1.0,
+    )
+    row(
+        "a dict of three set",
+        *_order(costs([lambda: state_set("small", SMALL), put_small]), peer),
+    )
+    row(
+        "a dict of three got",
+        *_order(costs([lambda: state_get("small"), get_small]), peer),
+    )
+    keys = [f"k{i}" for i in range(100)]
+    for i, key in enumerate(keys):
+        fill(key, i)
+
+    def many() -> dict[str, int]:
+        with lock:
+            return {k: table[k] for k in keys}
+
+    row(
+        "state_get_multi of 100",
+        *_order(costs([lambda: state_get_multi(keys), many]), "dict comprehension"),
+        1.5,
+    )
+
+
+def _order(two: list[float], peer: str) -> tuple[float, str, float]:
+    return two[0], peer, two[1]
+
+
+# -- arrays -------------------------------------------------------------------
+
+
+def arrays() -> None:
+    """1 MiB, results kept: nobody gets memory that the cache still knows."""
+    try:
+        import numpy
+    except ImportError:
+        print("\nNumPy is not installed (python3-numpy): no arrays.")
+        return
+    from hornbeam import tables
+
+    x = numpy.random.default_rng(1).random(2**17)
+    table = tables.table("bench arrays")
+    keys = list(range(64))
+
+    def copies() -> object:
+        return [x.copy() for _ in keys]
+
+    def set_all() -> None:
+        for k in keys:
+            table.set(k, x)
+
+    def set_new() -> None:
+        table.clear()
+        set_all()
+
+    def get_all() -> object:
+        return [table.get(k) for k in keys]
+
+    heading("a NumPy array of 1 MiB, results kept, µs", "beside")
+    for what, action in (
+        ("set, new key", set_new),
+        ("set, replaced", set_all),
+        ("get", get_all),
+    ):
+        ours, theirs = costs([action, copies], 2.0)
+        row(what, ours / 64, "ndarray.copy()", theirs / 64, 1.5)
+    table.clear()
+
+
+# -- what else keeps keys and values ------------------------------------------
+
+
+def others() -> None:
+    """One thread: what a program would take that shares state or keeps it."""
+    from hornbeam_erlang import state_get, state_incr, state_set
+
+    ours = costs(
+        [
+            lambda: state_get("n"),
+            lambda: state_set("n", 1),
+            lambda: state_incr("n"),
+        ]
+    )
+    heading("one thread, µs", "beside")
+    with tempfile.TemporaryDirectory() as name:
+        for peer, start in PEERS.items():
+            try:
+                with start(Path(name)) as actions:
+                    theirs = costs(actions)
+            except Missing as e:
+                print(f"{peer}: {e}")
+                continue
+            for what, a, b in zip(("get", "set", "incr"), ours, theirs):
+                row(f"state_{what}", a, peer, b)
+
+
+# -- a million keys -----------------------------------------------------------
+
+MILLION = """
+from hornbeam_erlang import state_keys, state_set
+from _measure import cost
+
+def resident():
+    with open("/proc/self/statm") as f:
+        return int(f.read().split()[1]) * 4096
+
+state_set("first", 1)
+before = resident()
+for i in range(1_000_000):
+    state_set(f"key:{i}", i)
+print((resident() - before) / 1e6)
+state_keys("key:12345")
+for i in range(10):
+    state_set(f"user:{i}", i)
+state_keys("user:")
+print(cost(lambda: state_keys("user:")))
+"""
+
+
+def million() -> None:
+    out = subprocess.run(
+        [sys.executable, "-c", MILLION],
+        check=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{HERE}"},
+    ).stdout.split()
+    heading("a million keys", "")
+    plain("memory per entry, string: integer, bytes", float(out[0]), 150)
+    plain("state_keys(prefix), 10 of 1,000,000, µs", float(out[1]), 100)
+
+
+# -- processes of one host ----------------------------------------------------
+
+COUNTING = """
+import sys, time
+kind, path, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+if kind == "redis":
+    import redis
+    incr = redis.Redis(unix_socket_path=path).incr
+else:
+    from hornbeam import tables
+    incr = tables.table("shared", engine="lmdb", path=path).incr
+incr("warm")
+print("ready", flush=True)
+sys.stdin.readline()
+begin = time.perf_counter()
+for _ in range(count):
+    incr("n")
+print((time.perf_counter() - begin) / count * 1e6)
+"""
+
+
+def two_processes(kind: str, path: str, count: int) -> float:
+    """Microseconds an increment, of two processes that count at once."""
+    command = [sys.executable, "-c", COUNTING, kind, path, str(count)]
+    pair = [
+        subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    for p in pair:
+        assert p.stdout and p.stdout.readline() == "ready\n"
+    for p in pair:
+        assert p.stdin
+        p.stdin.write("\n")
+        p.stdin.flush()
+    return max(float(p.communicate()[0]) for p in pair)
+
+
+def shared() -> None:
+    """A file in memory that processes share, and Redis."""
+    from hornbeam import tables
+
+    heading("shared by processes, lmdb, µs", "beside")
+    folder = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        path = str(Path(name) / "shared.lmdb")
+        table = tables.table("shared", engine="lmdb", path=path)
+        table.set("n", 1)
+        get, put, incr = costs(
+            [
+                lambda: table.get("n"),
+                lambda: table.set("n", 1),
+                lambda: table.incr("n"),
+            ]
+        )
+        both = two_processes("lmdb", path, 200_000)
+        plain("get", get, 1.0)
+        plain("set", put)
+        plain("incr", incr)
+        plain("incr from each of two processes, one key", both, 2.5)
+        try:
+            with redis_server(Path(name)) as socket:
+                theirs = two_processes("redis", socket, 10_000)
+        except Missing as e:
+            print(f"Redis: {e}")
+        else:
+            row("the same", both, "Redis, UNIX socket", theirs, 1 / 30)
+
+
+# -- another node -------------------------------------------------------------
+
+CONFIG = """
+[cluster]
+name = "bench"
+secret = "bench.pem"
+[node]
+name = "worker@127.0.0.1"
+"""
+
+
+def remote() -> None:
+    """A table of another node, over TLS."""
+    import hornbeam
+    from hornbeam import tables
+
+    name = "worker@127.0.0.1"
+    file = Path(os.environ["RUNTIME_DIRECTORY"]) / "node.toml"
+    file.write_text(CONFIG)
+    binary = os.environ.get("HORNBEAM_BIN") or str(
+        HERE.parent / "build/release/launcher/hornbeam"
+    )
+    worker = subprocess.Popen(
+        [binary, "node", "--config", str(file)], stdout=subprocess.DEVNULL
+    )
+    try:
+        hornbeam.cluster.wait_for(name, timeout_ms=20_000)
+        table = tables.table("bench", name)
+        table.set("n", 1)
+        keys = [f"k{i}" for i in range(100)]
+        table.set_many({k: 1 for k in keys})
+        heading("a table of another node, TLS, µs", "beside")
+        one = cost(lambda: table.get("n"), 1.0)
+        erpc = erpc_lookup()
+        if erpc is None:
+            plain("get", one)
+        else:
+            row("get", one, "erpc:call(ets, lookup), no TLS", erpc, 1.6)
+        row("get, 16 threads, each", sixteen(table), "one thread", one, 1 / 5)
+        plain("get_many of 100", cost(lambda: table.get_many(keys), 1.0))
+    finally:
+        worker.terminate()
+        worker.wait(10)
+
+
+def erpc_lookup() -> float | None:
+    """The same between two nodes of Erlang, which need its port mapper."""
+    if shutil.which("epmd") is None:
+        return None
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    ran = subprocess.run(["epmd", "-names"], **quiet).returncode == 0
+    try:
+        name = f"bench{os.getpid()}@127.0.0.1"
+        return erlang("remote_table", "lookup", "-name", name)
+    finally:
+        if not ran:  # the node has started it, and it would stay
+            subprocess.run(["epmd", "-kill"], **quiet)
+
+
+def sixteen(table: object) -> float:
+    def many() -> None:
+        for _ in range(200):
+            table.get("n")  # type: ignore[attr-defined]
+
+    def all_of_them() -> None:
+        threads = [threading.Thread(target=many) for _ in range(16)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+
+    return cost(all_of_them, 2.0) / (16 * 200)
+
+
+# -- C++ and Erlang -----------------------------------------------------------
+
+BINARY = HERE.parent / "build/release/benchmarks/hornbeam_bench_tables"
+#: What is promised of each: at most so many times what ETS takes.
+NATIVE = [
+    f"{operation}_{keys}_{threads}"
+    for operation in ("get", "set", "incr")
+    for keys in ("same", "spread")
+    for threads in (1, 2)
+]
+
+
+def value_of(command: list[str]) -> float:
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=120)
+    return float(json.loads(out.stdout)["value"])
+
+
+def erlang(module: str, name: str, *options: str) -> float | None:
+    """What MODULE.erl measures; None where there is no Erlang."""
+    source = HERE / f"{module}.erl"
+    if not (shutil.which("erl") and shutil.which("erlc") and source.exists()):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["erlc", "-o", folder, str(source)], check=True)
+        command = ["erl", "-noshell", "-pa", folder, *options]
+        command += ["-run", module, "main", name]
+        return median(value_of(command) for _ in range(3))
+
+
+def native() -> None:
+    """Threads of C++, and ETS with write_concurrency."""
+    if not BINARY.exists():
+        print(f"\n{BINARY} is not there: ./dev build makes it")
+        return
+    heading("threads of C++, µs a call", "beside")
+    for name in NATIVE:
+        ours = median(value_of([str(BINARY), name]) for _ in range(3))
+        theirs = erlang("tables", name)
+        if theirs is None:
+            plain(name, ours)
+        else:
+            row(name, ours, "ETS", theirs, 1.0)
+
+
+# -- the program --------------------------------------------------------------
+
+PARTS: dict[str, Callable[[], None]] = {
+    "memory": memory,
+    "arrays": arrays,
+    "others": others,
+    "million": million,
+    "shared": shared,
+    "remote": remote,
+    "native": native,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", choices=PARTS, metavar="PART")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RUNTIME_DIRECTORY"] = folder
+        import hornbeam
+
+        hornbeam.configure(cluster="bench", secret=f"{folder}/bench.pem")
+        for name, part in PARTS.items():
+            if options.only in (None, name):
+                part()
+
+
+if __name__ == "__main__":
+    main()
