@@ -105,7 +105,7 @@ private:
     magnitude(digits.data(), digits.size(), negative);
   }
   void floating(double x);
-  void origin(const origin_ptr& x) {
+  void origin(origin_ptr x) {
     ended(x->name());
     fixed(x->incarnation);
   }
@@ -262,8 +262,7 @@ private:
   term number(bool negative);
   origin_ptr origin() {
     auto name = ended();
-    return std::make_shared<const runtime::origin>(std::move(name),
-                                                   fixed<std::uint64_t>());
+    return runtime::origin::of(name, fixed<std::uint64_t>());
   }
   term::sequence items(std::size_t n) {
     term::sequence out;

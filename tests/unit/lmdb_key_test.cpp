@@ -61,7 +61,7 @@ term random_term(std::mt19937& gen, int depth = 0) {
     }
   };
   auto origin_of = [&] {
-    return std::make_shared<const origin>(pick(2) ? "a@h" : "b@h", gen() % 3);
+    return origin::of(pick(2) ? "a@h" : "b@h", gen() % 3);
   };
   switch (pick(depth > 2 ? 9 : 15)) {
     case 0:

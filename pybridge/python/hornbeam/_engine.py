@@ -45,7 +45,7 @@ def ensure() -> None:
         try:
             if not _native.start(settings, task_keep_ms, task_keep_count):
                 return
-        except (RuntimeError, TypeError) as e:
+        except (RuntimeError, TypeError, ValueError) as e:
             raise errors.HornbeamError(f"this node can't start: {e}") from e
         if not _exit_hooked:
             _exit_hooked = True
