@@ -263,6 +263,7 @@ def others() -> None:
 # -- a million keys -----------------------------------------------------------
 
 MILLION = """
+import time
 from hornbeam_erlang import state_keys, state_set
 from _measure import cost
 
@@ -275,10 +276,11 @@ before = resident()
 for i in range(1_000_000):
     state_set(f"key:{i}", i)
 print((resident() - before) / 1e6)
-state_keys("key:12345")
 for i in range(10):
     state_set(f"user:{i}", i)
+begin = time.perf_counter()
 state_keys("user:")
+print((time.perf_counter() - begin) * 1e3)
 print(cost(lambda: state_keys("user:")))
 """
 
@@ -292,7 +294,8 @@ def million() -> None:
     ).stdout.split()
     heading("a million keys", "")
     plain("memory per entry, string: integer, bytes", float(out[0]), 150)
-    plain("state_keys(prefix), 10 of 1,000,000, µs", float(out[1]), 100)
+    plain("state_keys(prefix), the first call, ms", float(out[1]))
+    plain("state_keys(prefix), 10 of 1,000,000, µs", float(out[2]), 100)
 
 
 # -- processes of one host ----------------------------------------------------
@@ -336,13 +339,17 @@ def two_processes(kind: str, path: str, count: int) -> float:
 
 def shared() -> None:
     """A file in memory that processes share, and Redis."""
-    from hornbeam import tables
+    from hornbeam import HornbeamError, tables
 
     heading("shared by processes, lmdb, µs", "beside")
     folder = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=folder) as name:
         path = str(Path(name) / "shared.lmdb")
-        table = tables.table("shared", engine="lmdb", path=path)
+        try:
+            table = tables.table("shared", engine="lmdb", path=path)
+        except HornbeamError as e:
+            print(e)
+            return
         table.set("n", 1)
         get, put, incr = costs(
             [

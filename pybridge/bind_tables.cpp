@@ -117,7 +117,7 @@ void bind_table_class(py::module_& m) {
     return py::bool_(erase(t, key));
   },
            "delete", "key">(c, "Remove `key`; says whether it was there.");
-  def_fast<delete_value, "delete_value", "key, value">(
+  def_fast<delete_object, "delete_object", "key, value">(
     c, "Remove one value of `key`, which in a bag may have others. Returns how "
        "many\nthere were.");
   def_fast<take, "take", "key, default=None">(

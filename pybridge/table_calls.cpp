@@ -299,8 +299,8 @@ py::object insert_new_many(const table_handle& t, py::handle entries,
                          effort::large));
 }
 
-py::object delete_value(const table_handle& t, py::handle key,
-                        py::handle value) {
+py::object delete_object(const table_handle& t, py::handle key,
+                         py::handle value) {
   return to_python(
     t.ask("delete_object", {key_of(key), to_term(value, "value")}));
 }

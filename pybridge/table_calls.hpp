@@ -43,8 +43,8 @@ py::object set_many(const table_handle& t, py::handle entries,
                     py::handle ttl_ms);
 py::object insert_new_many(const table_handle& t, py::handle entries,
                            py::handle ttl_ms);
-py::object delete_value(const table_handle& t, py::handle key,
-                        py::handle value);
+py::object delete_object(const table_handle& t, py::handle key,
+                         py::handle value);
 py::object expire(const table_handle& t, py::handle key, py::handle ttl_ms);
 py::object left_ms(const table_handle& t, py::handle key);
 py::object scan(const table_handle& t, py::handle from, py::handle limit);

@@ -287,8 +287,8 @@ def test_a_bag_holds_several_values_each_once(make_table):
     for value in (1, 2, 1, 1.0):
         table.set("k", value)
     assert table.get("k") == [1, 2, 1.0]
-    assert table.delete_value("k", 2) == 1
-    assert table.delete_value("k", 2) == 0
+    assert table.delete_object("k", 2) == 1
+    assert table.delete_object("k", 2) == 0
     assert table.take("k") == [1, 1.0]
 
 
@@ -297,7 +297,7 @@ def test_a_duplicate_bag_holds_values_as_often_as_they_were_set(make_table):
     for value in (1, 2, 1):
         table.set("k", value)
     assert table.get("k") == [1, 2, 1] and len(table) == 3
-    assert table.delete_value("k", 1) == 2
+    assert table.delete_object("k", 1) == 2
     assert table.get("k") == [2]
 
 

@@ -167,12 +167,9 @@ def _listen(box: _native.Mailbox) -> None:
             continue
         if kind == "end":
             _callbacks.pop(number, None)
+        old, new = values.get("old", MISSING), values.get("new", MISSING)
         try:
-            callback(
-                Change(
-                    str(kind), key, values.get("old", MISSING), values.get("new", MISSING)
-                )
-            )
+            callback(Change(str(kind), key, old, new))
         except Exception:  # the next change is another matter
             traceback.print_exc()
 
