@@ -28,6 +28,8 @@ public:
       };
       if (!tasks_.await(id, c.until, std::move(done)))
         (*reply)(tasks_.unknown(id));
+    } else if (op.name == "turn") {
+      c.reply(term{});
     } else {
       throw bad_term("tasks know no operation '" + op.name + "'");
     }
@@ -118,6 +120,20 @@ bool tasks::await(const std::string& id, deadline until, callback f) {
   lock.unlock();
   f(result);
   return true;
+}
+
+void tasks::await_here(const std::string& id, deadline until, callback f) {
+  auto shared = std::make_shared<callback>(std::move(f));
+  auto try_it = [this, id, until, shared] {
+    return await(id, until, [shared](const task_result& r) { (*shared)(r); });
+  };
+  if (try_it())
+    return;
+  net_.request(net_.self()->name(), "tasks", make_op("turn"), until, 0,
+               responder{[this, id, shared, try_it](const outcome&) {
+                 if (!try_it())
+                   (*shared)({unknown(id), nullptr});
+               }});
 }
 
 void tasks::run(const std::string& id, invocation x) {

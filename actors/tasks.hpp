@@ -35,7 +35,7 @@ struct task_result {
 /// Protocol: a task lives on the node that runs it and its id names that node
 /// and its incarnation, so anybody who has the id can find it. The submitter
 /// makes the id and sends the cast `submit id name action args kwargs`.
-/// Waiters ask `await id`; the actor keeps them and answers when the task
+/// Waiters ask `await id`, or `turn`, which says that all before it is done; the actor keeps them and answers when the task
 /// ends. Results are kept for a time and up to a number; what was kept longest
 /// goes first. When the node dies, its link fails every waiter; a later
 /// incarnation of the node does not know the id and says so.
@@ -61,6 +61,10 @@ public:
   /// Calls `f` when the task has ended, at once if it has. False if no such
   /// task is known here. Waiters that are past `until` are dropped in time.
   bool await(const std::string& id, runtime::deadline until, callback f);
+  /// The same for callers of this node, who get `unknown` as the result: who
+  /// told them of the id may have been faster than the submitter's cast, which
+  /// is then on its way through the actor. So the actor has its turn first.
+  void await_here(const std::string& id, runtime::deadline until, callback f);
   /// Starts the call of a hook as a task of this node.
   void run(const std::string& id, invocation x);
   /// Submits to the node that the id names. Never blocks.

@@ -194,8 +194,7 @@ void bind_calls(py::module_& m) {
       auto until = to_deadline(timeout_ms);
       auto slot = std::make_shared<reply_slot>();
       auto local = std::make_shared<bool>(false);
-      if (!node().tasks.await(id, until, task_done(slot, local)))
-        raise(node().tasks.unknown(id));
+      node().tasks.await_here(id, until, task_done(slot, local));
       auto x = wait_for(slot, until, "task " + id);
       return py::make_tuple(*local, *local ? py::object(py::none())
                                            : value_or_raise(x));
@@ -205,12 +204,10 @@ void bind_calls(py::module_& m) {
     "await_local_task_async",
     [](const completions_ptr& c, std::uint64_t key, const text& id,
        const py::object& timeout_ms) {
-      bool known = node().tasks.await(
+      node().tasks.await_here(
         id, to_deadline(timeout_ms), [c, key](const actors::task_result& r) {
           c->add({key, r.local ? outcome{} : r.value, r.local != nullptr});
         });
-      if (!known)
-        c->add({key, node().tasks.unknown(id), false});
     },
     guard());
 }

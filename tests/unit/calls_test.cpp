@@ -237,6 +237,27 @@ TEST_CASE_METHOD(fixture, "an unknown task is an error that says why") {
   CHECK_THROWS_AS(actors::tasks::node_of("nonsense"), bad_term);
 }
 
+TEST_CASE_METHOD(fixture, "whoever hears of a task before its submission has "
+                          "come through finds it all the same") {
+  provide("b@h");
+  run();
+  auto id = on("a@h").tasks.make_id("b@h");
+  on("a@h").tasks.submit(id, simple("x")); // under way
+  std::optional<outcome> got;
+  on("b@h").tasks.await_here(
+    id, {}, [&](const actors::task_result& r) { got = r.value; });
+  run();
+  REQUIRE(got);
+  CHECK(*got);
+  std::optional<outcome> none;
+  auto never_sent = on("a@h").tasks.make_id("b@h");
+  on("b@h").tasks.await_here(
+    never_sent, {}, [&](const actors::task_result& r) { none = r.value; });
+  run();
+  REQUIRE(none);
+  CHECK(none->error().code == error_code::not_found);
+}
+
 TEST_CASE_METHOD(fixture, "of too many results the oldest goes first") {
   provide("a@h");
   std::vector<std::string> ids;
