@@ -33,19 +33,32 @@ std::shared_ptr<services> services::start(node_settings settings,
   node.add_service("tasks", [&x = self->tasks] { return x.make_service(); });
   node.add_service("streams",
                    [&x = self->streams] { return x.make_service(); });
+  node.add_service("tables", [self = self.get()] {
+    return self->make_tables_service();
+  });
   for (auto& t : known) {
+    if (t->owner_serial() != 0)
+      continue; // its owner has stayed with the parent
     node.tables().adopt(t);
-    node.add_service("table:" + t->name(),
-                     [t] { return make_table_service(t); });
+    self->serve(t->name());
   }
   for (auto& x : declared)
     node.tables().declare(x.name, x.options);
+  node.on_call([&all = node.tables()](const std::string& service, call& c) {
+    return answer_at_once(all, service, c);
+  });
   // Tables are made when they are first asked for, from here or elsewhere.
   node.on_unknown_service([&x = *self](const std::string& name) {
     constexpr std::string_view prefix = "table:";
     if (!name.starts_with(prefix) || name.size() == prefix.size())
       return false;
-    x.table(name.substr(prefix.size()));
+    auto table = name.substr(prefix.size());
+    // Whoever wants a table of a third node asks that one.
+    auto home = x.node->tables().options_of(table).home;
+    if (!home.empty() && home != x.node->name())
+      return false;
+    std::lock_guard guard{x.tables_mutex_};
+    x.serve(table);
     return true;
   });
   self->table("state");
@@ -58,12 +71,98 @@ services::~services() {
   stop(); // the actors refer to the members below
 }
 
+// -- tables -------------------------------------------------------------------
+
+namespace {
+
+/// Hears of nodes that come and go, for the tables that are there.
+class tables_service : public service {
+public:
+  tables_service(std::function<std::vector<std::string>()> names,
+                 std::function<void(const peer_event&)> f)
+    : names_(std::move(names)), peer_(std::move(f)) {}
+
+  void handle(call& c) override {
+    if (operation op{c.op}; op.name != "names")
+      throw bad_term("tables know no operation '" + std::string{op.name}
+                     + "'");
+    term::sequence out;
+    for (auto& name : names_())
+      out.push_back(term::string(name));
+    if (c.reply)
+      c.reply(term::list(std::move(out)));
+  }
+  void peer(const peer_event& e) override { peer_(e); }
+
+private:
+  std::function<std::vector<std::string>()> names_;
+  std::function<void(const peer_event&)> peer_;
+};
+
+} // namespace
+
+std::unique_ptr<service> services::make_tables_service() {
+  return std::make_unique<tables_service>(
+    [this] {
+      std::vector<std::string> out;
+      for (auto& t : node->tables().all())
+        out.push_back(t->name());
+      return out;
+    },
+    [this](const peer_event& e) {
+      std::lock_guard guard{tables_mutex_};
+      for (auto& [name, t] : remote_tables_)
+        t->peer(e);
+    });
+}
+
+/// Called with `tables_mutex_` held.
+void services::serve(const std::string& name) {
+  if (served_.insert(name).second)
+    node->add_service("table:" + name, [&all = node->tables(), name] {
+      return make_table_service(all, name);
+    });
+}
+
 table_ptr services::table(const std::string& name) {
   std::lock_guard guard{tables_mutex_};
-  if (auto known = node->tables().find(name))
-    return known;
+  if (auto i = remote_tables_.find(name); i != remote_tables_.end())
+    return i->second;
+  auto options = node->tables().options_of(name);
+  if (!options.home.empty()) {
+    auto t = std::make_shared<remote_table>(name, options, node);
+    remote_tables_.emplace(name, t);
+    return t;
+  }
   auto t = node->tables().open(name);
-  node->add_service("table:" + name, [t] { return make_table_service(t); });
+  serve(name);
+  return t;
+}
+
+table_ptr services::table(const std::string& name,
+                          const table_options& options) {
+  declare_table(name, options);
+  return table(name);
+}
+
+void services::declare_table(const std::string& name, table_options options) {
+  if (!options.home.empty())
+    options.home = full_node_name(options.home, node->name());
+  if (options.home == node->name())
+    options.home.clear();
+  node->tables().declare(name, options);
+}
+
+table_ptr services::new_table(const std::string& name,
+                              const table_options& options,
+                              const table_ownership& whose) {
+  std::lock_guard guard{tables_mutex_};
+  if (!options.home.empty())
+    throw failed{error_code::bad_value,
+                 "the new table '" + name
+                   + "' is of this node: it has no other home"};
+  auto t = node->tables().create(name, options, whose);
+  serve(name);
   return t;
 }
 
@@ -80,6 +179,7 @@ term services::status() {
   term::entries sizes;
   for (auto& t : node->tables().all())
     try {
+      table_user_scope as{{t->owner_serial()}}; // an operator sees all of them
       sizes.emplace_back(term::string(t->name()), number(t->size()));
     } catch (const failed& e) { // of the file of a table
       sizes.emplace_back(term::string(t->name()), term::string(e.what()));

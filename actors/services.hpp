@@ -1,9 +1,12 @@
 #pragma once
 
+#include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "actors/named_handlers.hpp"
+#include "actors/remote_table.hpp"
 #include "actors/rpc.hpp"
 #include "actors/streams.hpp"
 #include "actors/tasks.hpp"
@@ -24,8 +27,20 @@ public:
     const std::vector<runtime::table_ptr>& known = {});
   ~services();
 
-  /// A table of this node, with its actor.
+  /// A table, made as it was declared when it is first asked for: one of this
+  /// node, with its actor, or one whose home is another node.
   runtime::table_ptr table(const std::string& name);
+  /// The same as `declare_table` and `table`.
+  runtime::table_ptr table(const std::string& name,
+                           const runtime::table_options& options);
+  /// How a table is to be made. Raises `failed`, which says what differs, if
+  /// it was declared or made otherwise.
+  void declare_table(const std::string& name, runtime::table_options options);
+  /// A new table of this node, as `ets:new`. Raises `failed` if there is one
+  /// of that name.
+  runtime::table_ptr new_table(const std::string& name,
+                               const runtime::table_options& options,
+                               const runtime::table_ownership& whose);
   /// What `hornbeam status` shows.
   runtime::term status();
   void stop() { node->stop(); }
@@ -33,8 +48,12 @@ public:
 private:
   explicit services(std::shared_ptr<runtime::node> n, tasks::limits keep);
   void add_builtins();
+  void serve(const std::string& table);
+  std::unique_ptr<runtime::service> make_tables_service();
 
   std::mutex tables_mutex_;
+  std::set<std::string> served_; ///< tables that have an actor
+  std::map<std::string, std::shared_ptr<remote_table>> remote_tables_;
   runtime::clock::time_point started_ = runtime::clock::now();
 
 public:

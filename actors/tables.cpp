@@ -2,6 +2,8 @@
 
 #include <map>
 
+#include "actors/table_options_term.hpp"
+
 namespace hornbeam::actors {
 
 using namespace runtime;
@@ -188,15 +190,35 @@ const std::map<std::string, table_op, std::less<>> table_ops{
 
 class table_service : public service {
 public:
-  explicit table_service(table_ptr t) : table_(std::move(t)) {}
+  table_service(tables& all, std::string name)
+    : all_(all), name_(std::move(name)) {}
 
   void handle(call& c) override {
-    auto result = operate(*table_, c.op);
+    operation op{c.op};
+    term result;
+    if (op.name == "open") {
+      auto options = to_table_options(op.arg(0));
+      options.home.clear(); // this is it
+      table_ = all_.open(name_, options);
+    } else {
+      result = operate(table(), c.op);
+    }
     if (c.reply)
       c.reply(std::move(result));
   }
 
 private:
+  runtime::table& table() {
+    if (!table_)
+      table_ = all_.open(name_);
+    else if (table_->ended())
+      if (auto found = all_.find(name_))
+        table_ = found;
+    return *table_;
+  }
+
+  tables& all_;
+  const std::string name_;
   table_ptr table_;
 };
 
@@ -210,8 +232,29 @@ term operate(table& t, const term& op) {
   return i->second(t, arguments{x});
 }
 
-std::unique_ptr<service> make_table_service(table_ptr table) {
-  return std::make_unique<table_service>(std::move(table));
+std::unique_ptr<service> make_table_service(tables& all, std::string name) {
+  return std::make_unique<table_service>(all, std::move(name));
+}
+
+bool answer_at_once(const tables& all, const std::string& service, call& c) {
+  constexpr std::string_view prefix = "table:";
+  if (!service.starts_with(prefix))
+    return false;
+  auto t = all.find(service.substr(prefix.size()));
+  if (!t || t->options().engine != table_engine::memory)
+    return false;
+  outcome answer;
+  try {
+    operation op{c.op};
+    if (op.name == "keys" || op.name == "scan" || op.name == "open")
+      return false;
+    answer = operate(*t, c.op);
+  } catch (...) {
+    answer = current_failure();
+  }
+  if (c.reply)
+    c.reply(std::move(answer));
+  return true;
 }
 
 std::vector<std::string> table_operations() {

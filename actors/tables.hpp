@@ -5,13 +5,15 @@
 #include <vector>
 
 #include "runtime/service.hpp"
-#include "runtime/table.hpp"
+#include "runtime/tables.hpp"
 
 namespace hornbeam::actors {
 
 /// The actor of one table: every operation by message, which is how other
 /// nodes and actors use the table. Callers of this node go to the table
-/// itself; a test holds both equal. Ending the actor loses no data.
+/// itself; a test holds both equal. Ending the actor loses no data. What other
+/// nodes ask of a memory table is answered without waking the actor where it is
+/// a matter of microseconds.
 ///
 /// Protocol. `[x]` stands for a list of one value or of none; where it is in
 /// front of the answer, none says that the key was not there. `Ttl` is a time
@@ -45,7 +47,19 @@ namespace hornbeam::actors {
 ///   watch_key key pid, watch_prefix prefix pid -> number
 ///   unwatch number                      -> boolean
 ///   info                                -> map
-std::unique_ptr<runtime::service> make_table_service(runtime::table_ptr table);
+///   open options                        -> none, or why not: a table of other
+///                                          options is open already
+///
+/// A table that is not open is opened as it was declared. One that has ended
+/// with its owner is not opened again from afar.
+std::unique_ptr<runtime::service> make_table_service(runtime::tables& all,
+                                                     std::string name);
+
+/// Answers a call to a memory table in the thread that has it: the operations
+/// that take no time worth a change of threads, which are all but walks. False
+/// if this is something else, which is for the actor.
+bool answer_at_once(const runtime::tables& all, const std::string& service,
+                    runtime::call& c);
 
 /// What the actor answers to `op`, done in this thread.
 runtime::term operate(runtime::table& t, const runtime::term& op);

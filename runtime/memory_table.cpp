@@ -100,10 +100,8 @@ void memory_table::add(held& lock, shard& s, std::uint64_t hash,
   if (watchers_.any())
     lock.note({table_event::kind::set, key, {}, value});
   auto i = s.store.add(entry_store::short_hash(hash), key, std::move(value));
-  if (in_index(s, key)) {
-    std::lock_guard guard{index_mutex_};
-    index_.insert(loose_ ? without_integral_floats(key) : key);
-  }
+  if (in_index(s, key))
+    change_index(key, true);
   if (ttl_ms != 0)
     set_time(lock, s, i, ttl_ms);
   if (bounds_) {
@@ -140,10 +138,8 @@ std::pair<term, term> memory_table::remove(held& lock, shard& s, slot i,
   if (bounds_)
     bounds_->bytes -= bytes_of(key) + bytes_of(value);
   if (in_index(s, key)
-      && (!is_bag() || s.store.find(hash, key, loose_) == nowhere)) {
-    std::lock_guard guard{index_mutex_};
-    index_.erase(loose_ ? without_integral_floats(key) : key);
-  }
+      && (!is_bag() || s.store.find(hash, key, loose_) == nowhere))
+    change_index(key, false);
   if (watchers_.any())
     lock.note({why, key, value, {}});
   return gone;

@@ -66,6 +66,7 @@ protected:
   void add_info(term::entries& out) const override;
   std::vector<table_entry> dump() const override;
   void replace(std::vector<table_entry> entries) override;
+  void forget() override;
 
 private:
   using slot = entry_store::slot;
@@ -122,10 +123,14 @@ private:
   void evict(held& lock, shard& s);
   void purge(held& lock, shard& s, std::size_t most) const;
 
-  bool in_index(const shard& s, const term& key) const noexcept;
+  bool in_index(const shard& s, const term& key) const noexcept {
+    return s.indexed && (loose_ || key.is(term::kind::string));
+  }
+  void change_index(const term& key, bool add) const;
   void build_index() const;
   void purge_all() const;
   table_batch scan_in_order(const term& from, std::size_t limit) const;
+  void unlock_all() const;
   void arm(ticks at) const;
   void sweep() const;
 
@@ -139,6 +144,9 @@ private:
   mutable std::mutex build_mutex_;
   mutable std::mutex index_mutex_;
   mutable ordered_index index_;
+  /// While `index_` is being made: keys that have come (true) or gone.
+  using key_changes = std::vector<std::pair<term, bool>>;
+  mutable std::unique_ptr<key_changes> index_changes_;
   mutable std::atomic<bool> indexed_{false};   ///< all of the shards are
   mutable std::atomic<bool> has_times_{false}; ///< some shard has a heap
   mutable std::atomic<ticks> armed_{never};

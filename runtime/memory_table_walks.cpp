@@ -14,30 +14,64 @@ constexpr std::size_t batch_size = 1024;
 
 // -- keys in order ------------------------------------------------------------
 
-bool memory_table::in_index(const shard& s, const term& key) const noexcept {
-  return s.indexed && (loose_ || key.is(term::kind::string));
+namespace {
+
+void apply(ordered_index& x, const term& key, bool add) {
+  if (add)
+    x.insert(key);
+  else
+    x.erase(key);
 }
 
-/// Sorts the keys that are there; from here on each change keeps the order.
+} // namespace
+
+/// Called with the lock of the key's shard.
+void memory_table::change_index(const term& key, bool add) const {
+  std::lock_guard guard{index_mutex_};
+  if (index_changes_)
+    index_changes_->emplace_back(key, add);
+  else
+    apply(index_, loose_ ? without_integral_floats(key) : key, add);
+}
+
+/// Sorts the keys that are there, with no lock held that others need: what
+/// they change meanwhile is written down, and done when the keys are sorted.
 void memory_table::build_index() const {
   std::lock_guard building{build_mutex_};
   if (indexed_)
     return;
+  {
+    std::lock_guard guard{index_mutex_};
+    index_changes_ = std::make_unique<key_changes>();
+  }
+  std::vector<term> keys;
   for (std::uint64_t n = 0; n <= last_shard_; ++n) {
     auto& s = shards_[n];
     std::lock_guard guard{s.mutex};
-    std::vector<term> keys;
-    keys.reserve(s.store.size());
     for (slot i = 0; i < s.store.end(); ++i)
       if (s.store.live(i) && s.store.at(i).key.is(term::kind::string))
         keys.push_back(s.store.at(i).key);
-    std::sort(keys.begin(), keys.end());
-    std::lock_guard index{index_mutex_};
-    for (auto& key : keys)
-      index_.insert(key);
-    s.indexed = true;
+    s.indexed = true; // from here on its changes are written down
   }
-  indexed_ = true;
+  std::sort(keys.begin(), keys.end());
+  keys.erase(std::unique(keys.begin(), keys.end()), keys.end()); // of bags
+  ordered_index made{std::move(keys)};
+  for (bool last = false; !last;) {
+    constexpr std::size_t few = 1000;
+    key_changes changes;
+    std::unique_lock lock{index_mutex_};
+    changes.swap(*index_changes_);
+    last = changes.size() <= few;
+    if (!last)
+      lock.unlock();
+    for (auto& [key, add] : changes)
+      apply(made, key, add);
+    if (last) {
+      std::swap(index_, made);
+      index_changes_ = nullptr;
+      indexed_ = true;
+    }
+  }
 }
 
 std::vector<term> memory_table::do_keys(std::string_view prefix,
@@ -139,7 +173,7 @@ void memory_table::replace(std::vector<table_entry> entries) {
           lock.note({table_event::kind::erased, e.key, e.value, {}});
       }
   };
-  if (watchers_.any()) {
+  if (watchers_.any() && !ended()) {
     note(*this, false);
     note(fresh, true);
   }
@@ -156,6 +190,10 @@ void memory_table::replace(std::vector<table_entry> entries) {
     std::swap(*bounds_, *fresh.bounds_);
   std::lock_guard index{index_mutex_};
   std::swap(index_, fresh.index_);
+}
+
+void memory_table::forget() {
+  replace({});
 }
 
 void memory_table::add_info(term::entries& out) const {
@@ -178,16 +216,21 @@ void memory_table::before_fork() const {
   watchers_.before_fork();
 }
 
-void memory_table::after_fork_in_parent() const {
-  watchers_.after_fork();
+void memory_table::unlock_all() const {
   index_mutex_.unlock();
   for (std::uint64_t n = 0; n <= last_shard_; ++n)
     shards_[n].mutex.unlock();
   build_mutex_.unlock();
 }
 
+void memory_table::after_fork_in_parent() const {
+  watchers_.after_fork_in_parent();
+  unlock_all();
+}
+
 void memory_table::after_fork_in_child() const {
-  after_fork_in_parent();
+  watchers_.after_fork_in_child();
+  unlock_all();
   armed_ = never; // the clock that was set is the parent's
 }
 

@@ -13,6 +13,7 @@
 
 #include "runtime/caf_world.hpp"
 #include "runtime/node_core.hpp"
+#include "runtime/node_table_host.hpp"
 #include "runtime/secret.hpp"
 #include "runtime/supervisor.hpp"
 #include "runtime/wire.hpp"
@@ -172,6 +173,7 @@ struct node::impl {
   }
 
   core_ptr core;
+  std::shared_ptr<node_table_host> host;
   runtime::tables tables;
   std::unique_ptr<caf_world> world;
   std::unique_ptr<runtime::processes> procs;
@@ -208,6 +210,9 @@ std::shared_ptr<node> node::start(node_settings s) {
   };
   caf_visit visit;
   x.procs = std::make_unique<runtime::processes>(self->system(), *self);
+  x.host = std::make_shared<node_table_host>(*x.procs);
+  x.tables.attach(x.host);
+  x.procs->on_owner_end([&x](const term& pid) { x.tables.release(pid); });
   x.pg = std::make_shared<runtime::groups>(*x.procs);
   x.core->direct[processes::service_name]
     = std::make_shared<process_service>(*x.procs);
@@ -220,6 +225,10 @@ std::shared_ptr<node> node::start(node_settings s) {
 
 void node::on_unknown_service(std::function<bool(const std::string&)> make) {
   impl_->core->make_service = std::move(make);
+}
+
+void node::on_call(std::function<bool(const std::string&, call&)> f) {
+  impl_->core->answer_at_once = std::move(f);
 }
 
 void node::open_doors() {
@@ -475,6 +484,7 @@ void node::stop() {
   for (auto& [name, s] : services)
     s->close();
   x.procs->stop(std::chrono::milliseconds(core->settings.flush_ms));
+  x.host->close();
   bool stuck = x.procs->count().second > 0;
   // First what uses the dialer, then the dialer.
   auto end_peering = [peering = std::move(peering), &world = *x.world]() mutable {

@@ -49,6 +49,10 @@ public:
   /// `make` is asked for services that nobody has added; it adds one and says
   /// true, or says false. To be called before `open_doors`.
   void on_unknown_service(std::function<bool(const std::string&)> make);
+  /// `f` is asked before a call goes to the actor of its service; true if it
+  /// has answered. It runs in the thread of a link, so it must neither wait
+  /// nor raise. To be called before `open_doors`.
+  void on_call(std::function<bool(const std::string& service, call& c)> f);
   /// Listens and connects as the settings say; to be called once, when the
   /// services are there, so that no peer meets a node without them.
   void open_doors();

@@ -95,6 +95,10 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// doors open.
   std::function<bool(const std::string&)> make_service;
 
+  /// Asked first: true if it has answered the call. It never waits, as it runs
+  /// in the thread of a link. Set before the doors open.
+  std::function<bool(const std::string& service, call& c)> answer_at_once;
+
   /// Served by the thread that has the call, in the order of arrival, as they
   /// never wait: set before the doors open.
   std::map<std::string, std::shared_ptr<service>> direct;

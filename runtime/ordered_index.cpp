@@ -4,6 +4,18 @@
 
 namespace hornbeam::runtime {
 
+ordered_index::ordered_index(std::vector<term> sorted) : size_(sorted.size()) {
+  constexpr auto filled = full * 3 / 4;
+  auto from = std::make_move_iterator(sorted.begin());
+  for (auto left = sorted.size(); left > 0;) {
+    auto n = std::min(left, filled);
+    auto to = from + static_cast<std::ptrdiff_t>(n);
+    pieces_.push_back(std::make_unique<piece>(from, to));
+    from = to;
+    left -= n;
+  }
+}
+
 ordered_index::place ordered_index::lower_bound(const term& key,
                                                 bool behind) const {
   auto before = [&](const term& x) { return behind ? x <= key : x < key; };

@@ -14,6 +14,10 @@ namespace hornbeam::runtime {
 /// microseconds for a change among a million. Not safe from several threads.
 class ordered_index {
 public:
+  ordered_index() = default;
+  /// Of keys in order, each once.
+  explicit ordered_index(std::vector<term> sorted);
+
   /// False if it is there already.
   bool insert(const term& key);
   bool erase(const term& key);

@@ -166,6 +166,9 @@ protected:
   bool leaving_ = false;   ///< the code is being unwound
 };
 
+/// Of the process that CAF's scheduler runs in this thread, or 0.
+std::uint64_t serial_of_running_process() noexcept;
+
 inline void intrusive_ptr_add_ref(process* x) noexcept {
   x->refs_.fetch_add(1, std::memory_order_relaxed);
 }

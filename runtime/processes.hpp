@@ -100,6 +100,14 @@ public:
   /// the thread that ends it: `f` must be short.
   void on_exit(const term& pid, std::function<void(const term& reason)> f);
 
+  /// Calls what `on_owner_end` was given, when the process ends, before its
+  /// links and monitors hear of it. False if it has ended.
+  bool mark_owner(const term& pid);
+  /// To be called before there are processes.
+  void on_owner_end(std::function<void(const term& pid)> f) {
+    release_tables_ = std::move(f);
+  }
+
   /// Processes that are alive, and code that has not yet heard that its
   /// process is dead.
   std::pair<std::size_t, std::size_t> count() const noexcept;
@@ -211,6 +219,8 @@ private:
   /// From so many processes on, most of which have gone, it is given back.
   static constexpr std::int64_t storm = 50'000;
   std::atomic<bool> stopping_{false};
+
+  std::function<void(const term& pid)> release_tables_;
 
   mutable std::shared_mutex names_mutex_;
   std::unordered_map<std::string, process_ptr> names_;

@@ -59,6 +59,7 @@ struct relations {
   small_map<mark_key, processes::watcher, mark_hash> monitored_by;
   small_map<std::uint64_t, monitor> monitors; ///< by reference
   std::string name;
+  bool owns_tables = false; ///< or did once
   std::unordered_map<term, term, term_hash> dictionary;
   std::unordered_set<std::uint64_t> timers;
 };

@@ -296,6 +296,17 @@ void processes::on_exit(const term& pid, std::function<void(const term&)> f) {
   f(atoms::noproc);
 }
 
+bool processes::mark_owner(const term& pid) {
+  auto p = local(pid.as_pid());
+  if (!p)
+    return false;
+  std::lock_guard guard{p->mutex_};
+  if (!p->alive())
+    return false;
+  p->related().owns_tables = true;
+  return true;
+}
+
 // -- ends ---------------------------------------------------------------------
 
 void processes::exit_signal(const term& from, const term& to,
@@ -380,6 +391,8 @@ void processes::announce(process& p, const term& reason, relations& rel,
     if (auto i = names_.find(rel.name); i != names_.end() && i->second == &p)
       names_.erase(i);
   }
+  if (rel.owns_tables)
+    release_tables_(pid_of(p));
   for (auto id : rel.timers)
     clock_.cancel(id);
   if (node_watchers_in_use_) {

@@ -1,18 +1,21 @@
 #include "runtime/table.hpp"
 
+#include "runtime/process.hpp"
 #include "runtime/table_host.hpp"
+#include "runtime/table_snapshot.hpp"
 
 namespace hornbeam::runtime {
 
 namespace {
 
-const table_user nobody{};
-thread_local const table_user* current_user = &nobody;
+thread_local const table_user* current_user = nullptr;
 
 } // namespace
 
-const table_user& table_user::current() noexcept {
-  return *current_user;
+table_user table_user::current() noexcept {
+  if (current_user != nullptr)
+    return *current_user;
+  return {serial_of_running_process(), {}, 0};
 }
 
 table_user_scope::table_user_scope(const table_user& x) noexcept
@@ -40,6 +43,49 @@ void table::refuse_others(const char* what) const {
                "the table '" + name_ + "' is " + name_of(options_.access)
                  + ": only its owner, " + to_string(this->owner()) + ", may "
                  + what + " it"};
+}
+
+term table::check_owner(const char* what) const {
+  if (ended())
+    refuse_others(what);
+  auto owner = owner_serial_.load();
+  if (owner == 0 || table_user::current().process != owner)
+    throw failed{error_code::refused,
+                 std::string{"only its owner may "} + what + " the table '"
+                   + name_ + "'; that is "
+                   + (owner == 0 ? "nobody" : to_string(this->owner()))};
+  return this->owner();
+}
+
+void table::set_owner(const term& pid) {
+  std::lock_guard guard{owner_mutex_};
+  owner_ = pid;
+  owner_serial_ = pid.as_pid().serial;
+  gate_ = options_.access == table_access::closed     ? gate_closed
+          : options_.access == table_access::readable ? gate_readable
+                                                      : 0;
+}
+
+void table::set_heir(const term& heir, term data) {
+  if (!heir.is_none() && !heir.is(term::kind::pid))
+    throw bad_term("the heir of the table '" + name_ + "' is a pid, not "
+                   + kind_name(heir.type()));
+  std::lock_guard guard{owner_mutex_};
+  heir_ = heir;
+  std::swap(heir_data_, data);
+}
+
+std::pair<term, term> table::take_heir() {
+  std::lock_guard guard{owner_mutex_};
+  return {std::exchange(heir_, {}), std::exchange(heir_data_, {})};
+}
+
+void table::end() {
+  if (watchers_.any()) {
+    watchers_.note({table_event::kind::ended, {}, {}, {}});
+    watchers_.deliver();
+  }
+  forget();
 }
 
 void table::refuse_bag(const char* operation) const {
@@ -88,14 +134,22 @@ std::uint64_t table::watch(table_interest what, table_listener f) {
 
 std::uint64_t table::watch(table_interest what, const term& pid) {
   check_read();
-  check_watch();
   if (!pid.is(term::kind::pid))
     throw bad_term("who watches the table '" + name_ + "' is a pid, not "
                    + kind_name(pid.type()));
-  return watchers_.add(std::move(what), pid, name_, host());
+  return add_watch(what, pid);
 }
 
 bool table::unwatch(std::uint64_t number) {
+  return remove_watch(number);
+}
+
+std::uint64_t table::add_watch(const table_interest& what, const term& pid) {
+  check_watch();
+  return watchers_.add(what, pid, name_, host());
+}
+
+bool table::remove_watch(std::uint64_t number) {
   return watchers_.remove(number);
 }
 
@@ -122,6 +176,21 @@ term table::info() const {
   put("watches", number(watchers_.size()));
   add_info(out);
   return term::map(std::move(out));
+}
+
+std::size_t table::save(const std::string& path) const {
+  check_read();
+  auto entries = dump();
+  write_snapshot(path, *this, entries);
+  return entries.size();
+}
+
+std::size_t table::load(const std::string& path) {
+  check_write();
+  auto entries = read_snapshot(path, *this);
+  auto n = entries.size();
+  replace(std::move(entries));
+  return n;
 }
 
 term table::owner() const {

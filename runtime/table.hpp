@@ -41,8 +41,8 @@ struct swap_result {
   std::optional<term> found;
 };
 
-/// Who uses tables in this thread, and how long that may take. Processes in C++
-/// are set by themselves; whoever runs code for another process says so:
+/// Who uses tables in this thread, and how long that may take. A process in C++
+/// is known by itself; whoever runs code for another one says so:
 ///
 ///     table_user_scope as{{pid.as_pid().serial}};
 struct table_user {
@@ -51,7 +51,7 @@ struct table_user {
   deadline until = {};
   std::uint32_t depth = 0; ///< calls that are open around this one
 
-  static const table_user& current() noexcept;
+  static table_user current() noexcept;
 };
 
 class table_user_scope {
@@ -225,7 +225,8 @@ public:
 
   /// Calls `f` at each change of what `what` names, in the order of changes,
   /// in the thread that made the change or another one that makes changes; no
-  /// lock is held. The number is for `unwatch`.
+  /// lock is held. That may be the thread of a link: `f` must be short. The
+  /// number is for `unwatch`.
   std::uint64_t watch(table_interest what, table_listener f);
   /// Sends `{'table_event', Number, Table, Kind, Key, Values}` to a process
   /// until it ends: Kind is one of `'set'`, `'delete'`, `'expire'`, `'evict'`
@@ -251,7 +252,7 @@ public:
   /// newer version, raises `failed` and leaves the table as it was.
   std::size_t load(const std::string& path);
 
-  /// The process that owns it, or none.
+  /// The process that owns it, or none; see `tables` for what owners can do.
   term owner() const;
   term heir() const;
   /// The serial of the owner, or 0.
@@ -264,6 +265,7 @@ public:
   /// Around a fork, so that the child finds the table between operations.
   virtual void before_fork() const = 0;
   virtual void after_fork_in_parent() const = 0;
+  /// Who watched as a process is one of the parent.
   virtual void after_fork_in_child() const = 0;
 
   /// What the table uses of its node from here on; null: nothing.
@@ -307,14 +309,19 @@ protected:
   virtual std::vector<term> do_keys(std::string_view prefix,
                                     std::size_t limit) const = 0;
   virtual table_batch do_scan(const term& from, std::size_t limit) const = 0;
-  /// Refuses what this engine can't watch.
+  /// Raises if this engine can't be watched.
   virtual void check_watch() const {}
+  virtual std::uint64_t add_watch(const table_interest& what, const term& pid);
+  virtual bool remove_watch(std::uint64_t number);
   /// Adds to what `info` has.
   virtual void add_info(term::entries& out) const = 0;
   /// All entries at one moment.
   virtual std::vector<table_entry> dump() const = 0;
   /// All entries anew, in one operation.
   virtual void replace(std::vector<table_entry> entries) = 0;
+  /// The table is no more, and nobody gets past the gate: gives back what it
+  /// holds.
+  virtual void forget() = 0;
 
   /// Null, or an object that lives as long as the table.
   table_host* host() const noexcept { return host_.load(); }
@@ -339,6 +346,15 @@ private:
   }
   /// Raises unless the owner asks.
   void refuse_others(const char* what) const;
+  /// The owner; raises unless the caller is.
+  term check_owner(const char* what) const;
+  void set_owner(const term& pid);
+  void set_heir(const term& heir, term data);
+  std::pair<term, term> take_heir();
+  void close_gate() noexcept { gate_ = gate_ended; }
+  /// After `close_gate`: tells who watches, and forgets the entries.
+  void end();
+
   void check_single(const char* operation) const {
     if (options_.kind >= table_kind::bag) [[unlikely]]
       refuse_bag(operation);

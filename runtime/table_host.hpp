@@ -19,6 +19,9 @@ public:
   /// Whether a process of this node lives; one of another node counts as
   /// alive.
   virtual bool alive(const term& pid) const = 0;
+  /// From here on the end of that process of this node is told to the node's
+  /// tables, before anybody else hears of it. False if it has ended.
+  virtual bool mark_owner(const term& pid) = 0;
 };
 
 } // namespace hornbeam::runtime

@@ -1,5 +1,7 @@
 #include "runtime/table_watchers.hpp"
 
+#include <iostream>
+
 #include "runtime/table_host.hpp"
 
 namespace hornbeam::runtime {
@@ -66,7 +68,12 @@ void table_watchers::deliver() {
     auto next = std::move(waiting_.front());
     waiting_.pop_front();
     lock.unlock();
-    (*next.listener)(*next.event);
+    try {
+      (*next.listener)(*next.event);
+    } catch (const std::exception& e) {
+      std::cerr << "hornbeam: a listener of a table raised: " << e.what()
+                << '\n';
+    }
     next = {};
     lock.lock();
   }
@@ -111,6 +118,14 @@ void table_watchers::forget_dead() {
     auto& w = x.second;
     return !w.pid.is_none() && w.host && !w.host->alive(w.pid);
   });
+}
+
+void table_watchers::after_fork_in_child() {
+  std::erase_if(watches_, [](auto& x) { return !x.second.pid.is_none(); });
+  waiting_.clear(); // the parent delivers them
+  delivering_ = false;
+  any_ = !watches_.empty();
+  mutex_.unlock();
 }
 
 bool table_watchers::remove(std::uint64_t number) {

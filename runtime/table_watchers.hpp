@@ -71,7 +71,9 @@ public:
   std::size_t size() const;
 
   void before_fork() const { mutex_.lock(); }
-  void after_fork() const { mutex_.unlock(); }
+  void after_fork_in_parent() const { mutex_.unlock(); }
+  /// Forgets the processes, which are the parent's.
+  void after_fork_in_child();
 
 private:
   struct watch {

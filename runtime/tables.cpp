@@ -16,6 +16,11 @@ void check_equal(const std::string& name, const table_options& a,
                  "two declarations of the table '" + name + "' differ in " + d};
 }
 
+term transfer(const table& t, const term& from, term data) {
+  static const auto tag = term::constant("ETS-TRANSFER");
+  return term::tuple({tag, term::atom(t.name()), from, std::move(data)});
+}
+
 } // namespace
 
 table_ptr make_table(const std::string& name, const table_options& options) {
@@ -64,9 +69,17 @@ table_options tables::options_of(const std::string& name) const {
   return i != declared_.end() ? i->second : table_options{};
 }
 
-table_ptr tables::make(const std::string& name, const table_options& options) {
+table_ptr tables::make(const std::string& name, const table_options& options,
+                       const table_ownership& whose) {
+  if (options.access != table_access::open && whose.owner.is_none())
+    throw failed{error_code::bad_value, "the table '" + name + "' is "
+                                          + name_of(options.access)
+                                          + ", so it needs an owner"};
   auto t = make_table(name, options);
   t->attach(host_);
+  if (!whose.owner.is_none())
+    own(*t, whose.owner);
+  t->set_heir(whose.heir, whose.heir_data);
   tables_[name] = t;
   return t;
 }
@@ -76,7 +89,7 @@ table_ptr tables::open(const std::string& name) {
   if (auto i = tables_.find(name); i != tables_.end())
     return i->second;
   auto i = declared_.find(name);
-  return make(name, i != declared_.end() ? i->second : table_options{});
+  return make(name, i != declared_.end() ? i->second : table_options{}, {});
 }
 
 table_ptr tables::open(const std::string& name, const table_options& options) {
@@ -86,13 +99,13 @@ table_ptr tables::open(const std::string& name, const table_options& options) {
 
 table_ptr tables::create(const std::string& name, const table_options& options,
                          const table_ownership& whose) {
-  if (!whose.owner.is_none() || !whose.heir.is_none())
-    throw failed{error_code::bad_value, "tables have no owners yet"};
   std::lock_guard guard{mutex_};
   if (tables_.contains(name))
     throw failed{error_code::bad_value,
                  "there is a table '" + name + "' already"};
-  return make(name, complete(name, options));
+  if (auto i = declared_.find(name); i != declared_.end())
+    check_equal(name, i->second, options);
+  return make(name, complete(name, options), whose);
 }
 
 void tables::adopt(table_ptr x) {
@@ -115,21 +128,109 @@ std::vector<table_ptr> tables::all() const {
   return out;
 }
 
+// -- owners -------------------------------------------------------------------
+
+void tables::own(table& t, const term& owner) {
+  if (!host_ || !host_->mark_owner(owner))
+    throw failed{error_code::bad_value,
+                 "the table '" + t.name() + "' can't belong to "
+                   + to_string(owner)
+                   + ": that is no living process of this node"};
+  t.set_owner(owner);
+}
+
+table_ptr tables::remove(const std::string& name) {
+  auto i = tables_.find(name);
+  if (i == tables_.end())
+    throw failed{error_code::not_found, "there is no table '" + name + "'"};
+  auto t = i->second;
+  tables_.erase(i);
+  return t;
+}
+
+void tables::drop(const std::string& name) {
+  table_ptr t;
+  {
+    std::lock_guard guard{mutex_};
+    if (auto i = tables_.find(name); i != tables_.end())
+      i->second->check_write();
+    t = remove(name);
+    t->close_gate();
+  }
+  t->end();
+}
+
+void tables::give_away(const std::string& name, const term& to, term data) {
+  auto t = find(name);
+  if (!t)
+    throw failed{error_code::not_found, "there is no table '" + name + "'"};
+  std::lock_guard guard{mutex_};
+  auto from = t->check_owner("give away");
+  if (from == to)
+    throw failed{error_code::bad_value,
+                 to_string(to) + " owns the table '" + name + "' already"};
+  own(*t, to);
+  host_->send(to, transfer(*t, from, std::move(data)));
+}
+
+void tables::set_heir(const std::string& name, const term& heir, term data) {
+  auto t = find(name);
+  if (!t)
+    throw failed{error_code::not_found, "there is no table '" + name + "'"};
+  std::lock_guard guard{mutex_};
+  t->check_owner("name the heir of");
+  t->set_heir(heir, std::move(data));
+}
+
+void tables::release(const term& owner) {
+  std::vector<table_ptr> over;
+  {
+    std::lock_guard guard{mutex_};
+    for (auto i = tables_.begin(); i != tables_.end();) {
+      auto& t = *i->second;
+      if (t.owner() != owner) {
+        ++i;
+        continue;
+      }
+      auto [heir, data] = t.take_heir();
+      if (!heir.is_none() && heir != owner && host_->mark_owner(heir)) {
+        t.set_owner(heir);
+        host_->send(heir, transfer(t, owner, std::move(data)));
+        ++i;
+      } else {
+        t.close_gate();
+        over.push_back(std::move(i->second));
+        i = tables_.erase(i);
+      }
+    }
+  }
+  for (auto& t : over)
+    t->end();
+}
+
+// -- forks --------------------------------------------------------------------
+
 void tables::before_fork() const {
   mutex_.lock();
-  for (auto& [name, t] : tables_)
+  for (auto& [name, t] : tables_) {
+    t->owner_mutex_.lock();
     t->before_fork();
+  }
 }
 
 void tables::after_fork_in_parent() const {
-  for (auto& [name, t] : tables_)
+  for (auto& [name, t] : tables_) {
     t->after_fork_in_parent();
+    t->owner_mutex_.unlock();
+  }
   mutex_.unlock();
 }
 
 void tables::after_fork_in_child() const {
-  for (auto& [name, t] : tables_)
+  for (auto& [name, t] : tables_) {
     t->after_fork_in_child();
+    t->owner_mutex_.unlock();
+  }
   mutex_.unlock();
 }
 

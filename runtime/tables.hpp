@@ -24,8 +24,8 @@ struct table_ownership {
 /// The tables of one node by name. All members are safe from any thread.
 class tables {
 public:
-  explicit tables(std::shared_ptr<table_host> host = nullptr)
-    : host_(std::move(host)) {}
+  /// What the tables use of their node; to be called before there are any.
+  void attach(std::shared_ptr<table_host> host) { host_ = std::move(host); }
 
   /// Files of lmdb tables without a path are those of this cluster.
   void set_cluster(const std::string& name);
@@ -69,11 +69,16 @@ public:
   void after_fork_in_child() const;
 
 private:
-  table_ptr make(const std::string& name, const table_options& options);
   /// With the path of its file, if it has one.
   table_options complete(const std::string& name, table_options x) const;
+  table_ptr make(const std::string& name, const table_options& options,
+                 const table_ownership& whose);
+  void own(table& t, const term& owner);
+  /// Takes it out of the books; the caller calls `table::end` on it, without
+  /// the lock.
+  table_ptr remove(const std::string& name);
 
-  const std::shared_ptr<table_host> host_;
+  std::shared_ptr<table_host> host_;
   mutable std::mutex mutex_;
   std::string cluster_ = "hornbeam";
   std::map<std::string, table_options> declared_;

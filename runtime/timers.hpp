@@ -33,6 +33,7 @@ public:
   timers(const timers&) = delete;
   timers& operator=(const timers&) = delete;
 
+  bool by_hand() const noexcept { return by_hand_; }
   ticks now() const noexcept;
   /// `ms` from now; never if that is out of reach.
   ticks in(std::int64_t ms) const noexcept;

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "actors/services.hpp"
 
@@ -191,4 +192,57 @@ TEST_CASE("malformed names are refused with an example") {
                     Catch::Contains("worker1@127.0.0.1"));
   CHECK(full_node_name("web", "x@h") == "web@h");
   CHECK(full_node_name("web@h:4370", "x@h") == "web@h:4370");
+}
+
+TEST_CASE_METHOD(fixture, "a table with a home is one table for all nodes") {
+  auto& a = start("a@127.0.0.1");
+  auto& b = start("b@127.0.0.1");
+  table_options o;
+  o.home = "a@127.0.0.1";
+  o.ttl_ms = 60'000;
+  auto far = b.table("t", o);
+  far->set(term{1}, term{2});
+  CHECK(a.table("t", o)->get(term{1}) == term{2});
+  CHECK(a.table("t")->update_counter(term{1}, term{1}) == term{3});
+  CHECK(far->get(term{1}) == term{3});
+  CHECK(b.table("t") == far);
+  CHECK_THROWS_WITH(b.table("t", {}), Catch::Contains("home"));
+  // Who has no declaration of its own asks the home by its name.
+  CHECK(far->info().find(term::atom("ttl_ms"))->as_int() == 60'000);
+}
+
+TEST_CASE_METHOD(fixture, "while the home is down its table fails at once") {
+  auto& b = start("b@127.0.0.1");
+  table_options o;
+  o.home = "a@127.0.0.1";
+  auto far = b.table("t", o);
+  start("a@127.0.0.1");
+  far->set(term{1}, term{2});
+  nodes.back()->stop();
+  auto down = [&] {
+    auto before = clock::now();
+    try {
+      far->get(term{1});
+      return false;
+    } catch (const failed& e) {
+      // The first may be one that was under way.
+      return e.why.code == error_code::no_connection
+             && clock::now() - before < std::chrono::seconds(1);
+    }
+  };
+  auto until = clock::now() + std::chrono::seconds(20);
+  while (!down())
+    REQUIRE(clock::now() < until);
+  CHECK(down());
+  start("a@127.0.0.1");
+  for (;;) {
+    REQUIRE(clock::now() < until);
+    try {
+      CHECK_FALSE(far->get(term{1})); // a memory table that starts is empty
+      break;
+    } catch (const failed& e) {
+      CHECK(e.why.code == error_code::no_connection);
+      std::this_thread::yield();
+    }
+  }
 }

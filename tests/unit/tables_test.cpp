@@ -1,7 +1,6 @@
 #include <catch2/catch.hpp>
 
 #include "actors/tables.hpp"
-#include "runtime/memory_table.hpp"
 #include "test_cluster.hpp"
 
 using namespace hornbeam;
@@ -10,10 +9,10 @@ using namespace hornbeam::test;
 namespace {
 
 struct fixture : test_cluster {
-  fixture() : table(std::make_shared<memory_table>("state")) {
+  fixture() : table(all.open("state")) {
     add_node("a@h");
     add_node("b@h").add("table:state", [this] {
-      return actors::make_table_service(table);
+      return actors::make_table_service(all, "state");
     });
     connect("a@h", "b@h");
     run();
@@ -25,6 +24,7 @@ struct fixture : test_cluster {
     return ask("a@h", "b@h", "table:state",
                make_op(op, std::forward<Ts>(args)...));
   }
+  tables all;
   table_ptr table;
 };
 
