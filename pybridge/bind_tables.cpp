@@ -175,6 +175,15 @@ void bind_table_class(py::module_& m) {
   def_fast<clear, "clear", "">(c, "Remove all entries.");
   def_fast<info, "info", "">(
     c, "What the table is and holds, as a dict (see docs/tables.md).");
+  def_fast<save, "save", "path">(
+    c, "Write all entries to a file, as they are at one moment; returns how "
+       "many.\n\n"
+       "The file is written beside and renamed: a crash leaves the old or the "
+       "new one.");
+  def_fast<load, "load", "path">(
+    c, "Replace all entries by those of a file that `save` has written; "
+       "returns how many.\n\n"
+       "A damaged file raises HornbeamError and leaves the table as it was.");
 }
 
 void bind_watches(py::module_& m) {

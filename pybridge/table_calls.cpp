@@ -135,6 +135,15 @@ term maybe(py::handle x, const char* what) {
   return x.ptr() == missing ? term::list({}) : term::list({to_term(x, what)});
 }
 
+std::string path_of(py::handle x) {
+  PyObject* bytes = nullptr;
+  auto ok
+    = into_python([&] { return PyUnicode_FSConverter(x.ptr(), &bytes) != 0; });
+  if (!ok)
+    throw py::error_already_set();
+  return py::reinterpret_steal<py::bytes>(bytes);
+}
+
 } // namespace
 
 void set_missing(py::object x) {
@@ -324,6 +333,28 @@ py::object clear(const table_handle& t) {
 
 py::object info(const table_handle& t) {
   return to_python(t.ask("info"));
+}
+
+py::object save(const table_handle& t, py::handle path) {
+  auto& here = t.only_local("save");
+  auto file = path_of(path);
+  std::size_t n = 0;
+  {
+    without_gil free;
+    n = here.save(file);
+  }
+  return py::int_(n);
+}
+
+py::object load(const table_handle& t, py::handle path) {
+  auto& here = t.only_local("load");
+  auto file = path_of(path);
+  std::size_t n = 0;
+  {
+    without_gil free;
+    n = here.load(file);
+  }
+  return py::int_(n);
 }
 
 } // namespace hornbeam::pybridge::table_calls

@@ -51,6 +51,8 @@ py::object scan(const table_handle& t, py::handle from, py::handle limit);
 py::object size(const table_handle& t);
 py::object clear(const table_handle& t);
 py::object info(const table_handle& t);
+py::object save(const table_handle& t, py::handle path);
+py::object load(const table_handle& t, py::handle path);
 
 /// Takes what stands for a missing key in `compare_and_swap`.
 void set_missing(py::object x);

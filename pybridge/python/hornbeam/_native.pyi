@@ -4,6 +4,7 @@ Made by pybridge/bind_*.cpp and module.cpp; tests/python/test_stubs.py holds
 this file and the module equal. Timeouts are in milliseconds, None: no limit.
 """
 
+from os import PathLike
 from typing import Any, Iterable, Mapping, Sequence
 
 from hornbeam.values import Pid, Ref
@@ -120,6 +121,8 @@ class Table:
     def __len__(self) -> int: ...
     def clear(self) -> None: ...
     def info(self) -> dict[str, Any]: ...
+    def save(self, path: str | PathLike[str]) -> int: ...
+    def load(self, path: str | PathLike[str]) -> int: ...
 
 class TableWatch:
     # A prefix of None: the key.
