@@ -164,8 +164,8 @@ TEST_CASE("a table survives everything at once") {
       }
     }
   });
-  auto size = t.size();
-  CHECK(size == t.items().size());
+  auto items = t.items();
+  CHECK(t.size() <= items.size()); // some may have expired since
   CHECK(events > 0);
   t.clear();
   CHECK(t.size() == 0);
