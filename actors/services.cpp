@@ -43,7 +43,7 @@ std::shared_ptr<services> services::start(node_settings settings,
     self->serve(t->name());
   }
   for (auto& x : declared)
-    node.tables().declare(x.name, x.options);
+    self->declare_table(x.name, x.options);
   node.on_call([&all = node.tables()](const std::string& service, call& c) {
     return answer_at_once(all, service, c);
   });

@@ -213,7 +213,7 @@ void bind_tables(py::module_& m) {
   m.def(
     "declare_table",
     [](const text& name, const py::dict& options) {
-      node().node->tables().declare(name, to_table_options(options));
+      node().declare_table(name, to_table_options(options));
     },
     py::call_guard<native_call>());
 }

@@ -125,11 +125,13 @@ void lmdb_table::before_fork() const {
 void lmdb_table::after_fork_in_parent() const {
   mutex_.unlock();
   sweeper_->mutex.unlock();
-  watchers_.after_fork();
+  watchers_.after_fork_in_parent();
 }
 
 void lmdb_table::after_fork_in_child() const {
-  after_fork_in_parent();
+  mutex_.unlock();
+  sweeper_->mutex.unlock();
+  watchers_.after_fork_in_child();
   sweeping_ = false; // the timer is the parent's
 }
 

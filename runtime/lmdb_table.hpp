@@ -69,6 +69,8 @@ protected:
   void add_info(term::entries& out) const override;
   std::vector<table_entry> dump() const override;
   void replace(std::vector<table_entry> entries) override;
+  /// The entries are in the file, where other processes have them.
+  void forget() override {}
 
 private:
   class writing;
