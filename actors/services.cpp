@@ -33,9 +33,8 @@ std::shared_ptr<services> services::start(node_settings settings,
   node.add_service("tasks", [&x = self->tasks] { return x.make_service(); });
   node.add_service("streams",
                    [&x = self->streams] { return x.make_service(); });
-  node.add_service("tables", [self = self.get()] {
-    return self->make_tables_service();
-  });
+  node.add_service("tables",
+                   [self = self.get()] { return self->make_tables_service(); });
   for (auto& t : known) {
     if (t->owner_serial() != 0)
       continue; // its owner has stayed with the parent
@@ -84,8 +83,7 @@ public:
 
   void handle(call& c) override {
     if (operation op{c.op}; op.name != "names")
-      throw bad_term("tables know no operation '" + std::string{op.name}
-                     + "'");
+      throw bad_term("tables know no operation '" + std::string{op.name} + "'");
     term::sequence out;
     for (auto& name : names_())
       out.push_back(term::string(name));

@@ -35,10 +35,11 @@ struct task_result {
 /// Protocol: a task lives on the node that runs it and its id names that node
 /// and its incarnation, so anybody who has the id can find it. The submitter
 /// makes the id and sends the cast `submit id name action args kwargs`.
-/// Waiters ask `await id`, or `turn`, which says that all before it is done; the actor keeps them and answers when the task
-/// ends. Results are kept for a time and up to a number; what was kept longest
-/// goes first. When the node dies, its link fails every waiter; a later
-/// incarnation of the node does not know the id and says so.
+/// Waiters ask `await id`, or `turn`, which says that all before it is done;
+/// the actor keeps them and answers when the task ends. Results are kept for a
+/// time and up to a number; what was kept longest goes first. When the node
+/// dies, its link fails every waiter; a later incarnation of the node does not
+/// know the id and says so.
 class tasks {
 public:
   struct limits {

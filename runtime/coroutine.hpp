@@ -51,8 +51,8 @@ struct task_promise_base {
   struct resume_continuation {
     bool await_ready() const noexcept { return false; }
     template <class Promise>
-    std::coroutine_handle<>
-    await_suspend(std::coroutine_handle<Promise> h) const noexcept {
+    std::coroutine_handle<> await_suspend(
+      std::coroutine_handle<Promise> h) const noexcept {
       return h.promise().continuation;
     }
     void await_resume() const noexcept {}
@@ -94,7 +94,8 @@ public:
   using handle = std::coroutine_handle<promise_type>;
 
   explicit task(handle x) noexcept : handle_(x) {}
-  task(task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  task(task&& other) noexcept
+    : handle_(std::exchange(other.handle_, nullptr)) {}
   task& operator=(task&&) = delete;
   ~task() {
     if (handle_)

@@ -96,8 +96,8 @@ public:
 
   // -- for those who use one -----------------------------------------------
 
-  /// Starts a server and waits for its `init`: `{ok, Pid}`, `{error, Reason}` or
-  /// `ignore`.
+  /// Starts a server and waits for its `init`: `{ok, Pid}`, `{error, Reason}`
+  /// or `ignore`.
   static task<term> start(self me, std::unique_ptr<gen_server> impl,
                           server_options o = {});
   /// The same from a C++ thread: does not wait.
@@ -109,8 +109,7 @@ public:
   /// an answer that comes later is dropped.
   static task<term> call(self me, term server, term request);
   /// `ms` negative: without a limit.
-  static task<term> call(self me, term server, term request,
-                         std::int64_t ms);
+  static task<term> call(self me, term server, term request, std::int64_t ms);
   /// Always succeeds.
   static void cast(self me, const term& server, term request);
   static void reply(self me, const term& from, term answer);

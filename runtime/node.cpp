@@ -96,9 +96,7 @@ namespace {
 class process_service : public service {
 public:
   explicit process_service(processes& x) : processes_(x) {}
-  void handle(call& c) override {
-    processes_.handle(c.from, operation{c.op});
-  }
+  void handle(call& c) override { processes_.handle(c.from, operation{c.op}); }
   void peer(const peer_event& e) override { processes_.peer(e); }
 
 private:
@@ -128,11 +126,11 @@ struct node::impl {
     child_spec x;
     x.id = term::string(box->name());
     x.start = [box = std::move(box)](runtime::self me,
-                                        term::sequence) -> task<term> {
+                                     term::sequence) -> task<term> {
       auto actor = box->start(me.owner().system());
-      co_return term::tuple({term::atom("ok"),
-                             me.spawn_link(service_child, std::move(actor),
-                                           me.pid())});
+      co_return term::tuple(
+        {term::atom("ok"),
+         me.spawn_link(service_child, std::move(actor), me.pid())});
     };
     return x;
   }
@@ -216,8 +214,7 @@ std::shared_ptr<node> node::start(node_settings s) {
   x.pg = std::make_shared<runtime::groups>(*x.procs);
   x.core->direct[processes::service_name]
     = std::make_shared<process_service>(*x.procs);
-  x.core->direct[groups::service_name]
-    = std::make_shared<group_service>(x.pg);
+  x.core->direct[groups::service_name] = std::make_shared<group_service>(x.pg);
   x.core->peering = spawn_peering(self->system(), x.core);
   x.start_root();
   return self;
@@ -487,7 +484,8 @@ void node::stop() {
   x.host->close();
   bool stuck = x.procs->count().second > 0;
   // First what uses the dialer, then the dialer.
-  auto end_peering = [peering = std::move(peering), &world = *x.world]() mutable {
+  auto end_peering = [peering = std::move(peering),
+                      &world = *x.world]() mutable {
     // CAF's own end hangs or crashes while published actors live.
     caf::scoped_actor self{world.system()};
     caf::anon_send_exit(peering, caf::exit_reason::kill);

@@ -130,8 +130,7 @@ public:
   /// Looks only at what comes behind `mark`, a `place()` of this process, if
   /// nothing has been received since: it need not skip what waits already.
   template <class Match>
-  receiver<Match, true> receive_from(signal** mark, Match m,
-                                     after time) const {
+  receiver<Match, true> receive_from(signal** mark, Match m, after time) const {
     return {*p_, std::move(m), mark, until(time)};
   }
   template <class Match>

@@ -126,10 +126,11 @@ struct ender {
 process_body service_child(self me, caf::actor actor, term parent) {
   ender at_the_end{actor};
   me.trap_exit(true);
-  actor->attach_functor([&on = me.owner(), pid = me.pid()](const caf::error& e) {
-    on.send(pid, term::tuple({term::atom("actor_down"),
-                              term::string(on.system().render(e))}));
-  });
+  actor->attach_functor(
+    [&on = me.owner(), pid = me.pid()](const caf::error& e) {
+      on.send(pid, term::tuple({term::atom("actor_down"),
+                                term::string(on.system().render(e))}));
+    });
   auto down = match("actor_down", any);
   auto first = co_await me.receive(down | match(atoms::exit, parent, any));
   if (down(first))

@@ -27,7 +27,11 @@ enum class restart_type : std::uint8_t {
 };
 
 /// Whether a supervisor ends when significant children end by themselves.
-enum class auto_shutdown : std::uint8_t { never, any_significant, all_significant };
+enum class auto_shutdown : std::uint8_t {
+  never,
+  any_significant,
+  all_significant
+};
 
 struct child_spec {
   child_spec() {} // NOLINT: see server_options

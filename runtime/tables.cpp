@@ -16,6 +16,14 @@ void check_equal(const std::string& name, const table_options& a,
                  "two declarations of the table '" + name + "' differ in " + d};
 }
 
+void check_owned(const std::string& name, const table_options& options,
+                 const term& owner) {
+  if (options.access != table_access::open && owner.is_none())
+    throw failed{error_code::bad_value, "the table '" + name + "' is "
+                                          + name_of(options.access)
+                                          + ", so it needs an owner"};
+}
+
 term transfer(const table& t, const term& from, term data) {
   static const auto tag = term::constant("ETS-TRANSFER");
   return term::tuple({tag, term::atom(t.name()), from, std::move(data)});
@@ -53,6 +61,7 @@ table_options tables::complete(const std::string& name, table_options x) const {
 }
 
 void tables::declare(const std::string& name, const table_options& wanted) {
+  check_owned(name, wanted, {}); // nobody in particular will make it
   std::lock_guard guard{mutex_};
   auto options = complete(name, wanted);
   if (auto i = tables_.find(name); i != tables_.end())
@@ -71,10 +80,7 @@ table_options tables::options_of(const std::string& name) const {
 
 table_ptr tables::make(const std::string& name, const table_options& options,
                        const table_ownership& whose) {
-  if (options.access != table_access::open && whose.owner.is_none())
-    throw failed{error_code::bad_value, "the table '" + name + "' is "
-                                          + name_of(options.access)
-                                          + ", so it needs an owner"};
+  check_owned(name, options, whose.owner);
   auto t = make_table(name, options);
   t->attach(host_);
   if (!whose.owner.is_none())

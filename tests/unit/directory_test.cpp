@@ -21,7 +21,8 @@ struct fixture : test_cluster {
     for (auto* name : {"a@h", "b@h"}) {
       auto& n = add_node(name);
       dirs[name] = std::make_unique<actors::directory>(n, "hooks");
-      n.add("hooks", [&d = *dirs[name]] { return std::make_unique<members>(d); });
+      n.add("hooks",
+            [&d = *dirs[name]] { return std::make_unique<members>(d); });
     }
   }
   ~fixture() { stop(); }

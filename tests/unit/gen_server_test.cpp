@@ -42,8 +42,8 @@ public:
     if (match("throw")(request))
       throw erlang_throw{atom("thrown")};
     if (match("ask", any_pid, any)(request))
-      co_return server_result::reply(co_await gen_server::call(
-        me, request.items()[1], request.items()[2]));
+      co_return server_result::reply(
+        co_await gen_server::call(me, request.items()[1], request.items()[2]));
     if (match("timeout", any_int)(request))
       co_return server_result::reply(atom("ok"))
         .timeout(request.items()[1].as_int());
@@ -143,8 +143,8 @@ struct fixture : one_node {
     return got ? got->items()[1] : term{};
   }
   static term failed(const term& why, const term& server, const term& request) {
-    return tup("exit", tup(why, tup("gen_server", "call",
-                                    list_of(server, request))));
+    return tup("exit",
+               tup(why, tup("gen_server", "call", list_of(server, request))));
   }
   term starter;
 };
@@ -201,9 +201,8 @@ TEST_CASE_METHOD(fixture, "a timeout of one's own is shown in the exit "
   call(s, atom("later"), 100);
   advance(100);
   CHECK(p->all()
-        == terms(tup("exit", tup("timeout",
-                                 tup("gen_server", "call",
-                                     list_of(s, "later", 100))))));
+        == terms(tup("exit", tup("timeout", tup("gen_server", "call",
+                                                list_of(s, "later", 100))))));
 }
 
 TEST_CASE_METHOD(fixture, "a call without limit waits for ever") {
@@ -251,17 +250,16 @@ TEST_CASE_METHOD(fixture, "a call to nobody exits with noproc") {
 TEST_CASE_METHOD(fixture, "a call to a node that is not there exits with "
                           "nodedown") {
   auto to = tup("x", "z@h");
-  CHECK(answer(to, atom("q"))
-        == failed(tup("nodedown", "z@h"), to, atom("q")));
+  CHECK(answer(to, atom("q")) == failed(tup("nodedown", "z@h"), to, atom("q")));
 }
 
 TEST_CASE_METHOD(fixture, "a server that calls itself exits with "
                           "calling_self") {
   auto s = start();
-  CHECK(answer(s, atom("self"))
-        == failed(tup("calling_self",
-                      tup("gen_server", "call", list_of(s, "x"))),
-                  s, atom("self")));
+  CHECK(
+    answer(s, atom("self"))
+    == failed(tup("calling_self", tup("gen_server", "call", list_of(s, "x"))),
+              s, atom("self")));
 }
 
 TEST_CASE_METHOD(fixture, "a caller hears how a server ends during its call") {
@@ -272,7 +270,8 @@ TEST_CASE_METHOD(fixture, "a caller hears how a server ends during its call") {
     return got;
   };
   auto old = s;
-  CHECK(why(tup("exit", "boom")) == failed(atom("boom"), old, tup("exit", "boom")));
+  CHECK(why(tup("exit", "boom"))
+        == failed(atom("boom"), old, tup("exit", "boom")));
   old = s;
   CHECK(why(atom("stop_silently"))
         == failed(atom("normal"), old, atom("stop_silently")));
@@ -452,9 +451,8 @@ TEST_CASE_METHOD(fixture, "a server may be started without a link") {
 
 TEST_CASE_METHOD(fixture, "an init that stops is an error, and its name is "
                           "free") {
-  how bad{{}, false, [](self) {
-                    return server_result::stop(tup("no", 1));
-                  }, {}};
+  how bad{
+    {}, false, [](self) { return server_result::stop(tup("no", 1)); }, {}};
   CHECK(started(std::make_unique<server>(bad), {"n", true})
         == tup("error", tup("no", 1)));
   CHECK_FALSE(a.whereis("n"));
@@ -464,9 +462,11 @@ TEST_CASE_METHOD(fixture, "an init that stops is an error, and its name is "
 }
 
 TEST_CASE_METHOD(fixture, "an init that raises is an error with its text") {
-  how bad{{}, false, [](self) -> server_result {
-                    throw std::runtime_error("no such file");
-                  }, {}};
+  how bad{
+    {},
+    false,
+    [](self) -> server_result { throw std::runtime_error("no such file"); },
+    {}};
   auto got = started(std::make_unique<server>(bad), {});
   REQUIRE(match("error", any)(got));
   CHECK_THAT(to_string(got), Catch::Contains("no such file"));
@@ -474,27 +474,26 @@ TEST_CASE_METHOD(fixture, "an init that raises is an error with its text") {
 
 TEST_CASE_METHOD(fixture, "an init that fails ends a linked parent that does "
                           "not trap") {
-  how bad{{}, false, [](self) {
-                    return server_result::stop(atom("no"));
-                  }, {}};
+  how bad{{}, false, [](self) { return server_result::stop(atom("no")); }, {}};
   started(std::make_unique<server>(bad), {}, false);
   CHECK_FALSE(a.alive(starter));
 }
 
 TEST_CASE_METHOD(fixture, "an init that ignores starts nothing") {
   how lazy{{}, false, [](self) { return server_result::ignore(); }, {}};
-  CHECK(started(std::make_unique<server>(lazy), {"n", true})
-        == atom("ignore"));
+  CHECK(started(std::make_unique<server>(lazy), {"n", true}) == atom("ignore"));
   CHECK_FALSE(a.whereis("n"));
 }
 
 TEST_CASE_METHOD(fixture, "an init that is killed is an error") {
-  how bad{{}, false, [](self me) {
-                    me.exit(me.pid(), atom("kill"));
-                    return server_result::noreply();
-                  }, {}};
-  CHECK(started(std::make_unique<server>(bad), {})
-        == tup("error", "killed"));
+  how bad{{},
+          false,
+          [](self me) {
+            me.exit(me.pid(), atom("kill"));
+            return server_result::noreply();
+          },
+          {}};
+  CHECK(started(std::make_unique<server>(bad), {}) == tup("error", "killed"));
 }
 
 TEST_CASE_METHOD(fixture, "a second server of a name is already started") {
@@ -506,14 +505,13 @@ TEST_CASE_METHOD(fixture, "a second server of a name is already started") {
 
 TEST_CASE_METHOD(fixture, "the exit of the parent calls terminate of a server "
                           "that traps") {
-  auto s = started(std::make_unique<server>(how{p->pid(), true, {}, {}}),
-                   {});
+  auto s = started(std::make_unique<server>(how{p->pid(), true, {}, {}}), {});
   auto ref = me().monitor(s.items()[1]);
   a.exit(starter, atom("kill"));
   run();
-  CHECK(p->all()
-        == terms(tup("terminate", "killed"),
-                 down(ref, s.items()[1], "killed")));
+  CHECK(
+    p->all()
+    == terms(tup("terminate", "killed"), down(ref, s.items()[1], "killed")));
 }
 
 // -- stop and state -----------------------------------------------------------
@@ -536,8 +534,8 @@ TEST_CASE_METHOD(fixture, "stop of nobody exits with noproc") {
     try {
       co_await gen_server::stop(me, atom("nobody"), atom("normal"));
     } catch (const exit_error& e) {
-      me.send(to, e.reason.is(term::kind::tuple) ? e.reason.items()[0]
-                                                 : e.reason);
+      me.send(to,
+              e.reason.is(term::kind::tuple) ? e.reason.items()[0] : e.reason);
     }
   });
   run();
@@ -580,8 +578,9 @@ TEST_CASE_METHOD(fixture, "a call passes over what waits in the mailbox") {
 namespace {
 
 struct two : two_nodes {
-  two() : server_pid(far(gen_server::spawn(b(), std::make_unique<server>(),
-                                           "srv"))) {
+  two()
+    : server_pid(
+      far(gen_server::spawn(b(), std::make_unique<server>(), "srv"))) {
     run();
   }
   void call(const term& to, const term& request) {

@@ -167,8 +167,7 @@ TEST_CASE_METHOD(one_node, "linking to a dead process is the error noproc "
   a.exit(x, atom("kill"));
   run();
   for (auto& dead : {x, far(x)}) {
-    CHECK_THROWS_WITH(me().link(dead),
-                      Catch::Contains(to_string(x.as_pid())));
+    CHECK_THROWS_WITH(me().link(dead), Catch::Contains(to_string(x.as_pid())));
     try {
       me().link(dead);
     } catch (const erlang_error& e) {
@@ -231,17 +230,15 @@ TEST_CASE_METHOD(one_node, "links see the reason and the stack of an uncaught "
   auto got = p->all();
   REQUIRE(got.size() == 1);
   CHECK(got[0].items()[1] == x);
-  CHECK_THAT(to_string(got[0].items()[2]),
-             Catch::Contains("the disk is full"));
+  CHECK_THAT(to_string(got[0].items()[2]), Catch::Contains("the disk is full"));
 }
 
 TEST_CASE_METHOD(one_node, "an exit acts while a process is not in receive") {
   me().trap_exit(true);
   bool ended_in_step = false;
   auto x = a.spawn([&](self me) -> process_body {
-    auto peer = me.spawn_link([](self other) -> process_body {
-      co_await other.receive();
-    });
+    auto peer = me.spawn_link(
+      [](self other) -> process_body { co_await other.receive(); });
     me.owner().exit(peer, atom("boom"));
     ended_in_step = !me.owner().alive(me.impl().owner().pid_of(me.impl()));
     co_return;

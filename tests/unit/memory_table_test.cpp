@@ -36,7 +36,8 @@ TEST_CASE("a counter has no upper limit") {
   memory_table t{"t"};
   auto top = std::numeric_limits<std::int64_t>::max();
   t.set(term{1}, term{top});
-  CHECK(t.update_counter(term{1}, term{1}) == term{big_integer{"9223372036854775808"}});
+  CHECK(t.update_counter(term{1}, term{1})
+        == term{big_integer{"9223372036854775808"}});
   CHECK(t.update_counter(term{1}, term{-1}) == term{top});
 }
 

@@ -238,7 +238,8 @@ TEST_CASE_METHOD(fixture, "while the home is down its table fails at once") {
   for (;;) {
     REQUIRE(clock::now() < until);
     try {
-      CHECK_FALSE(far->get(term{1})); // a memory table that starts is empty
+      bool found = far->get(term{1}).has_value();
+      CHECK_FALSE(found); // a memory table that starts is empty
       break;
     } catch (const failed& e) {
       CHECK(e.why.code == error_code::no_connection);

@@ -177,9 +177,8 @@ struct one_node : process_cluster {
   self me() { return p->me(); }
   /// A process that does nothing until somebody ends it or says `stop`.
   term idle() {
-    return a.spawn([](self x) -> process_body {
-      co_await x.receive(match("stop"));
-    });
+    return a.spawn(
+      [](self x) -> process_body { co_await x.receive(match("stop")); });
   }
   /// One that ends with what it is told: `{exit, Reason}`.
   term mortal(bool trapping = false) {
@@ -243,8 +242,7 @@ struct StringMaker<hornbeam::runtime::term> {
 };
 template <>
 struct StringMaker<std::optional<hornbeam::runtime::term>> {
-  static std::string
-  convert(const std::optional<hornbeam::runtime::term>& x) {
+  static std::string convert(const std::optional<hornbeam::runtime::term>& x) {
     return x ? hornbeam::runtime::to_string(*x) : "nothing";
   }
 };

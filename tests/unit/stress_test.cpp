@@ -330,9 +330,8 @@ TEST_CASE_METHOD(real_node, "a reason of 100 MB goes through a chain of a "
   attached_process p{a};
   p.me().trap_exit(true);
   auto first = a.spawn(&chain::run, 1000, p.pid());
-  REQUIRE(comes_true([&] {
-    return a.info(p.pid(), "links")->items().size() == 1;
-  }));
+  REQUIRE(
+    comes_true([&] { return a.info(p.pid(), "links")->items().size() == 1; }));
   auto before = memory();
   auto reason = tup("big", term::bytes(std::string(100 * mib, 'x')));
   a.exit(first, reason);
@@ -496,8 +495,10 @@ TEST_CASE_METHOD(real_node, "timers that are set, cancelled and fire from all "
   CHECK(a.clock().size() == 0);
 }
 
-TEST_CASE_METHOD(real_node, "a hundred thousand processes live at once and end "
-                            "at once", "[long]") {
+TEST_CASE_METHOD(real_node,
+                 "a hundred thousand processes live at once and end "
+                 "at once",
+                 "[long]") {
   auto before = memory();
   std::vector<term> all;
   for (int i = 0; i < 100'000; ++i)

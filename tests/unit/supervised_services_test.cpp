@@ -17,7 +17,7 @@ using actors::make_function;
 
 namespace {
 
-const char* const all_services[] = {"topics", "hooks", "functions",  "rpc",
+const char* const all_services[] = {"topics", "hooks",   "functions",  "rpc",
                                     "tasks",  "streams", "table:state"};
 
 term text(const std::string& x) {

@@ -81,7 +81,7 @@ struct fixture : one_node {
   std::map<std::string, term> pids;
   std::map<std::string, int> starts;
   std::map<std::string, int> failing; ///< how often it will fail to start
-  std::string stubborn; ///< who does not end when told
+  std::string stubborn;               ///< who does not end when told
   bool traps = true;
   names log;
   term::sequence last_extra;
@@ -313,8 +313,8 @@ TEST_CASE_METHOD(fixture, "a child that can't start stops those before it") {
     co_return co_await start_supervisor(me, {}, children("a", "b"));
   });
   CHECK(got
-        == tup("error", tup("shutdown", tup("failed_to_start_child", "b",
-                                            "no_luck"))));
+        == tup("error",
+               tup("shutdown", tup("failed_to_start_child", "b", "no_luck"))));
 }
 
 TEST_CASE_METHOD(fixture, "a start function may fail in any way") {
@@ -325,7 +325,7 @@ TEST_CASE_METHOD(fixture, "a start function may fail in any way") {
     auto got = ask([&](self me) -> task<term> {
       me.trap_exit(true);
       co_return co_await start_supervisor(me, {},
-                                            std::vector<child_spec>(1, x));
+                                          std::vector<child_spec>(1, x));
     });
     CHECK(match("error", any)(got));
     return to_string(got);
@@ -391,8 +391,7 @@ TEST_CASE_METHOD(fixture, "a second supervisor of a name is already started") {
   server_options root{"root", true};
   auto got = ask([&](self me) -> task<term> {
     me.trap_exit(true);
-    co_return co_await start_supervisor(me, {}, children("b"),
-                                        root);
+    co_return co_await start_supervisor(me, {}, children("b"), root);
   });
   CHECK(got == tup("error", tup("already_started", sup)));
   CHECK(starts["b"] == 0);
@@ -592,9 +591,8 @@ TEST_CASE_METHOD(fixture, "simple_one_for_one starts children on demand with "
   start({strategy::simple_one_for_one, 5, 5}, {child("w")});
   CHECK(starts["w"] == 0);
   auto begin = [&](int i) {
-    auto got = ask([&](self me) {
-      return start_child(me, sup, term::sequence{term{i}});
-    });
+    auto got = ask(
+      [&](self me) { return start_child(me, sup, term::sequence{term{i}}); });
     CHECK(match("ok", any_pid)(got));
     return got.items()[1];
   };
