@@ -431,7 +431,10 @@ std::vector<std::optional<term>> memory_table::do_get_many(
   return out;
 }
 
-void memory_table::do_set_many(term::entries entries, std::int64_t ttl_ms) {
+/// The hash of each key, and a bit for each of their shards. Raises if one of
+/// the entries can't be in this table.
+std::pair<std::vector<std::uint64_t>, std::uint64_t> memory_table::hashes_of(
+  const term::entries& entries) const {
   std::vector<std::uint64_t> hashes;
   hashes.reserve(entries.size());
   std::uint64_t bits = 0;
@@ -440,6 +443,11 @@ void memory_table::do_set_many(term::entries entries, std::int64_t ttl_ms) {
     hashes.push_back(hash_of(key));
     bits |= bit_of(hashes.back());
   }
+  return {std::move(hashes), bits};
+}
+
+void memory_table::do_set_many(term::entries entries, std::int64_t ttl_ms) {
+  auto [hashes, bits] = hashes_of(entries);
   held lock{*this, bits};
   for (std::size_t n = 0; n < entries.size(); ++n)
     put(lock, shard_of(hashes[n]), hashes[n], entries[n].first,
@@ -448,14 +456,7 @@ void memory_table::do_set_many(term::entries entries, std::int64_t ttl_ms) {
 
 bool memory_table::do_insert_all_new(term::entries entries,
                                      std::int64_t ttl_ms) {
-  std::vector<std::uint64_t> hashes;
-  hashes.reserve(entries.size());
-  std::uint64_t bits = 0;
-  for (auto& [key, value] : entries) {
-    check_fits(key, value);
-    hashes.push_back(hash_of(key));
-    bits |= bit_of(hashes.back());
-  }
+  auto [hashes, bits] = hashes_of(entries);
   held lock{*this, bits};
   for (std::size_t n = 0; n < entries.size(); ++n)
     if (find(shard_of(hashes[n]), hashes[n], entries[n].first) != nowhere)

@@ -101,6 +101,8 @@ private:
   /// Milliseconds, rounded up; at least one.
   static std::int64_t left(ticks at, ticks moment) noexcept;
   void check_fits(const term& key, const term& value) const;
+  std::pair<std::vector<std::uint64_t>, std::uint64_t> hashes_of(
+    const term::entries& entries) const;
 
   // All of these are called with the lock of the shard.
   slot find(const shard& s, std::uint64_t hash, const term& key) const noexcept;
