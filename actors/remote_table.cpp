@@ -69,8 +69,7 @@ void remote_table::peer(const peer_event& e) {
 outcome remote_table::request_once(const term& op, deadline until) const {
   auto slot = std::make_shared<reply_slot>();
   net_->request(options().home, service_, op, until,
-                table_user::current().depth,
-                responder{[slot](outcome x) { slot->set(std::move(x)); }});
+                table_user::current().depth, responder{slot});
   if (!slot->wait_until(until.at))
     return failure{error_code::timeout,
                    "the table '" + name() + "' at " + options().home

@@ -63,7 +63,7 @@ int run_status(const cluster_options& where) {
   for (auto& x : nodes) {
     auto slot = answers.emplace_back(std::make_shared<reply_slot>());
     guest.call(x.name, "hornbeam", "status", {}, until,
-               responder{[slot](outcome y) { slot->set(std::move(y)); }});
+               responder{slot});
   }
   const row keys{"uptime_ms", "peers",         "hooks", "functions",
                  "topics",    "tasks_running", "tables"};

@@ -1,5 +1,6 @@
 #include "pybridge/convert.hpp"
 #include "pybridge/module.hpp"
+#include "runtime/io_loop.hpp"
 
 // What the pool's threads (hornbeam/_pool.py) use.
 
@@ -41,6 +42,7 @@ void bind_jobs(py::module_& m) {
         auto result = to_term(value, "result");
         if (ours(x) && x.reply) {
           without_gil free;
+          io_loop::guest here;
           (*x.reply)(std::move(result));
         }
       },
@@ -54,6 +56,7 @@ void bind_jobs(py::module_& m) {
         failure f{static_cast<error_code>(code), message,
                   engine::get().running()->node->name(), type, traceback};
         without_gil free;
+        io_loop::guest here;
         if (x.source)
           x.source->sink().fail(std::move(f));
         else if (x.reply)

@@ -81,7 +81,7 @@ bool wait_in_slices(const std::function<bool(clock::time_point)>& wait,
 
 std::pair<reply_slot_ptr, responder> make_reply() {
   auto slot = std::make_shared<reply_slot>();
-  return {slot, responder{[slot](outcome x) { slot->set(std::move(x)); }}};
+  return {slot, responder{slot}};
 }
 
 outcome wait_for(const reply_slot_ptr& slot, deadline until,

@@ -3,18 +3,12 @@
 #include <atomic>
 #include <condition_variable>
 #include <exception>
-#include <fstream>
 #include <mutex>
-#include <set>
-#include <string>
 #include <thread>
 #include <utility>
 
-#include <unistd.h>
-
-#include <caf/io/network/default_multiplexer.hpp>
-
 #include "runtime/caf.hpp"
+#include "runtime/io_loop.hpp"
 #include "runtime/parking.hpp"
 
 namespace hornbeam::runtime {
@@ -24,6 +18,7 @@ namespace {
 struct system_config : caf::actor_system_config {
   system_config(const node_settings& s, unsigned workers) {
     configure(*this);
+    set("middleman.manual-multiplexing", true); // by `io_loop`
     load<scheduler>();
     load<caf::io::middleman>();
     if (!s.insecure_loopback_without_tls) {
@@ -37,18 +32,6 @@ struct system_config : caf::actor_system_config {
   }
 };
 
-// CAF keeps its epoll instance and its pipe to itself. An explicit
-// instantiation may name private members: that opens just these two.
-using multiplexer = caf::io::network::default_multiplexer;
-int epoll_of(const multiplexer& x);
-std::pair<int, int> pipe_of(const multiplexer& x);
-template <auto Epoll, auto Pipe>
-struct opened {
-  friend int epoll_of(const multiplexer& x) { return x.*Epoll; }
-  friend std::pair<int, int> pipe_of(const multiplexer& x) { return x.*Pipe; }
-};
-template struct opened<&multiplexer::epollfd_, &multiplexer::pipe_>;
-
 } // namespace
 
 struct caf_world::shared {
@@ -56,8 +39,7 @@ struct caf_world::shared {
   std::condition_variable changed;
   caf::actor_system* system = nullptr;
   std::exception_ptr error;
-  int epoll = -1;
-  std::pair<int, int> pipe{-1, -1};
+  std::shared_ptr<io_loop> loop;
   std::function<void()> before_end;
   std::atomic<bool> ending{false};
   bool ended = false;
@@ -67,9 +49,7 @@ struct caf_world::shared {
     caf::actor_system sys{config};
     sys.await_actors_before_shutdown(false);
     std::unique_lock lock{mutex};
-    auto& sockets = dynamic_cast<multiplexer&>(sys.middleman().backend());
-    epoll = epoll_of(sockets);
-    pipe = pipe_of(sockets);
+    loop = io_loop::start(sys);
     system = &sys;
     changed.notify_all();
     changed.wait(lock, [&] { return ending.load(); });
@@ -77,6 +57,7 @@ struct caf_world::shared {
     lock.unlock();
     if (before)
       before();
+    loop->stop();
   }
 };
 
@@ -115,19 +96,7 @@ bool caf_world::end(std::chrono::milliseconds patience,
 }
 
 void caf_world::close_descriptors_after_fork() noexcept {
-  auto& x = *shared_;
-  if (x.ending) // the numbers may be somebody else's by now
-    return;
-  // CAF's sockets, and the reading end of its pipe, are what its epoll
-  // instance watches.
-  std::ifstream info{"/proc/self/fdinfo/" + std::to_string(x.epoll)};
-  std::set<int> all{x.epoll, x.pipe.first, x.pipe.second};
-  for (std::string word; info >> word;)
-    if (int fd = -1; word == "tfd:" && info >> fd)
-      all.insert(fd);
-  info.close();
-  for (auto fd : all)
-    ::close(fd);
+  shared_->loop->close_descriptors_after_fork();
 }
 
 } // namespace hornbeam::runtime

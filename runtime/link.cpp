@@ -62,18 +62,19 @@ outcome decode_outcome(std::string_view bytes) {
 
 } // namespace
 
-link::link(std::string peer, std::uint64_t incarnation,
-           std::function<void()> wake)
+link::link(std::string peer, std::uint64_t incarnation, waker wake,
+           std::shared_ptr<answer_source> answers)
   : peer_(std::move(peer)),
     incarnation_(incarnation),
     wake_(std::move(wake)),
+    answers_(std::move(answers)),
     closed_with_{error_code::no_connection,
                  "the node " + peer_ + " is down",
                  peer_,
                  {},
                  {}} {}
 
-bool link::push(std::string f, bool is_cast) {
+bool link::push(std::string f, bool is_cast, bool urgent) {
   bool wake = false;
   {
     std::lock_guard guard{out_mutex_};
@@ -93,7 +94,7 @@ bool link::push(std::string f, bool is_cast) {
     wake = !std::exchange(awake_, true);
   }
   if (wake)
-    wake_();
+    wake_(urgent);
   return true;
 }
 
@@ -105,6 +106,9 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
                             deadline until, std::uint32_t depth,
                             responder reply) {
   std::uint64_t id = 0;
+  auto waiter = reply.slot();
+  if (waiter)
+    waiter->comes_from(answers_);
   {
     std::unique_lock lock{pending_mutex_};
     if (!open_) {
@@ -119,7 +123,7 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
   auto left = until.left_ms();
   auto head = make_frame(frame::request, id, service,
                          static_cast<std::uint64_t>(left + 1), depth);
-  if (!push(with_body(std::move(head), body), false)) {
+  if (!push(with_body(std::move(head), body), false, waiter != nullptr)) {
     // Either the link has closed meanwhile, and has answered, or it is full.
     std::unique_lock lock{pending_mutex_};
     if (auto node = pending_.extract(id)) {
@@ -279,7 +283,7 @@ void link::take_frame(std::string_view bytes, sink& to) {
           wake = !std::exchange(awake_, true);
       }
       if (wake)
-        wake_();
+        wake_(false);
       return;
     }
     case frame::ping:

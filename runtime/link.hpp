@@ -53,8 +53,11 @@ public:
   static constexpr std::uint64_t message_limit = std::uint64_t{2} << 30;
 
   /// `wake` is called (by any thread, without locks held) when the outbox
-  /// was idle and no longer is.
-  link(std::string peer, std::uint64_t incarnation, std::function<void()> wake);
+  /// was idle and no longer is; `urgent` if somebody waits for what is in it.
+  using waker = std::function<void(bool urgent)>;
+  /// Threads that wait for an answer wait at `answers`, if it is given.
+  link(std::string peer, std::uint64_t incarnation, waker wake,
+       std::shared_ptr<answer_source> answers = nullptr);
 
   const std::string& peer() const noexcept { return peer_; }
   std::uint64_t incarnation() const noexcept { return incarnation_; }
@@ -99,12 +102,13 @@ private:
   };
 
   /// Appends a frame; false if closed or full.
-  bool push(std::string frame, bool is_cast);
+  bool push(std::string frame, bool is_cast, bool urgent = false);
   void take_frame(std::string_view frame, sink& to);
 
   const std::string peer_;
   const std::uint64_t incarnation_;
-  const std::function<void()> wake_;
+  const waker wake_;
+  const std::shared_ptr<answer_source> answers_;
   std::atomic<bool> open_{true};
   std::atomic<std::uint64_t> refused_{0};
 

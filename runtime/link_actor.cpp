@@ -1,3 +1,4 @@
+#include "runtime/io_loop.hpp"
 #include "runtime/node_core.hpp"
 #include "runtime/wire.hpp"
 
@@ -146,11 +147,20 @@ caf::behavior connected(link_broker* self) {
 
 std::shared_ptr<link> make_link(link_broker* self, const hello& from) {
   // Weak: the actor holds the link, and a link may outlive it.
-  return std::make_shared<link>(
-    from.name, from.incarnation, [weak = self->address()] {
-      if (auto a = caf::actor_cast<caf::actor>(weak))
-        caf::anon_send(a, flush_atom::value);
-    });
+  auto loop = io_loop::of(self->system());
+  auto wake = [weak = self->address(), loop](bool urgent) {
+    auto a = caf::actor_cast<caf::actor>(weak);
+    if (!a)
+      return;
+    auto tell = [&] { caf::anon_send(a, flush_atom::value); };
+    if ((urgent || io_loop::guest::here()) && loop && loop->try_run(tell))
+      return;
+    tell();
+    if (loop) // none once CAF has begun to end
+      loop->attend();
+  };
+  return std::make_shared<link>(from.name, from.incarnation, std::move(wake),
+                                loop);
 }
 
 } // namespace

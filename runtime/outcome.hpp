@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -100,6 +101,85 @@ struct deadline {
   }
 };
 
+class reply_slot;
+
+/// What brings an answer. Whoever waits for it may help meanwhile.
+class answer_source {
+public:
+  virtual ~answer_source() = default;
+  /// Returns when `at` is full or `until` has passed.
+  virtual void wait(reply_slot& at, clock::time_point until) = 0;
+  /// A slot that is watched has become full. Any thread.
+  virtual void wake() = 0;
+};
+
+/// Where a thread waits for one outcome.
+class reply_slot {
+public:
+  void set(outcome x) {
+    std::shared_ptr<answer_source> watcher;
+    {
+      std::lock_guard guard{mutex_};
+      if (!value_)
+        value_ = std::move(x);
+      full_ = true;
+      if (watched_)
+        watcher = source_;
+    }
+    arrived_.notify_all();
+    if (watcher)
+      watcher->wake();
+  }
+  /// Waits until the outcome is there or `until` has passed.
+  bool wait_until(clock::time_point until) {
+    if (auto s = source())
+      s->wait(*this, until);
+    return wait_alone(until);
+  }
+  /// Only after `wait_until` said true.
+  outcome take() {
+    std::lock_guard guard{mutex_};
+    return std::move(*value_);
+  }
+
+  // -- for whatever brings the answer ----------------------------------------
+
+  /// Whoever waits already goes on alone.
+  void comes_from(std::shared_ptr<answer_source> x) {
+    std::lock_guard guard{mutex_};
+    source_ = std::move(x);
+  }
+  bool full() const noexcept { return full_; }
+  /// While it is watched, the source is woken when the outcome comes.
+  void watch(bool x) {
+    std::lock_guard guard{mutex_};
+    watched_ = x;
+  }
+  bool wait_alone(clock::time_point until) {
+    std::unique_lock lock{mutex_};
+    auto there = [&] { return value_.has_value(); };
+    if (until == clock::time_point::max()) {
+      arrived_.wait(lock, there);
+      return true;
+    }
+    return arrived_.wait_until(lock, until, there);
+  }
+
+private:
+  std::shared_ptr<answer_source> source() {
+    std::lock_guard guard{mutex_};
+    return value_ ? nullptr : source_;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable arrived_;
+  std::optional<outcome> value_;
+  std::atomic<bool> full_{false};
+  bool watched_ = false;
+  std::shared_ptr<answer_source> source_;
+};
+using reply_slot_ptr = std::shared_ptr<reply_slot>;
+
 /// Answers a call once. Whoever drops it unanswered has answered with a
 /// failure: no caller waits for ever.
 class responder {
@@ -108,14 +188,16 @@ public:
 
   responder() = default;
   explicit responder(function f) : f_(std::move(f)) {}
-  responder(responder&& other) noexcept : f_(std::move(other.f_)) {
-    other.f_ = nullptr;
-  }
+  /// Fills a slot at which a thread is going to wait.
+  explicit responder(const reply_slot_ptr& slot)
+    : f_([slot](outcome x) { slot->set(std::move(x)); }), slot_(slot) {}
+  responder(responder&& other) noexcept
+    : f_(std::exchange(other.f_, nullptr)), slot_(std::move(other.slot_)) {}
   responder& operator=(responder&& other) noexcept {
     if (this != &other) {
       drop();
-      f_ = std::move(other.f_);
-      other.f_ = nullptr;
+      f_ = std::exchange(other.f_, nullptr);
+      slot_ = std::move(other.slot_);
     }
     return *this;
   }
@@ -126,6 +208,8 @@ public:
       f(std::move(x));
   }
   explicit operator bool() const noexcept { return static_cast<bool>(f_); }
+  /// The slot that it fills; none if it does something else.
+  const reply_slot_ptr& slot() const noexcept { return slot_; }
 
 private:
   void drop() noexcept {
@@ -138,40 +222,7 @@ private:
                       {}});
   }
   function f_;
+  reply_slot_ptr slot_;
 };
-
-/// Where a thread waits for one outcome.
-class reply_slot {
-public:
-  void set(outcome x) {
-    {
-      std::lock_guard guard{mutex_};
-      if (!value_)
-        value_ = std::move(x);
-    }
-    arrived_.notify_all();
-  }
-  /// Waits until the outcome is there or `until` has passed.
-  bool wait_until(clock::time_point until) {
-    std::unique_lock lock{mutex_};
-    auto there = [&] { return value_.has_value(); };
-    if (until == clock::time_point::max()) {
-      arrived_.wait(lock, there);
-      return true;
-    }
-    return arrived_.wait_until(lock, until, there);
-  }
-  /// Only after `wait_until` said true.
-  outcome take() {
-    std::lock_guard guard{mutex_};
-    return std::move(*value_);
-  }
-
-private:
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::optional<outcome> value_;
-};
-using reply_slot_ptr = std::shared_ptr<reply_slot>;
 
 } // namespace hornbeam::runtime

@@ -13,7 +13,7 @@ namespace {
 /// One end of a link, which answers requests by echoing them.
 struct end : runtime::link::sink {
   explicit end(std::string peer)
-    : wire(std::move(peer), 1, [this] { ++wakes; }) {}
+    : wire(std::move(peer), 1, [this](bool) { ++wakes; }) {}
 
   void on_request(std::uint64_t id, const std::string& service, deadline until,
                   std::uint32_t depth, std::string_view body) override {

@@ -1,0 +1,330 @@
+#include "runtime/io_loop.hpp"
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <caf/io/network/default_multiplexer.hpp>
+
+#include "runtime/caf.hpp"
+#include "runtime/table.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+using multiplexer = caf::io::network::default_multiplexer;
+
+/// How long the own thread stands aside at a time, and how often while one
+/// caller leads.
+constexpr std::chrono::microseconds nap{500};
+constexpr int naps = 20;
+/// Turns after which a thread that has something else to do leaves the rest to
+/// the loop's own.
+constexpr int helping_turns = 16;
+
+/// Waits in which nobody leads after several threads have waited at once: with
+/// many, the own thread reads for all of them.
+constexpr int crowd = 100;
+
+thread_local bool inside = false;  ///< this thread turns a loop
+thread_local bool leading = false; ///< this thread leads
+thread_local int guests = 0;       ///< scopes of this thread
+
+multiplexer& sockets_of(caf::actor_system& sys) {
+  return dynamic_cast<multiplexer&>(sys.middleman().backend());
+}
+
+// CAF keeps its epoll instance, its pipe and what it has still to do to itself.
+// An explicit instantiation may name private members: that opens just these.
+using posted = std::vector<caf::intrusive_ptr<caf::resumable>>;
+using changes = std::vector<multiplexer::event>;
+int epoll_of(const multiplexer& x);
+std::pair<int, int> pipe_of(const multiplexer& x);
+posted& posted_in(multiplexer& x);
+const changes& changes_in(const multiplexer& x);
+template <auto Epoll, auto Pipe, auto Posted, auto Changes>
+struct opened {
+  friend int epoll_of(const multiplexer& x) { return x.*Epoll; }
+  friend std::pair<int, int> pipe_of(const multiplexer& x) { return x.*Pipe; }
+  friend posted& posted_in(multiplexer& x) { return x.*Posted; }
+  friend const changes& changes_in(const multiplexer& x) { return x.*Changes; }
+};
+template struct opened<&multiplexer::epollfd_, &multiplexer::pipe_,
+                       &multiplexer::internally_posted_, &multiplexer::events_>;
+
+/// Runs what is posted inside, `turns` times at the most.
+void run_posted(multiplexer& x, int turns) {
+  posted now;
+  for (int i = 0; i < turns && !posted_in(x).empty(); ++i) {
+    now.swap(posted_in(x));
+    for (auto& job : now)
+      x.resume(std::move(job));
+    now.clear();
+  }
+}
+
+/// Writes at once what is to be written when a socket can be: nearly always it
+/// can, and CAF asks the kernel three times before it tries.
+void write_at_once(multiplexer& x) {
+  namespace net = caf::io::network;
+  auto wants_to_write = [](const multiplexer::event& e) {
+    return e.ptr != nullptr && (e.mask & net::output_mask) != 0
+           && (e.ptr->eventbf() & net::output_mask) == 0;
+  };
+  std::vector<net::event_handler*> tried;
+  for (;;) {
+    auto i = std::find_if(
+      changes_in(x).begin(), changes_in(x).end(), [&](const auto& e) {
+        return wants_to_write(e)
+               && std::find(tried.begin(), tried.end(), e.ptr) == tried.end();
+      });
+    if (i == changes_in(x).end())
+      return;
+    auto* socket = i->ptr;
+    tried.push_back(socket);
+    socket->handle_event(net::operation::write);
+    // Done, and so it never comes into the loop: it must hear that it is out.
+    if (std::none_of(
+          changes_in(x).begin(), changes_in(x).end(),
+          [&](const auto& e) { return e.ptr == socket && wants_to_write(e); }))
+      socket->removed_from_loop(net::operation::write);
+  }
+}
+
+std::mutex loops_mutex;
+std::map<const caf::actor_system*, std::weak_ptr<io_loop>> loops;
+
+void set_event(int fd) {
+  std::uint64_t one = 1;
+  static_cast<void>(!::write(fd, &one, sizeof one));
+}
+
+void clear_event(int fd) {
+  std::uint64_t n = 0;
+  static_cast<void>(!::read(fd, &n, sizeof n));
+}
+
+} // namespace
+
+io_loop::io_loop(caf::actor_system& sys)
+  : system_(sys),
+    epoll_(epoll_of(sockets_of(sys))),
+    pipe_(pipe_of(sockets_of(sys))),
+    call_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+    lead_event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  if (call_event_ < 0 || lead_event_ < 0)
+    throw std::runtime_error("no more file descriptors for a node");
+}
+
+std::shared_ptr<io_loop> io_loop::start(caf::actor_system& sys) {
+  std::shared_ptr<io_loop> self{new io_loop(sys)};
+  {
+    std::lock_guard guard{loops_mutex};
+    loops[&sys] = self;
+  }
+  self->thread_ = std::thread([x = self.get()] { x->run(); });
+  return self;
+}
+
+std::shared_ptr<io_loop> io_loop::of(const caf::actor_system& sys) {
+  std::lock_guard guard{loops_mutex};
+  auto i = loops.find(&sys);
+  return i != loops.end() ? i->second.lock() : nullptr;
+}
+
+io_loop::~io_loop() {
+  ::close(call_event_);
+  ::close(lead_event_);
+}
+
+bool io_loop::turn(int turns, bool look) {
+  table_user_scope nobody{{}}; // what comes in is not the caller's doing
+  auto& x = sockets_of(system_);
+  inside = true;
+  x.thread_id(std::this_thread::get_id());
+  run_posted(x, turns);
+  write_at_once(x);
+  x.handle_internal_events();
+  if (look && posted_in(x).empty() && x.poll_once(false)) {
+    run_posted(x, turns);
+    write_at_once(x);
+    x.handle_internal_events();
+  }
+  // What is left in the sockets wakes whoever waits for them; what is posted
+  // inside wakes nobody.
+  bool more = !posted_in(x).empty();
+  x.thread_id({});
+  inside = false;
+  return more;
+}
+
+io_loop::guest::guest() {
+  ++guests;
+}
+
+io_loop::guest::~guest() {
+  --guests;
+}
+
+bool io_loop::guest::here() noexcept {
+  return guests > 0;
+}
+
+bool io_loop::try_run(const std::function<void()>& f) {
+  if (inside || !running_.try_lock())
+    return false;
+  std::unique_lock lock{running_, std::adopt_lock};
+  if (stopped_)
+    return false;
+  inside = true;
+  sockets_of(system_).thread_id(std::this_thread::get_id());
+  f();
+  bool more = turn(helping_turns, false);
+  lock.unlock();
+  if (more)
+    call_back();
+  return true;
+}
+
+void io_loop::watch(int event, clock::time_point until) {
+  pollfd fds[2] = {{epoll_, POLLIN, 0}, {event, POLLIN, 0}};
+  if (until == clock::time_point::max()) {
+    ::ppoll(fds, 2, nullptr, nullptr);
+  } else {
+    auto left = std::max(until - clock::now(), clock::duration::zero());
+    auto s = std::chrono::duration_cast<std::chrono::seconds>(left);
+    timespec at{s.count(), (left - s).count()};
+    ::ppoll(fds, 2, &at, nullptr);
+  }
+  if (fds[1].revents != 0)
+    clear_event(event);
+  // A child that is about to run another program closes what it finds.
+  if ((fds[0].revents & POLLNVAL) != 0)
+    stopped_ = true;
+}
+
+void io_loop::run() {
+  while (!stopped_) {
+    if (!leading_) { // else the leader sees to it
+      std::lock_guard lock{running_};
+      while (!stopped_ && turn(helping_turns, true)) {
+      }
+    }
+    stand_aside();
+    watch(call_event_, clock::time_point::max());
+  }
+}
+
+void io_loop::stand_aside() {
+  std::unique_lock lock{mutex_};
+  auto called = [&] { return called_ || stopped_; };
+  for (int i = 0; !called() && (leading_ || led_ != seen_); ++i) {
+    if (led_ != seen_)
+      i = 0;
+    seen_ = led_;
+    if (i < naps) {
+      napping_ = true;
+      changed_.wait_for(lock, nap, called);
+      napping_ = false;
+    } else {
+      deep_ = true;
+      changed_.wait(lock, called);
+    }
+  }
+  deep_ = false;
+  called_ = false;
+}
+
+void io_loop::call_back() {
+  {
+    std::lock_guard guard{mutex_};
+    called_ = true;
+  }
+  changed_.notify_one();
+  set_event(call_event_);
+}
+
+void io_loop::wait(reply_slot& at, clock::time_point until) {
+  if (waiting_.fetch_add(1) > 0)
+    crowd_ = crowd;
+  if (crowd_ > 0) {
+    --crowd_;
+  } else if (!inside && !stopped_ && !leading_.exchange(true)) {
+    lead(at, until);
+    bool call = false;
+    {
+      std::lock_guard guard{mutex_};
+      leading_ = false;
+      ++led_;
+      call = deep_;
+    }
+    if (call || waiting_ > 1)
+      call_back();
+  }
+  at.wait_alone(until);
+  --waiting_;
+}
+
+void io_loop::lead(reply_slot& at, clock::time_point until) {
+  leading = true;
+  at.watch(true);
+  bool more = false;
+  while (!at.full() && !stopped_) {
+    if (!more)
+      watch(lead_event_, until);
+    std::lock_guard lock{running_};
+    if (!stopped_)
+      more = turn(helping_turns, true);
+    if (clock::now() >= until)
+      break;
+  }
+  at.watch(false);
+  leading = false;
+  if (more)
+    call_back();
+}
+
+void io_loop::wake() {
+  if (!leading)
+    set_event(lead_event_);
+}
+
+void io_loop::stop() {
+  stopped_ = true;
+  call_back();
+  set_event(lead_event_);
+  thread_.join();
+  while (leading_)
+    std::this_thread::yield();
+  std::lock_guard lock{running_};
+  sockets_of(system_).thread_id(std::this_thread::get_id());
+  std::lock_guard guard{loops_mutex};
+  loops.erase(&system_);
+}
+
+void io_loop::close_descriptors_after_fork() noexcept {
+  if (stopped_) // the numbers may be somebody else's by now
+    return;
+  // CAF's sockets, and the reading end of its pipe, are what its epoll
+  // instance watches.
+  std::ifstream info{"/proc/self/fdinfo/" + std::to_string(epoll_)};
+  std::set<int> all{epoll_, pipe_.first, pipe_.second, call_event_,
+                    lead_event_};
+  for (std::string word; info >> word;)
+    if (int fd = -1; word == "tfd:" && info >> fd)
+      all.insert(fd);
+  info.close();
+  for (auto fd : all)
+    ::close(fd);
+  call_event_ = lead_event_ = -1;
+}
+
+} // namespace hornbeam::runtime
