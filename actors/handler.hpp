@@ -8,6 +8,7 @@
 #include <shared_mutex>
 #include <string>
 
+#include "actors/gate.hpp"
 #include "runtime/outcome.hpp"
 #include "runtime/service.hpp"
 #include "runtime/term.hpp"
@@ -27,6 +28,9 @@ struct invocation {
   std::string from; ///< the asking node; empty: this one
   runtime::deadline until;
   std::uint32_t depth = 0;
+  /// Its place in the gate of a handler that is bounded. Whoever waits for
+  /// another call meanwhile lends it.
+  std::shared_ptr<gate::place> place = {};
 };
 
 /// Takes the chunks of one stream. Any thread may call it; `end` and `fail`
@@ -53,8 +57,11 @@ public:
 class handler {
 public:
   virtual ~handler() = default;
-  /// Starts the work and returns at once; `reply` is answered later.
+  /// Does the work, or starts it; then `reply` is answered later.
   virtual void invoke(invocation x, runtime::responder reply) = 0;
+  /// Whether `invoke` and `open_stream` only start it, and return at once. A
+  /// call from another node is then handed over by the thread that reads it.
+  virtual bool instant() const noexcept { return false; }
   /// Starts a stream without credit. By default the result of `invoke` is
   /// its only chunk.
   virtual std::shared_ptr<chunk_source> open_stream(
@@ -62,7 +69,8 @@ public:
 };
 using handler_ptr = std::shared_ptr<handler>;
 
-/// A handler in C++. It runs in the actor that asks, so it must be short.
+/// A handler in C++. It runs in the thread of a caller in this node, and in a
+/// process of its own for others.
 class function_handler : public handler {
 public:
   using function = std::function<runtime::outcome(const invocation&)>;
@@ -72,6 +80,16 @@ public:
 
 private:
   function f_;
+};
+
+/// What is said of a handler when it is registered.
+struct handler_options {
+  /// How many of its calls run at once; 0: as many as there are.
+  std::size_t concurrency = 0;
+  /// How many more may wait; the next one is refused.
+  std::size_t queue = 1000;
+  /// It may run twice: a call whose node goes down is sent to another.
+  bool retry = false;
 };
 
 /// Handlers of this node by name; any thread reads and writes.

@@ -1,15 +1,14 @@
 #include "actors/named_handlers.hpp"
 
+#include <mutex>
+
 namespace hornbeam::actors {
 
 using namespace runtime;
 
-namespace {
-
 class named_handlers_service : public service {
 public:
-  named_handlers_service(named_handlers& x, router& net)
-    : handlers_(x), net_(net) {}
+  explicit named_handlers_service(named_handlers& x) : handlers_(x) {}
 
   void handle(call& c) override {
     operation op{c.op};
@@ -21,38 +20,72 @@ public:
     auto x = read_invocation(c);
     auto h = handlers_.local(x.target);
     if (h)
-      h->invoke(std::move(x), std::move(c.reply));
+      handlers_.serve(std::move(h), std::move(x), std::move(c.reply));
     else if (c.reply)
-      c.reply(not_found(handlers_.scope(), x.target, net_.self()->name()));
+      c.reply(
+        not_found(handlers_.scope(), x.target, handlers_.net_.self()->name()));
   }
 
-  void peer(const peer_event& e) override { handlers_.directory().peer(e); }
+  void peer(const peer_event& e) override {
+    handlers_.directory().peer(e);
+    if (!e.up)
+      handlers_.forget(e.name);
+  }
 
 private:
   named_handlers& handlers_;
-  router& net_;
 };
 
-} // namespace
-
-void named_handlers::add(const std::string& name, handler_ptr x) {
-  table_.set(name, std::move(x));
-  directory_.set_local(name, 1);
+std::shared_ptr<served_handler> named_handlers::add(
+  const std::string& name, handler_ptr x, const handler_options& options) {
+  auto served = std::make_shared<served_handler>(
+    "the " + scope_ + " '" + name + "' on " + net_.self()->name(), std::move(x),
+    options);
+  {
+    std::unique_lock lock{mutex_};
+    served_[name] = served;
+  }
+  table_.set(name, served);
+  directory_.set_local(name, options.retry ? retryable : plain);
+  return served;
 }
 
 bool named_handlers::remove(const std::string& name) {
+  {
+    std::unique_lock lock{mutex_};
+    served_.erase(name);
+  }
   bool was_there = table_.erase(name);
   directory_.set_local(name, 0);
   return was_there;
 }
 
+named_handlers::choice named_handlers::choose(
+  const std::string& name, const std::set<std::string>& but) const {
+  auto others = directory_.remote(name);
+  std::erase_if(others, [&](auto& x) { return but.contains(x.node); });
+  if (others.empty())
+    return {};
+  choice best;
+  std::unique_lock lock{mutex_};
+  auto& known = routes_[name];
+  auto first = turn_++;
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    auto& x = others[(first + i) % others.size()];
+    auto& r = known[x.node];
+    if (!r)
+      r = std::make_shared<route>(x.node);
+    if (!best.to || r->stats.open() < best.to->stats.open())
+      best = {r, x.count == retryable};
+  }
+  return best;
+}
+
 std::optional<std::string> named_handlers::pick(const std::string& name) const {
   if (table_.find(name))
     return net_.self()->name();
-  auto others = directory_.remote(name);
-  if (others.empty())
-    return std::nullopt;
-  return others[turn_++ % others.size()].node;
+  auto x = choose(name);
+  return x.to ? std::optional{x.to->node} : std::nullopt;
 }
 
 void named_handlers::invoke(invocation x, responder reply) {
@@ -60,13 +93,37 @@ void named_handlers::invoke(invocation x, responder reply) {
     h->invoke(std::move(x), std::move(reply));
     return;
   }
-  auto where = pick(x.target);
-  if (!where) {
-    reply(not_found(scope_, x.target, "any connected node"));
+  auto e = std::make_shared<errand>();
+  e->why = not_found(scope_, x.target, "any connected node");
+  e->call = std::move(x);
+  e->reply = std::move(reply);
+  send(e);
+}
+
+void named_handlers::send(const std::shared_ptr<errand>& e) {
+  auto [to, retry] = choose(e->call.target, e->tried);
+  if (!to) {
+    e->reply(e->why);
     return;
   }
-  net_.request(*where, service_name(), write_invocation("invoke", x), x.until,
-               x.depth, std::move(reply));
+  to->stats.begin();
+  auto done = [this, e, to = to, retry = retry,
+               began = clock::now()](outcome y) {
+    to->stats.end(y.ok(), clock::now() - began);
+    // What another node says has a type; what this one says of it has none.
+    bool lost = !y && y.error().code == error_code::no_connection
+                && y.error().type.empty();
+    if (lost && (retry || y.error().unsent) && !e->call.until.expired()) {
+      e->why = y.error();
+      e->tried.insert(to->node);
+      send(e);
+    } else {
+      e->reply(std::move(y));
+    }
+  };
+  net_.request(to->node, service_name(), write_invocation("invoke", e->call),
+               e->call.until, e->call.depth,
+               responder{std::move(done), e->reply.slot()});
 }
 
 bool named_handlers::cast(const invocation& x) {
@@ -79,8 +136,74 @@ bool named_handlers::cast(const invocation& x) {
          && net_.cast(*where, service_name(), write_invocation("invoke", x));
 }
 
+void named_handlers::serve(handler_ptr h, invocation x, responder reply) {
+  auto call = std::make_shared<std::pair<invocation, responder>>(
+    std::move(x), std::move(reply));
+  run(*h, [h, call] {
+    h->invoke(std::move(call->first), std::move(call->second));
+  });
+}
+
+void named_handlers::forget(const std::string& node) {
+  std::unique_lock lock{mutex_};
+  for (auto& [name, nodes] : routes_)
+    nodes.erase(node);
+}
+
+bool named_handlers::answer_at_once(const std::string& service, call& c) {
+  if (service != service_name())
+    return false;
+  auto items = c.op.is(term::kind::tuple) ? c.op.items()
+                                          : std::span<const term>{};
+  if (items.size() != 5 || !items[0].is_atom("invoke")
+      || !items[1].is(term::kind::string) || c.until.expired())
+    return false;
+  auto h = local(std::string{items[1].text()});
+  if (!h || !h->instant())
+    return false;
+  try {
+    h->invoke(read_invocation(c), std::move(c.reply));
+  } catch (...) {
+    if (c.reply)
+      c.reply(current_failure());
+  }
+  return true;
+}
+
+term named_handlers::info() const {
+  term::sequence out;
+  auto add = [&](const std::string& name, const std::string& node,
+                 const call_stats& stats, term::entries more) {
+    auto x = stats.to_term().pairs();
+    term::entries all{{term::string("name"), term::string(name)},
+                      {term::string("node"), term::string(node)}};
+    all.insert(all.end(), x.begin(), x.end());
+    for (auto& one : more)
+      all.push_back(std::move(one));
+    out.push_back(term::map(std::move(all)));
+  };
+  auto number = [](std::size_t n) {
+    return term{static_cast<std::int64_t>(n)};
+  };
+  std::shared_lock lock{mutex_};
+  for (auto& [name, h] : served_) {
+    auto& o = h->options();
+    auto bounded = h->bounds() != nullptr;
+    add(
+      name, net_.self()->name(), h->stats(),
+      {{term::string("concurrency"), bounded ? number(o.concurrency) : term{}},
+       {term::string("queue"), bounded ? number(o.queue) : term{}},
+       {term::string("waiting"), number(bounded ? h->bounds()->waiting() : 0)},
+       {term::string("retry"), term{o.retry}}});
+  }
+  for (auto& [name, nodes] : routes_)
+    for (auto& [node, r] : nodes)
+      add(name, node, r->stats, {});
+  return term::list(std::move(out));
+}
+
 std::unique_ptr<service> named_handlers::make_service() {
-  return std::make_unique<named_handlers_service>(*this, net_);
+  return std::make_unique<named_handlers_service>(*this);
 }
 
 } // namespace hornbeam::actors

@@ -1,25 +1,39 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <shared_mutex>
 #include <string>
+#include <vector>
 
+#include "actors/call_stats.hpp"
 #include "actors/directory.hpp"
 #include "actors/handler.hpp"
+#include "actors/served_handler.hpp"
 
 namespace hornbeam::actors {
 
 /// Handlers that the whole cluster finds by name: the hooks are one of these,
 /// the functions another.
 ///
-/// Protocol: a node registers here and announces it through the directory. A
-/// caller prefers its own node; otherwise it asks the nodes that have the
-/// name in turn, with the request `invoke name action args kwargs`, or the
-/// cast of the same form. The actor finds the handler, which answers later
-/// from wherever it runs: the actor never waits.
+/// Protocol: a node registers here and announces it through the directory, as
+/// 1 or, if a call may be sent again, 2. A caller prefers its own node;
+/// otherwise it asks, of the nodes that have the name, the one on which it
+/// waits for the fewest calls, with the request `invoke name action args
+/// kwargs`, or the cast of the same form. A call that never left this node, or
+/// may be sent again, goes to the next one when its node is lost.
+///
+/// What only starts is handed over by whoever reads the call; for the rest the
+/// actor starts a process, and so it never waits.
 class named_handlers {
 public:
+  /// Runs something that may take long, in another thread.
+  using runner = std::function<void(std::function<void()>)>;
+
   /// `scope` is `hook` or `function`; the actor is called `hooks` or
   /// `functions`.
   named_handlers(std::string scope, runtime::router& net)
@@ -30,27 +44,77 @@ public:
     return directory_.service();
   }
   actors::directory& directory() noexcept { return directory_; }
+  /// Before the service starts; without one it runs all itself.
+  void run_with(runner f) { run_ = std::move(f); }
+  /// Runs something for a handler, elsewhere unless that only starts it.
+  void run(const handler& h, std::function<void()> f) const {
+    if (h.instant() || !run_)
+      f();
+    else
+      run_(std::move(f));
+  }
 
-  void add(const std::string& name, handler_ptr x);
+  std::shared_ptr<served_handler> add(const std::string& name, handler_ptr x,
+                                      const handler_options& options = {});
   bool remove(const std::string& name);
   handler_ptr local(const std::string& name) const { return table_.find(name); }
-  /// A node to ask, in turn; none if no node has the name.
+  /// The node to ask next; none if no node has the name.
   std::optional<std::string> pick(const std::string& name) const;
   std::vector<std::string> names() const { return directory_.names(); }
+  /// A list of dicts, one for each name and node that this node has or has
+  /// asked: `name`, `node`, what `call_stats` says, and for those of this node
+  /// `concurrency`, `queue`, `retry` and `waiting`.
+  runtime::term info() const;
 
-  /// Asks wherever the name lives. Never blocks.
+  /// Asks wherever the name lives. Never blocks, but for a handler in C++ of
+  /// this node, which runs at once.
   void invoke(invocation x, runtime::responder reply);
   /// One-way. False if nobody has the name.
   bool cast(const invocation& x);
+  /// Hands a call over in the thread that has read it; false if it can't.
+  bool answer_at_once(const std::string& service, runtime::call& c);
 
   std::unique_ptr<runtime::service> make_service();
 
 private:
+  friend class named_handlers_service;
+  static constexpr std::int64_t plain = 1;
+  static constexpr std::int64_t retryable = 2;
+
+  /// The calls from here to one node.
+  struct route {
+    explicit route(std::string n) : node(std::move(n)) {}
+    const std::string node;
+    call_stats stats;
+  };
+  using route_ptr = std::shared_ptr<route>;
+  struct choice {
+    route_ptr to;
+    bool retry = false;
+  };
+  /// A call on its way to some node.
+  struct errand {
+    invocation call;
+    runtime::responder reply;
+    runtime::failure why; ///< of the last node that was lost
+    std::set<std::string> tried;
+  };
+
+  choice choose(const std::string& name,
+                const std::set<std::string>& but = {}) const;
+  void send(const std::shared_ptr<errand>& x);
+  void serve(handler_ptr h, invocation x, runtime::responder reply);
+  void forget(const std::string& node);
+
   std::string scope_;
   runtime::router& net_;
   actors::directory directory_;
   handler_table table_;
+  runner run_;
   mutable std::atomic<std::size_t> turn_{0};
+  mutable std::shared_mutex mutex_; ///< guards what follows
+  std::map<std::string, std::shared_ptr<served_handler>> served_;
+  mutable std::map<std::string, std::map<std::string, route_ptr>> routes_;
 };
 
 } // namespace hornbeam::actors

@@ -1,6 +1,7 @@
 #include "actors/services.hpp"
 
 #include "actors/tables.hpp"
+#include "runtime/self.hpp"
 #include "runtime/wire.hpp"
 
 namespace hornbeam::actors {
@@ -15,6 +16,16 @@ services::services(std::shared_ptr<runtime::node> n, tasks::limits keep)
     rpc(*node),
     tasks(*node, hooks, keep),
     streams(*node, hooks) {}
+
+namespace {
+
+/// A call of a handler that may take its time.
+process_body run_apart(self, std::function<void()> f) {
+  f();
+  co_return;
+}
+
+} // namespace
 
 std::shared_ptr<services> services::start(node_settings settings,
                                           tasks::limits keep,
@@ -43,9 +54,16 @@ std::shared_ptr<services> services::start(node_settings settings,
   }
   for (auto& x : declared)
     self->declare_table(x.name, x.options);
-  node.on_call([&all = node.tables()](const std::string& service, call& c) {
-    return answer_at_once(all, service, c);
+  node.on_call([&x = *self](const std::string& service, call& c) {
+    return answer_at_once(x.node->tables(), service, c)
+           || x.hooks.answer_at_once(service, c)
+           || x.functions.answer_at_once(service, c)
+           || x.streams.answer_at_once(service, c);
   });
+  for (auto* x : {&self->hooks, &self->functions})
+    x->run_with([&node](std::function<void()> f) {
+      node.processes().spawn(run_apart, std::move(f));
+    });
   // Tables are made when they are first asked for, from here or elsewhere.
   node.on_unknown_service([&x = *self](const std::string& name) {
     constexpr std::string_view prefix = "table:";

@@ -1,5 +1,7 @@
 #include "actors/streams.hpp"
 
+#include <iterator>
+
 #include "runtime/wire.hpp"
 
 namespace hornbeam::actors {
@@ -95,41 +97,7 @@ class streams_service : public service {
 public:
   explicit streams_service(streams& s) : streams_(s) {}
 
-  void handle(call& c) override {
-    operation op{c.op};
-    auto id_at = [&](std::size_t i) {
-      return static_cast<std::uint64_t>(op.arg(i).as_int());
-    };
-    if (op.name == "chunk") {
-      if (auto to = streams_.sink(id_at(0), false))
-        to->chunk(op.arg(1));
-    } else if (op.name == "end") {
-      if (auto to = streams_.sink(id_at(0), true))
-        to->end();
-    } else if (op.name == "error") {
-      if (auto to = streams_.sink(id_at(0), true))
-        to->fail(term_to_failure(op.arg(1)));
-    } else if (op.name == "credit") {
-      if (auto s = streams_.source({c.from, id_at(0)}))
-        s->credit(id_at(1));
-    } else if (op.name == "close") {
-      streams::session s{c.from, id_at(0)};
-      if (auto from = streams_.source(s)) {
-        streams_.forget(s);
-        from->close();
-      }
-    } else if (op.name == "open") {
-      auto ttl = op.arg(6).as_int();
-      c.until = ttl < 0 ? deadline{} : deadline::in(ttl);
-      c.depth = static_cast<std::uint32_t>(op.arg(7).as_int());
-      streams_.provide({c.from, id_at(4)}, read_invocation(c), id_at(5));
-    } else {
-      throw bad_term("streams know no operation '" + op.name + "'");
-    }
-    if (c.reply)
-      c.reply(term{});
-  }
-
+  void handle(call& c) override { streams_.handle(c); }
   void peer(const peer_event& e) override {
     if (!e.up)
       streams_.node_down(e.name);
@@ -138,6 +106,49 @@ public:
 private:
   streams& streams_;
 };
+
+void streams::handle(call& c) {
+  operation op{c.op};
+  auto id_at = [&](std::size_t i) {
+    return static_cast<std::uint64_t>(op.arg(i).as_int());
+  };
+  if (op.name == "chunk") {
+    if (auto to = sink(id_at(0), false))
+      to->chunk(op.arg(1));
+  } else if (op.name == "end") {
+    if (auto to = sink(id_at(0), true))
+      to->end();
+  } else if (op.name == "error") {
+    if (auto to = sink(id_at(0), true))
+      to->fail(term_to_failure(op.arg(1)));
+  } else if (op.name == "credit") {
+    give_credit({c.from, id_at(0)}, id_at(1));
+  } else if (op.name == "close") {
+    if (auto from = forget({c.from, id_at(0)}))
+      from->close();
+  } else if (op.name == "open") {
+    auto ttl = op.arg(6).as_int();
+    c.until = ttl < 0 ? deadline{} : deadline::in(ttl);
+    c.depth = static_cast<std::uint32_t>(op.arg(7).as_int());
+    provide({c.from, id_at(4)}, read_invocation(c), id_at(5));
+  } else {
+    throw bad_term("streams know no operation '" + op.name + "'");
+  }
+  if (c.reply)
+    c.reply(term{});
+}
+
+bool streams::answer_at_once(const std::string& service, call& c) {
+  if (service != "streams")
+    return false;
+  try {
+    handle(c);
+  } catch (...) {
+    if (c.reply)
+      c.reply(current_failure());
+  }
+  return true;
+}
 
 std::shared_ptr<chunk_source> streams::open(invocation x,
                                             std::shared_ptr<chunk_sink> to) {
@@ -175,21 +186,27 @@ void streams::provide(const session& s, invocation x, std::uint64_t credit) {
   auto from = h->open_stream(std::move(x), to);
   {
     std::lock_guard guard{mutex_};
-    provided_[s] = from;
+    provided_[s] = {h, from};
   }
-  from->credit(credit);
+  give_credit(s, credit);
 }
 
-std::shared_ptr<chunk_source> streams::source(const session& s) const {
+void streams::give_credit(const session& s, std::uint64_t n) {
+  provider p;
+  {
+    std::lock_guard guard{mutex_};
+    auto i = provided_.find(s);
+    if (i == provided_.end())
+      return;
+    p = i->second;
+  }
+  hooks_.run(*p.by, [source = std::move(p.source), n] { source->credit(n); });
+}
+
+std::shared_ptr<chunk_source> streams::forget(const session& s) {
   std::lock_guard guard{mutex_};
-  auto i = provided_.find(s);
-  return i != provided_.end() ? i->second : nullptr;
-}
-
-void streams::forget(const session& s) {
-  std::unique_lock lock{mutex_};
   auto gone = provided_.extract(s);
-  lock.unlock();
+  return gone ? std::move(gone.mapped().source) : nullptr;
 }
 
 void streams::node_down(const std::string& node) {
@@ -206,7 +223,7 @@ void streams::node_down(const std::string& node) {
     std::erase_if(provided_, [&](auto& x) {
       if (x.first.first != node)
         return false;
-      sources.push_back(x.second);
+      sources.push_back(x.second.source);
       return true;
     });
   }
@@ -271,25 +288,29 @@ void stream_reader::start() {
   s->credit(window);
 }
 
-std::optional<stream_reader::item> stream_reader::next(
-  clock::time_point until) {
+std::vector<stream_reader::item> stream_reader::next(clock::time_point until) {
   start();
+  std::vector<item> out;
   std::unique_lock lock{mutex_};
   auto there = [&] { return !items_.empty() || closed_; };
   if (until == clock::time_point::max())
     arrived_.wait(lock, there);
   else if (!arrived_.wait_until(lock, until, there))
-    return std::nullopt;
-  if (items_.empty())
-    return end_of_stream{};
-  auto out = std::move(items_.front());
-  items_.pop_front();
-  if (out.index() != 0) {
+    return out;
+  out.assign(std::make_move_iterator(items_.begin()),
+             std::make_move_iterator(items_.end()));
+  items_.clear();
+  if (out.empty()) {
+    out.emplace_back(end_of_stream{});
+    return out;
+  }
+  if (out.back().index() != 0) {
     closed_ = true; // nothing follows
     source_ = nullptr;
     return out;
   }
-  if (++taken_ < window / 2)
+  taken_ += out.size();
+  if (taken_ < window / 2)
     return out;
   auto n = std::exchange(taken_, 0);
   auto s = source_;

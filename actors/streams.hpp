@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "actors/named_handlers.hpp"
 
@@ -35,6 +36,9 @@ public:
                                      std::shared_ptr<chunk_sink> to);
   /// Streams that this node consumes from and provides to others.
   std::pair<std::size_t, std::size_t> count() const;
+  /// Takes what other nodes say in the thread that has read it: nothing here
+  /// waits, and the order of the casts is kept. False if it is none of ours.
+  bool answer_at_once(const std::string& service, runtime::call& c);
 
   std::unique_ptr<runtime::service> make_service();
 
@@ -48,10 +52,16 @@ private:
     std::string node;
     std::shared_ptr<chunk_sink> sink;
   };
+  struct provider {
+    handler_ptr by;
+    std::shared_ptr<chunk_source> source;
+  };
 
+  void handle(runtime::call& c);
   void provide(const session& s, invocation x, std::uint64_t credit);
-  std::shared_ptr<chunk_source> source(const session& s) const;
-  void forget(const session& s);
+  void give_credit(const session& s, std::uint64_t n);
+  /// What provides `s`, which is forgotten.
+  std::shared_ptr<chunk_source> forget(const session& s);
   std::shared_ptr<chunk_sink> sink(std::uint64_t id, bool last);
   void node_down(const std::string& node);
 
@@ -60,7 +70,7 @@ private:
   mutable std::mutex mutex_;
   std::uint64_t next_ = 1;
   std::map<std::uint64_t, consumer> consumed_;
-  std::map<session, std::shared_ptr<chunk_source>> provided_;
+  std::map<session, provider> provided_;
 };
 
 /// Takes the chunks of a stream one by one, and gives credit.
@@ -78,9 +88,9 @@ public:
   static std::shared_ptr<stream_reader> open(streams& from, invocation x);
 
   void start();
-  /// The next item, if it comes before `until`. Nothing else follows an end
-  /// or a failure.
-  std::optional<item> next(runtime::clock::time_point until);
+  /// All items that are there, at least one, unless none comes before `until`.
+  /// Nothing else follows an end or a failure, which is the last of them.
+  std::vector<item> next(runtime::clock::time_point until);
   /// Calls `f` once, when an item is there.
   void notify_once(std::function<void()> f);
   void close();

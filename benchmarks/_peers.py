@@ -1,20 +1,26 @@
-"""What else keeps keys and values: each is a context manager that gives three
-actions, which get, set and increment a number under the key "n"."""
+"""What is measured beside ours: stores of keys and values, each a context
+manager that gives three actions, which get, set and increment a number under the
+key "n"; Erlang; and a second node."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
 import multiprocessing
+import os
 import shelve
 import shutil
 import sqlite3
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
-from _measure import Action
+from _measure import Action, value_of
+
+HERE = Path(__file__).resolve().parent
 
 
 class Missing(Exception):
@@ -112,3 +118,64 @@ PEERS = {
     "sqlite3": sqlite,
     "shelve": shelf,
 }
+
+
+def erlang(module: str, name: str, *options: str) -> float | None:
+    """What MODULE.erl measures; None where there is no Erlang."""
+    source = HERE / f"{module}.erl"
+    if not (shutil.which("erl") and shutil.which("erlc") and source.exists()):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(["erlc", "-o", folder, str(source)], check=True)
+        command = ["erl", "-noshell", "-pa", folder, *options]
+        command += ["-run", module, "main", name]
+        return median(value_of(command) for _ in range(3))
+
+
+def remote_erlang(module: str, name: str) -> float | None:
+    """The same of what takes two nodes of Erlang, which need its port mapper."""
+    if shutil.which("epmd") is None:
+        return None
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    ran = subprocess.run(["epmd", "-names"], **quiet).returncode == 0
+    try:
+        return erlang(module, name, "-name", f"bench{os.getpid()}@127.0.0.1")
+    finally:
+        if not ran:  # the node has started it, and it would stay
+            subprocess.run(["epmd", "-kill"], **quiet)
+
+
+CONFIG = """
+[cluster]
+name = "bench"
+secret = "bench.pem"
+[node]
+name = "worker@127.0.0.1"
+[python]
+path = ["."]
+modules = [{modules}]
+"""
+
+
+@contextlib.contextmanager
+def second_node(module: str = "") -> Iterator[str]:
+    """The name of a node to which this process is connected. It runs the code
+    `module`; the folder `RUNTIME_DIRECTORY` has the cluster's secret."""
+    import hornbeam
+
+    folder = Path(os.environ["RUNTIME_DIRECTORY"])
+    (folder / "bench_worker.py").write_text(module)
+    file = folder / "node.toml"
+    file.write_text(CONFIG.format(modules='"bench_worker"' if module else ""))
+    binary = os.environ.get("HORNBEAM_BIN") or str(
+        HERE.parent / "build/release/launcher/hornbeam"
+    )
+    command = [binary, "node", "--config", str(file)]
+    node = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        name = "worker@127.0.0.1"
+        hornbeam.cluster.wait_for(name, timeout_ms=20_000)
+        yield name
+    finally:
+        node.terminate()
+        node.wait(10)

@@ -8,10 +8,8 @@ cost from C++, beside ETS. All in one run: compare the ratios, the machine is no
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pickle
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,44 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from _measure import Action, cost, costs
-from _peers import PEERS, Missing, redis_server
+from _measure import Action, cost, costs, heading, plain, row, value_of
+from _peers import PEERS, Missing, erlang, redis_server, remote_erlang, second_node
 
 HERE = Path(__file__).resolve().parent
 
 TEXT = "a short string"
 SMALL = {"name": "Alice", "age": 42, "admin": False}
-
-
-def heading(what: str, beside: str) -> None:
-    print(f"\n{what:<44}{'ours':>9}   {beside:<32}{'':9}{'ratio':>8}   bound")
-
-
-def row(
-    what: str, ours: float, beside: str, theirs: float, most: float | None = None
-) -> None:
-    """`most`: what is promised, so many times the peer's time at most."""
-    ratio = ours / theirs
-    bound = ""
-    if most is not None:
-        bound = f"<= {_times(most)} {'met' if ratio <= most else 'NOT MET'}"
-    print(
-        f"{what:<44}{ours:9.3f}   {beside:<32}{theirs:9.3f}{_times(ratio):>8}   "
-        f"{bound}".rstrip(),
-        flush=True,
-    )
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.2f} x" if ratio >= 0.1 else f"1/{1 / ratio:.0f}"
-
-
-def plain(what: str, ours: float, most: float | None = None) -> None:
-    """A row without a peer; `most` in the unit of `ours`."""
-    bound = ""
-    if most is not None:
-        bound = f"<= {most:g} {'met' if ours <= most else 'NOT MET'}"
-    print(f"{what:<44}{ours:9.3f}{'':55}{bound}".rstrip(), flush=True)
 
 
 # -- one thread, memory -------------------------------------------------------
@@ -374,61 +341,24 @@ def shared() -> None:
 
 # -- another node -------------------------------------------------------------
 
-CONFIG = """
-[cluster]
-name = "bench"
-secret = "bench.pem"
-[node]
-name = "worker@127.0.0.1"
-"""
-
-
 def remote() -> None:
     """A table of another node, over TLS."""
-    import hornbeam
     from hornbeam import tables
 
-    name = "worker@127.0.0.1"
-    file = Path(os.environ["RUNTIME_DIRECTORY"]) / "node.toml"
-    file.write_text(CONFIG)
-    binary = os.environ.get("HORNBEAM_BIN") or str(
-        HERE.parent / "build/release/launcher/hornbeam"
-    )
-    worker = subprocess.Popen(
-        [binary, "node", "--config", str(file)], stdout=subprocess.DEVNULL
-    )
-    try:
-        hornbeam.cluster.wait_for(name, timeout_ms=20_000)
+    with second_node() as name:
         table = tables.table("bench", name)
         table.set("n", 1)
         keys = [f"k{i}" for i in range(100)]
         table.set_many({k: 1 for k in keys})
         heading("a table of another node, TLS, µs", "beside")
         one = cost(lambda: table.get("n"), 1.0)
-        erpc = erpc_lookup()
+        erpc = remote_erlang("remote_table", "lookup")
         if erpc is None:
             plain("get", one)
         else:
             row("get", one, "erpc:call(ets, lookup), no TLS", erpc, 1.6)
         row("get, 16 threads, each", sixteen(table), "one thread", one, 1 / 5)
         plain("get_many of 100", cost(lambda: table.get_many(keys), 1.0))
-    finally:
-        worker.terminate()
-        worker.wait(10)
-
-
-def erpc_lookup() -> float | None:
-    """The same between two nodes of Erlang, which need its port mapper."""
-    if shutil.which("epmd") is None:
-        return None
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    ran = subprocess.run(["epmd", "-names"], **quiet).returncode == 0
-    try:
-        name = f"bench{os.getpid()}@127.0.0.1"
-        return erlang("remote_table", "lookup", "-name", name)
-    finally:
-        if not ran:  # the node has started it, and it would stay
-            subprocess.run(["epmd", "-kill"], **quiet)
 
 
 def sixteen(table: object) -> float:
@@ -456,23 +386,6 @@ NATIVE = [
     for keys in ("same", "spread")
     for threads in (1, 2)
 ]
-
-
-def value_of(command: list[str]) -> float:
-    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=120)
-    return float(json.loads(out.stdout)["value"])
-
-
-def erlang(module: str, name: str, *options: str) -> float | None:
-    """What MODULE.erl measures; None where there is no Erlang."""
-    source = HERE / f"{module}.erl"
-    if not (shutil.which("erl") and shutil.which("erlc") and source.exists()):
-        return None
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["erlc", "-o", folder, str(source)], check=True)
-        command = ["erl", "-noshell", "-pa", folder, *options]
-        command += ["-run", module, "main", name]
-        return median(value_of(command) for _ in range(3))
 
 
 def native() -> None:

@@ -83,18 +83,6 @@ void bind_calls(py::module_& m) {
   // -- hooks and functions ----------------------------------------------------
 
   m.def(
-    "register_handler",
-    [](const text& scope, const text& name) {
-      handlers(scope).add(name, std::make_shared<python_handler>(scope));
-    },
-    guard());
-  m.def(
-    "unregister_handler",
-    [](const text& scope, const text& name) {
-      return handlers(scope).remove(name);
-    },
-    guard());
-  m.def(
     "handler_names",
     [](const text& scope) { return list_of_text(handlers(scope).names()); },
     guard());
@@ -176,7 +164,9 @@ void bind_calls(py::module_& m) {
   m.def(
     "finish_local_task",
     [](const text& id) {
-      node().tasks.finish(id, {{}, std::make_shared<python_result>(id)});
+      job_queue::get().answer([&to = node().tasks, id] {
+        to.finish(id, {{}, std::make_shared<python_result>(id)});
+      });
     },
     guard());
   m.def(

@@ -1,6 +1,7 @@
 #include "pybridge/convert.hpp"
 #include "pybridge/module.hpp"
-#include "runtime/io_loop.hpp"
+#include "pybridge/turn.hpp"
+#include "runtime/term_size.hpp"
 
 // What the pool's threads (hornbeam/_pool.py) use.
 
@@ -35,16 +36,24 @@ void bind_jobs(py::module_& m) {
                              return left < 0 ? py::object(py::none())
                                              : py::int_(left);
                            })
+    // Its place in a bounded handler, for a coroutine that lends it; or None.
+    .def_property_readonly(
+      "turn",
+      [](job& x) -> py::object {
+        if (!x.call.place)
+          return py::none();
+        return py::cast(
+          std::unique_ptr<turn, leave_to_parent<turn>>{new turn{x.call.place}});
+      },
+      guard())
     .def_property_readonly("source_id", [](job& x) { return x.source->id(); })
     .def(
       "reply",
       [](job& x, const py::object& value) {
         auto result = to_term(value, "result");
-        if (ours(x) && x.reply) {
-          without_gil free;
-          io_loop::guest here;
-          (*x.reply)(std::move(result));
-        }
+        if (ours(x) && x.reply)
+          job_queue::get().answer(
+            [to = x.reply, result = std::move(result)] { (*to)(result); });
       },
       guard())
     .def(
@@ -55,12 +64,13 @@ void bind_jobs(py::module_& m) {
           return;
         failure f{static_cast<error_code>(code), message,
                   engine::get().running()->node->name(), type, traceback};
-        without_gil free;
-        io_loop::guest here;
-        if (x.source)
-          x.source->sink().fail(std::move(f));
-        else if (x.reply)
-          (*x.reply)(std::move(f));
+        job_queue::get().answer(
+          [source = x.source, to = x.reply, f = std::move(f)] {
+            if (source)
+              source->sink().fail(f);
+            else if (to)
+              (*to)(f);
+          });
       },
       guard())
     .def(
@@ -74,17 +84,20 @@ void bind_jobs(py::module_& m) {
         auto t = to_term(value, "chunk");
         if (!ours(x))
           return;
-        without_gil free;
+        // To encode what is small takes less than to give Python's lock back.
+        constexpr std::size_t small = 16 * 1024;
+        std::optional<without_gil> free;
+        if (bytes_of(t) > small)
+          free.emplace();
         x.source->sink().chunk(std::move(t));
       },
       guard())
     .def(
       "end",
       [](job& x) {
-        if (!ours(x))
-          return;
-        without_gil free;
-        x.source->sink().end();
+        if (ours(x))
+          job_queue::get().answer(
+            [source = x.source] { source->sink().end(); });
       },
       guard());
 

@@ -9,15 +9,6 @@ using actors::stream_reader;
 
 namespace {
 
-/// `(True, chunk)`, `(False, None)` at the end; raises what the handler did.
-py::object item_to_python(const stream_reader::item& x) {
-  if (auto* chunk = std::get_if<term>(&x))
-    return py::make_tuple(true, to_python(*chunk));
-  if (auto* why = std::get_if<failure>(&x))
-    raise(*why);
-  return py::make_tuple(false, py::none());
-}
-
 /// A stream as Python holds it.
 struct python_stream {
   /// Raises in a forked child: streams stay with the parent.
@@ -30,8 +21,35 @@ struct python_stream {
              {}});
     return *reader;
   }
+
+  /// What has come, if something has before `until`.
+  bool fetch(clock::time_point until) {
+    if (!last)
+      items = get().next(until);
+    return last || !items.empty();
+  }
+  /// `(more, chunks)`. What the handler raised is raised after the chunks that
+  /// came before it.
+  py::object take() {
+    py::list chunks;
+    for (auto& x : items) {
+      if (auto* chunk = std::get_if<term>(&x))
+        chunks.append(to_python(*chunk));
+      else
+        last = std::move(x);
+    }
+    items.clear();
+    if (last && chunks.empty())
+      if (auto* why = std::get_if<failure>(&*last))
+        raise(*why);
+    bool more = !last || std::holds_alternative<failure>(*last);
+    return py::make_tuple(more, chunks);
+  }
+
   std::shared_ptr<stream_reader> reader;
   std::uint32_t made = era();
+  std::vector<stream_reader::item> items = {};
+  std::optional<stream_reader::item> last = {};
 };
 
 } // namespace
@@ -43,27 +61,24 @@ void bind_streams(py::module_& m) {
   py::class_<python_stream, holder>(m, "Stream")
     .def(
       "next",
-      [](python_stream& stream, const py::object& timeout_ms) {
-        auto& s = stream.get();
-        auto until = to_deadline(timeout_ms);
-        std::optional<stream_reader::item> x;
-        bool ready = wait_in_slices(
-          [&](auto at) {
-            x = s.next(at);
-            return x.has_value();
-          },
-          until);
-        if (!ready)
-          raise({error_code::timeout, "stream: no chunk in time", {}, {}, {}});
-        return item_to_python(*x);
+      [](python_stream& s, const py::object& timeout_ms) {
+        // What is there already needs no wait, and Python's lock is kept.
+        if (!s.fetch(clock::now())) {
+          auto until = to_deadline(timeout_ms);
+          bool ready = wait_in_slices([&](auto at) { return s.fetch(at); },
+                                      until);
+          if (!ready)
+            raise(
+              {error_code::timeout, "stream: no chunk in time", {}, {}, {}});
+        }
+        return s.take();
       },
       guard())
     // What is there now, or None.
     .def(
       "poll",
       [](python_stream& s) -> py::object {
-        auto x = s.get().next(clock::now());
-        return x ? item_to_python(*x) : py::none();
+        return s.fetch(clock::now()) ? s.take() : py::none();
       },
       guard())
     .def(

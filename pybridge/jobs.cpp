@@ -1,6 +1,9 @@
 #include "pybridge/jobs.hpp"
 
 #include <atomic>
+#include <utility>
+
+#include "runtime/io_loop.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -9,6 +12,10 @@ using namespace runtime;
 namespace {
 
 thread_local bool runs_a_job = false;
+/// What this thread has still to answer.
+thread_local std::vector<std::function<void()>> answers;
+/// The places in which this thread runs something, the innermost last.
+thread_local std::vector<std::shared_ptr<actors::gate::place>> held;
 
 } // namespace
 
@@ -21,50 +28,105 @@ job_queue& job_queue::get() {
   return *one;
 }
 
-bool job_queue::push(job x) {
-  {
-    std::lock_guard guard{mutex_};
-    if (open_) {
-      jobs_.push_back(std::move(x));
-      arrived_.notify_one();
-      return true;
-    }
-  }
-  if (x.reply)
-    (*x.reply)(ended());
-  return false;
+job_queue::waiter_ptr& job_queue::this_thread() {
+  thread_local auto one = std::make_shared<waiter>();
+  return one;
 }
 
-std::optional<job> job_queue::next(clock::time_point until) {
-  std::unique_lock lock{mutex_};
-  ++idle_;
-  arrived_.wait_until(lock, until, [&] {
-    return (!jobs_.empty() && running_ < limit_) || !open_;
-  });
-  --idle_;
-  if (!open_ || jobs_.empty() || running_ >= limit_)
-    return std::nullopt;
-  auto out = std::move(jobs_.front());
-  jobs_.pop_front();
-  ++running_;
-  runs_a_job = true;
+std::vector<job_queue::waiter_ptr> job_queue::give() {
+  std::vector<waiter_ptr> out;
+  while (!jobs_.empty() && running_ < limit_ && !idle_.empty()) {
+    auto to = std::move(idle_.back());
+    idle_.pop_back();
+    to->given = std::move(jobs_.front());
+    jobs_.pop_front();
+    ++running_;
+    out.push_back(std::move(to));
+  }
   return out;
 }
 
+bool job_queue::push(job x) {
+  std::unique_lock lock{mutex_};
+  if (!open_) {
+    lock.unlock();
+    if (x.reply)
+      (*x.reply)(ended());
+    return false;
+  }
+  jobs_.push_back(std::move(x));
+  auto woken = give();
+  lock.unlock(); // or they would wait for it next
+  for (auto& w : woken)
+    w->woken.notify_one();
+  return true;
+}
+
+void job_queue::answer(std::function<void()> f) {
+  if (runs_a_job) {
+    answers.push_back(std::move(f));
+    return;
+  }
+  without_gil free;
+  io_loop::guest here;
+  f();
+}
+
+job job_queue::begin(job x) {
+  runs_a_job = true;
+  hold(x.call.place);
+  return x;
+}
+
+std::optional<job> job_queue::next(clock::time_point until) {
+  if (!answers.empty()) {
+    io_loop::guest here;
+    for (auto& f : std::exchange(answers, {}))
+      f();
+  }
+  std::unique_lock lock{mutex_};
+  if (!open_)
+    return std::nullopt;
+  if (!jobs_.empty() && running_ < limit_) {
+    auto x = std::move(jobs_.front());
+    jobs_.pop_front();
+    ++running_;
+    return begin(std::move(x));
+  }
+  auto me = this_thread();
+  me->called = false;
+  idle_.push_back(me);
+  me->woken.wait_until(lock, until, [&] { return me->given || me->called; });
+  if (me->given)
+    return begin(*std::exchange(me->given, std::nullopt));
+  std::erase(idle_, me);
+  return std::nullopt;
+}
+
+void job_queue::hold(std::shared_ptr<actors::gate::place> x) {
+  held.push_back(std::move(x));
+}
+
+void job_queue::let_go() {
+  held.pop_back();
+}
+
 void job_queue::done() {
+  if (runs_a_job)
+    let_go();
   std::lock_guard guard{mutex_};
   // After a fork inside a handler the job is the parent's.
-  if (!std::exchange(runs_a_job, false))
-    return;
-  --running_;
-  if (!jobs_.empty())
-    arrived_.notify_one();
+  if (std::exchange(runs_a_job, false))
+    --running_; // this thread takes the next one itself
 }
 
 void job_queue::set_limit(std::size_t n) {
-  std::lock_guard guard{mutex_};
+  std::unique_lock lock{mutex_};
   limit_ = n == 0 ? 1 : n;
-  arrived_.notify_all();
+  auto woken = give();
+  lock.unlock();
+  for (auto& w : woken)
+    w->woken.notify_one();
 }
 
 std::size_t job_queue::waiting() const {
@@ -74,20 +136,28 @@ std::size_t job_queue::waiting() const {
 
 std::size_t job_queue::idle() const {
   std::lock_guard guard{mutex_};
-  return idle_;
+  return idle_.size();
 }
 
 job_queue::pause::pause() {
+  for (auto& place : held)
+    if (place)
+      place->lend();
   if (!runs_a_job)
     return;
   auto& q = job_queue::get();
-  std::lock_guard guard{q.mutex_};
+  std::unique_lock lock{q.mutex_};
   --q.running_;
-  if (!q.jobs_.empty())
-    q.arrived_.notify_one();
+  auto woken = q.give();
+  lock.unlock();
+  for (auto& w : woken)
+    w->woken.notify_one();
 }
 
 job_queue::pause::~pause() {
+  for (auto& place : held)
+    if (place)
+      place->resume();
   if (!runs_a_job)
     return;
   // Going on is never refused: for a moment there may be one too many.
@@ -107,8 +177,11 @@ std::vector<std::string> job_queue::close() {
     std::lock_guard guard{mutex_};
     open_ = false;
     rest.swap(jobs_);
+    for (auto& w : idle_) {
+      w->called = true;
+      w->woken.notify_one();
+    }
   }
-  arrived_.notify_all();
   std::vector<std::string> never_began;
   for (auto& x : rest) {
     if (x.reply)
@@ -120,14 +193,14 @@ std::vector<std::string> job_queue::close() {
 }
 
 void job_queue::reset() {
-  // The parent's threads may have waited on it: it is made anew in place.
-  new (&arrived_) std::condition_variable;
-  // The parent answers these; here they are left behind, because to drop
-  // them would be to answer.
-  new std::deque<job>(std::move(jobs_));
-  jobs_ = {};
+  // What is the parent's is left behind: to drop jobs, places of handlers or
+  // answers would be to answer, and its threads may have waited here.
+  new auto(std::exchange(jobs_, {}));
+  new auto(std::exchange(idle_, {}));
+  new auto(std::exchange(this_thread(), std::make_shared<waiter>()));
+  new auto(std::exchange(held, {}));
+  new auto(std::exchange(answers, {}));
   running_ = 0;
-  idle_ = 0;
   runs_a_job = false;
 }
 

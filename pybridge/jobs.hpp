@@ -3,8 +3,10 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +37,9 @@ struct job {
 /// pool. The threads are Python's own (see hornbeam/_pool.py), so that no C++
 /// frame lies under the code of a handler; a thread takes a job only while
 /// fewer than `limit` jobs run. A job whose thread waits in a call of ours
-/// does not count meanwhile, so nested calls don't deadlock.
+/// does not count meanwhile, so nested calls don't deadlock. A job is given to
+/// the thread that has been idle for the shortest time, whose memory is still
+/// in the caches.
 ///
 /// The queue needs no bound of its own yet: requests to it are bounded by what
 /// their senders have in flight.
@@ -49,12 +53,21 @@ public:
   std::optional<job> next(runtime::clock::time_point until);
   /// The job that `next` gave this thread is done.
   void done();
+  /// Answers a job: at the next call of `next`, which has no need of Python's
+  /// lock, if this thread runs one. Whoever is woken by the answer wants the
+  /// lock at once, and would find it taken. Else now, without the lock.
+  void answer(std::function<void()> f);
   void set_limit(std::size_t n);
   std::size_t waiting() const;
   /// Threads that wait for a job.
   std::size_t idle() const;
 
-  /// Around a wait of this thread in one of our calls.
+  /// Around code of this thread that runs in a place of a bounded handler.
+  static void hold(std::shared_ptr<actors::gate::place> x);
+  static void let_go();
+
+  /// Around a wait of this thread in one of our calls: others may run, and
+  /// have its places, meanwhile.
   class pause {
   public:
     pause();
@@ -73,12 +86,26 @@ public:
   void reset();
 
 private:
+  /// A thread that waits for a job.
+  struct waiter {
+    std::condition_variable woken;
+    std::optional<job> given;
+    bool called = false; ///< to come and look
+  };
+  using waiter_ptr = std::shared_ptr<waiter>;
+  static waiter_ptr& this_thread();
+
+  /// The job that this thread runs from here on.
+  job begin(job x);
+  /// Gives waiting jobs to idle threads, which the caller wakes once it has
+  /// let go of the lock.
+  std::vector<waiter_ptr> give();
+
   mutable std::mutex mutex_;
-  std::condition_variable arrived_;
   std::deque<job> jobs_;
+  std::vector<waiter_ptr> idle_; ///< the last one has been idle the shortest
   std::size_t running_ = 0;
   std::size_t limit_ = 8;
-  std::size_t idle_ = 0;
   bool open_ = true;
 };
 
@@ -88,6 +115,7 @@ class python_handler : public actors::handler,
                        public std::enable_shared_from_this<python_handler> {
 public:
   explicit python_handler(std::string kind) : kind_(std::move(kind)) {}
+  bool instant() const noexcept override { return true; }
   void invoke(actors::invocation x, runtime::responder reply) override;
   std::shared_ptr<actors::chunk_source> open_stream(
     actors::invocation x, std::shared_ptr<actors::chunk_sink> to) override;

@@ -21,6 +21,7 @@ PYBIND11_MODULE(_native, m) {
   pb::bind_lifecycle(m);
   pb::bind_tables(m);
   pb::bind_calls(m);
+  pb::bind_handlers(m);
   pb::bind_jobs(m);
   pb::bind_mailboxes(m);
   pb::bind_streams(m);

@@ -8,6 +8,7 @@ namespace hornbeam::pybridge {
 void bind_lifecycle(py::module_& m);
 void bind_tables(py::module_& m);
 void bind_calls(py::module_& m);
+void bind_handlers(py::module_& m);
 void bind_jobs(py::module_& m);
 void bind_mailboxes(py::module_& m);
 void bind_streams(py::module_& m);

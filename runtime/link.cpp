@@ -1,5 +1,7 @@
 #include "runtime/link.hpp"
 
+#include <set>
+
 #include "runtime/wire.hpp"
 
 namespace hornbeam::runtime {
@@ -74,7 +76,8 @@ link::link(std::string peer, std::uint64_t incarnation, waker wake,
                  {},
                  {}} {}
 
-bool link::push(std::string f, bool is_cast, bool urgent) {
+bool link::push(std::string f, bool is_cast, bool urgent,
+                std::uint64_t request) {
   bool wake = false;
   {
     std::lock_guard guard{out_mutex_};
@@ -87,9 +90,9 @@ bool link::push(std::string f, bool is_cast, bool urgent) {
     waiting_bytes_ += f.size();
     if (f.size() > fragment_size || (is_cast && large_casts_ > 0)) {
       large_casts_ += is_cast;
-      large_.push_back({std::move(f), 0, next_number_++, is_cast});
+      large_.push_back({std::move(f), 0, next_number_++, is_cast, request});
     } else {
-      small_.push_back(std::move(f));
+      small_.push_back({std::move(f), request});
     }
     wake = !std::exchange(awake_, true);
   }
@@ -114,6 +117,7 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
     if (!open_) {
       auto why = closed_with_;
       lock.unlock();
+      why.unsent = true;
       reply(std::move(why));
       return 0;
     }
@@ -123,16 +127,20 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
   auto left = until.left_ms();
   auto head = make_frame(frame::request, id, service,
                          static_cast<std::uint64_t>(left + 1), depth);
-  if (!push(with_body(std::move(head), body), false, waiter != nullptr)) {
-    // Either the link has closed meanwhile, and has answered, or it is full.
+  if (!push(with_body(std::move(head), body), false, waiter != nullptr, id)) {
+    // Either the link has closed meanwhile or it is full.
     std::unique_lock lock{pending_mutex_};
     if (auto node = pending_.extract(id)) {
+      auto why = closed_with_;
       lock.unlock();
-      node.mapped().reply(failure{error_code::overloaded,
-                                  "too much is waiting to be sent to " + peer_,
-                                  peer_,
-                                  {},
-                                  {}});
+      if (open_)
+        why = {error_code::overloaded,
+               "too much is waiting to be sent to " + peer_,
+               peer_,
+               {},
+               {}};
+      why.unsent = true;
+      node.mapped().reply(std::move(why));
     }
   }
   return id;
@@ -189,8 +197,8 @@ std::string link::next_batch() {
   wire_writer ar{batch};
   std::lock_guard guard{out_mutex_};
   while (!small_.empty() && batch.size() < batch_size) {
-    ar << small_.front();
-    waiting_bytes_ -= small_.front().size();
+    ar << small_.front().bytes;
+    waiting_bytes_ -= small_.front().bytes.size();
     small_.pop_front();
   }
   if (!large_.empty() && in_flight_ < window) {
@@ -300,9 +308,15 @@ void link::take_frame(std::string_view bytes, sink& to) {
 }
 
 void link::close(const failure& why) {
+  std::set<std::uint64_t> unsent;
   {
     std::lock_guard guard{out_mutex_};
     open_ = false;
+    for (auto& f : small_)
+      unsent.insert(f.request);
+    for (auto& f : large_)
+      if (f.sent < f.bytes.size())
+        unsent.insert(f.request); // what is in pieces has not run
     small_.clear();
     large_.clear();
     waiting_bytes_ = 0;
@@ -314,8 +328,11 @@ void link::close(const failure& why) {
     open_requests.swap(pending_);
   }
   partial_.clear();
-  for (auto& [id, r] : open_requests)
-    r.reply(why);
+  for (auto& [id, r] : open_requests) {
+    auto f = why;
+    f.unsent = unsent.contains(id);
+    r.reply(std::move(f));
+  }
 }
 
 } // namespace hornbeam::runtime

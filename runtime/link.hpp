@@ -90,19 +90,26 @@ public:
   /// Fails the requests whose deadline has passed: their callers wait no
   /// longer, and a peer that never answers must not fill this table.
   void expire();
-  /// Fails every open request with `why`. Later calls fail at once.
+  /// Fails every open request with `why`, and marks those that were never
+  /// sent. Later calls fail at once.
   void close(const failure& why);
 
 private:
+  struct small_frame {
+    std::string bytes;
+    std::uint64_t request = 0; ///< its id, if it is one
+  };
   struct large_frame {
     std::string bytes;
     std::size_t sent = 0;
     std::uint64_t number = 0;
     bool is_cast = false;
+    std::uint64_t request = 0;
   };
 
   /// Appends a frame; false if closed or full.
-  bool push(std::string frame, bool is_cast, bool urgent = false);
+  bool push(std::string frame, bool is_cast, bool urgent = false,
+            std::uint64_t request = 0);
   void take_frame(std::string_view frame, sink& to);
 
   const std::string peer_;
@@ -113,7 +120,7 @@ private:
   std::atomic<std::uint64_t> refused_{0};
 
   mutable std::mutex out_mutex_;
-  std::deque<std::string> small_;
+  std::deque<small_frame> small_;
   std::deque<large_frame> large_;
   std::size_t waiting_bytes_ = 0;
   std::size_t large_casts_ = 0;

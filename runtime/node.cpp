@@ -360,16 +360,19 @@ void node::request(const std::string& to, const std::string& service,
   auto patience = until.sooner(deadline::in(core->settings.connect_ms));
   auto shared = std::make_shared<responder>(std::move(reply));
   connect(to, patience, responder{[=](const outcome& x) {
-            if (!x)
-              (*shared)(x);
-            else if (auto link = core->find_link(to))
+            auto link = x ? core->find_link(to) : nullptr;
+            if (link) {
               link->request(service, body, until, depth, std::move(*shared));
-            else
-              (*shared)(failure{error_code::no_connection,
-                                "the node " + to + " is down",
-                                to,
-                                {},
-                                {}});
+              return;
+            }
+            auto why = x ? failure{error_code::no_connection,
+                                   "the node " + to + " is down",
+                                   to,
+                                   {},
+                                   {}}
+                         : x.error();
+            why.unsent = true;
+            (*shared)(std::move(why));
           }});
 }
 

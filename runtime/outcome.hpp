@@ -30,6 +30,7 @@ enum class error_code : std::uint8_t {
   overloaded,    ///< a queue is at its bound
   refused,       ///< not allowed, as by a wrong secret
   ended,         ///< this node has ended
+  cancelled,     ///< somebody has cancelled the task
 };
 
 /// An error as a value: it crosses nodes like a result does.
@@ -39,6 +40,8 @@ struct failure {
   std::string node;      ///< the node it came from, if another
   std::string type;      ///< class name of the exception behind it
   std::string traceback; ///< its text, where there is one
+  /// The call has never left this node: it may be sent to another one.
+  bool unsent = false;
 
   template <class Archive>
   void serialize(Archive& ar, unsigned) {
@@ -191,6 +194,9 @@ public:
   /// Fills a slot at which a thread is going to wait.
   explicit responder(const reply_slot_ptr& slot)
     : f_([slot](outcome x) { slot->set(std::move(x)); }), slot_(slot) {}
+  /// Does something before it fills `slot`, if there is one.
+  responder(function f, reply_slot_ptr slot)
+    : f_(std::move(f)), slot_(std::move(slot)) {}
   responder(responder&& other) noexcept
     : f_(std::exchange(other.f_, nullptr)), slot_(std::move(other.slot_)) {}
   responder& operator=(responder&& other) noexcept {

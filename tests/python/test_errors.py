@@ -1,6 +1,7 @@
 """What is raised: classes, names, causes and tracebacks."""
 
 import pickle
+import traceback
 
 import pytest
 
@@ -64,7 +65,8 @@ def test_a_local_error_has_the_original_as_its_cause(name):
     assert e.value.class_name == "KeyError"
     assert "no such drawer" in e.value.message
     assert "KeyError" in str(e.value) and "no such drawer" in str(e.value)
-    assert e.value.__cause__.__traceback__.tb_next.tb_frame.f_code is fail.__code__
+    frames = traceback.walk_tb(e.value.__cause__.__traceback__)
+    assert [f.f_code for f, _ in frames][-1] is fail.__code__
 
 
 @pytest.mark.parametrize(

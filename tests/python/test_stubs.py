@@ -20,7 +20,10 @@ class Stub:
     def __init__(self, node):
         arguments = node.args
         self.by_name_only = {x.arg for x in arguments.kwonlyargs}
-        in_order = arguments.posonlyargs + arguments.args + arguments.kwonlyargs
+        in_order = arguments.posonlyargs + arguments.args
+        in_order += [arguments.vararg] if arguments.vararg else []
+        in_order += arguments.kwonlyargs
+        in_order += [arguments.kwarg] if arguments.kwarg else []
         self.names = [x.arg for x in in_order]
         self.by_name = {x.arg for x in arguments.args}
         self.defaults = len(arguments.defaults + arguments.kw_defaults)

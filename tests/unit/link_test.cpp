@@ -149,6 +149,27 @@ TEST_CASE("a closed link fails what is open and refuses what comes") {
   CHECK(a.wire.next_batch().empty());
 }
 
+TEST_CASE("a request that a closed link has never sent says so") {
+  end a{"b"};
+  end b{"a"};
+  std::optional<outcome> sent;
+  std::optional<outcome> large;
+  std::optional<outcome> waiting;
+  std::optional<outcome> late;
+  a.wire.request("x", body(1), {}, 0, into(sent));
+  a.wire.next_batch();
+  a.wire.request("x", encode(term::bytes(std::string(10'000'000, 'x'))), {}, 0,
+                 into(large));
+  a.wire.next_batch();
+  a.wire.request("x", body(2), {}, 0, into(waiting));
+  a.wire.close({error_code::no_connection, "the node b is down", "b", {}, {}});
+  a.wire.request("x", body(3), {}, 0, into(late));
+  CHECK_FALSE(sent->error().unsent);
+  CHECK(large->error().unsent); // in pieces, and so it has not run
+  CHECK(waiting->error().unsent);
+  CHECK(late->error().unsent);
+}
+
 TEST_CASE("a reply that comes after the caller has given up is dropped") {
   end a{"b"};
   end b{"a"};

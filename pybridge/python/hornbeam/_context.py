@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from contextvars import ContextVar
-from typing import Iterator
+from typing import Any, Iterator
 
 from hornbeam.errors import HornbeamError, HornbeamTimeout
 
@@ -14,6 +14,10 @@ MAX_DEPTH = 100
 # A moment of time.monotonic(), or None.
 _deadline: ContextVar[float | None] = ContextVar("hornbeam_deadline", default=None)
 _depth: ContextVar[int] = ContextVar("hornbeam_depth", default=0)
+
+#: The turns in bounded handlers that the code of this context has. A coroutine
+#: that waits for another call lends them meanwhile; threads do so by themselves.
+turns: ContextVar[tuple[Any, ...]] = ContextVar("hornbeam_turns", default=())
 
 #: Milliseconds for calls without a timeout of their own; None: no limit.
 default_timeout_ms: float | None = None
@@ -79,10 +83,12 @@ def of_table_call() -> tuple[float | None, int]:
 def entered(at_depth: int, ms: float | None = None) -> Iterator[None]:
     """Around a handler: its calls are deeper, and bounded by its caller."""
     depth_token = _depth.set(at_depth)
+    turns_token = turns.set(())
     at = None if ms is None else time.monotonic() + ms / 1000
     deadline_token = _deadline.set(at)
     try:
         yield
     finally:
         _deadline.reset(deadline_token)
+        turns.reset(turns_token)
         _depth.reset(depth_token)

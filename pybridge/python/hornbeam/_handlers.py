@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import time
 from typing import Any, Callable
 
 from hornbeam import _context, _engine, _loop, _native, _pool, errors
@@ -11,16 +12,46 @@ from hornbeam._native import Job
 from hornbeam.errors import NotFoundError
 
 
+class Bounds:
+    """How many calls of a handler run and wait at once, and whether one may run
+    twice. Raises TypeError and ValueError for what makes no sense."""
+
+    __slots__ = ("concurrency", "queue", "retry")
+
+    def __init__(
+        self, concurrency: int | None = None, queue: int = 1000, retry: bool = False
+    ) -> None:
+        self.concurrency = 0 if concurrency is None else concurrency
+        self.queue = queue
+        self.retry = retry
+        least = {"concurrency": 0 if concurrency is None else 1, "queue": 0}
+        for name, at_least in least.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+            if not at_least <= value < 2**31:
+                raise ValueError(
+                    f"{name} must be at least {at_least} and below 2**31, not {value}"
+                )
+        if not isinstance(retry, bool):
+            raise TypeError(f"retry must be a bool, not {type(retry).__name__}")
+
+
 class Handler:
     """One registered handler: how to call it, and the loop that is its home."""
 
-    __slots__ = ("target", "by_method", "home")
+    __slots__ = ("target", "by_method", "home", "bounds", "served")
 
-    def __init__(self, target: Any, by_method: bool) -> None:
+    def __init__(
+        self, target: Any, by_method: bool, bounds: Bounds | None = None
+    ) -> None:
         self.target = target
         #: Whether an action is the name of a method.
         self.by_method = by_method
         self.home = _loop.current()
+        self.bounds = bounds or Bounds()
+        #: The native side of it, once it is registered.
+        self.served: _native.Served | None = None
 
     def find(
         self, name: str, action: str
@@ -42,25 +73,69 @@ class Handler:
         return method, ()
 
 
+def run(
+    handler: Handler,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    timeout: float | None,
+) -> Any:
+    """Run a handler of this process in this thread: counted, and in its turn if
+    it is bounded."""
+    served = handler.served
+    turn = None
+    began = time.perf_counter()
+    ok = False
+    try:
+        if served is not None and served.bounded:
+            turn = served.enter(timeout)
+            turn.hold()
+        result = finish(function(*args, **kwargs), handler.home)
+        ok = True
+        return result
+    finally:
+        if turn is not None:
+            turn.let_go()
+            turn.leave()
+        if served is not None:
+            served.count(ok, time.perf_counter() - began)
+
+
 def run_here(
     handler: Handler,
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    """Run a handler of this process in this thread, for a local caller: one
-    call deeper, not after the deadline, and with its errors wrapped."""
+    """The same for a local caller: one call deeper, not after the deadline, and
+    with its errors wrapped."""
+    timeout = None
     if _context._deadline.get() is not None:
-        _context.timeout()
+        timeout = _context.timeout()
     token = _context._depth.set(_context.depth())
     try:
-        return finish(function(*args, **kwargs), handler.home)
+        return run(handler, function, args, kwargs, timeout)
     except errors.HornbeamError:
         raise
     except Exception as e:
         raise errors.wrap(e) from e
     finally:
         _context._depth.reset(token)
+
+
+def _finish_here(handler: Handler, result: Any) -> Any:
+    return finish(result, handler.home)
+
+
+def _translate(error: Exception) -> None:
+    if isinstance(error, errors.HornbeamError):
+        raise error
+    raise errors.wrap(error) from error
+
+
+_native.set_call_context(
+    _context._deadline, _context._depth, _context.MAX_DEPTH, _finish_here, _translate
+)
 
 
 def finish(result: Any, home: Any) -> Any:
@@ -102,6 +177,16 @@ class Chunks:
         except StopAsyncIteration:
             raise StopIteration from None
 
+    def step(self, turn: _native.Turn | None) -> Any:
+        """The next chunk, while this thread has `turn`."""
+        if turn is None:
+            return next(self)
+        turn.hold()
+        try:
+            return next(self)
+        finally:
+            turn.let_go()
+
     def close(self) -> None:
         """Close the handler's generator; its `finally` blocks run."""
         if self._async is not None:
@@ -115,9 +200,12 @@ class Registry:
     """The handlers of this process, of one scope (`hook` or `function`). The
     native side knows the names and finds the nodes; the objects stay here."""
 
-    def __init__(self, scope: str) -> None:
+    def __init__(self, scope: str, elsewhere: Callable[..., Any]) -> None:
+        """`elsewhere` is called as the function of the API for what is no plain
+        handler of this process."""
         self.scope = scope
         self.local: dict[str, Handler] = {}
+        _native.set_elsewhere(scope, elsewhere)
         _pool.runners[scope] = self._run
         _engine.on_start.append(self._announce)
         _engine.on_fork.append(self._forked)
@@ -130,21 +218,39 @@ class Registry:
         if not name:
             raise ValueError(f"the name of a {self.scope} must not be empty")
         _engine.ensure()
+        before = self.local.get(name)
         self.local[name] = handler
-        _native.register_handler(self.scope, name)
+        self._register(name, handler)
+        if before is not None and before is not handler:
+            before.served = None  # each keeps the other
+
+    def _register(self, name: str, handler: Handler) -> None:
+        bounds = handler.bounds
+        handler.served = _native.register_handler(
+            self.scope,
+            name,
+            handler,
+            handler.target,
+            handler.by_method,
+            bounds.concurrency,
+            bounds.queue,
+            bounds.retry,
+        )
 
     def remove(self, name: str) -> bool:
         if not isinstance(name, str):
             raise TypeError(
                 f"the name of a {self.scope} must be a str, not {type(name).__name__}"
             )
-        self.local.pop(name, None)
+        before = self.local.pop(name, None)
+        if before is not None:
+            before.served = None
         return _native.unregister_handler(self.scope, name)
 
     def _announce(self) -> None:
         # A forked child keeps its parent's handlers: its own node learns them.
-        for name in list(self.local):
-            _native.register_handler(self.scope, name)
+        for name, handler in list(self.local.items()):
+            self._register(name, handler)
 
     def _forked(self) -> None:
         # The parent's loops look as if they ran, but no thread of ours does.
@@ -168,8 +274,11 @@ class Registry:
         ms = job.left_ms
         owner = process.Owner()
         goes_on = False
+        turn = job.turn
         with _context.entered(job.depth, ms), process.running_as(owner):
             try:
+                if turn is not None:
+                    _context.turns.set((turn,))
                 result = function(*before, *job.args, **job.kwargs)
                 if not _loop.is_awaitable(result):
                     job.reply(result)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import inspect
 import itertools
+import time
 import weakref
 from typing import Any, AsyncGenerator
 
@@ -49,6 +50,9 @@ class _Port:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         key = next(self.keys)
         self.waiting[key] = future
+        turns = _context.turns.get()
+        for turn in turns:
+            turn.lend()
         try:
             start(self.completions, key)
             seconds = None if timeout_ms is None else max(0.0, timeout_ms) / 1000
@@ -58,6 +62,8 @@ class _Port:
             raise errors.HornbeamTimeout(f"{what}: no answer in time") from None
         finally:
             self.waiting.pop(key, None)
+            for turn in turns:
+                turn.resume()
 
 
 def _timeout(seconds: float | None) -> Any:
@@ -121,20 +127,36 @@ async def _call(
 ) -> Any:
     timeout, depth = _context.timeout(), _context.depth()
     token = _context._depth.set(depth)
+    served = handler.served
+    turn = turns = None
+    began = time.perf_counter()
+    ok = False
     try:
+        if served is not None and served.bounded:
+            if not inspect.iscoroutinefunction(function):
+                # Its thread has the turn, and lends it when it waits.
+                async with _timeout(None if timeout is None else timeout / 1000):
+                    return await _pool.in_thread(
+                        _handlers.run_here, handler, function, args, kwargs
+                    )
+            turn = await _turn(served, timeout)
+            turns = _context.turns.set((*_context.turns.get(), turn))
         async with _timeout(None if timeout is None else timeout / 1000):
             if not inspect.iscoroutinefunction(function):
                 result = await _pool.in_thread(function, *args, **kwargs)
             else:
                 result = function(*args, **kwargs)
-            if not inspect.isawaitable(result):
-                return result
-            loop = _loop.usable(handler.home)
-            if loop is asyncio.get_running_loop():
-                return await result
-            return await asyncio.wrap_future(
-                asyncio.run_coroutine_threadsafe(_loop.as_coroutine(result), loop)
-            )
+            if inspect.isawaitable(result):
+                loop = _loop.usable(handler.home)
+                if loop is not asyncio.get_running_loop():
+                    result = asyncio.wrap_future(
+                        asyncio.run_coroutine_threadsafe(
+                            _loop.as_coroutine(result), loop
+                        )
+                    )
+                result = await result
+            ok = True
+            return result
     except TimeoutError as e:
         if isinstance(e, errors.HornbeamError):
             raise
@@ -146,7 +168,29 @@ async def _call(
     except Exception as e:
         raise errors.wrap(e) from e
     finally:
+        if turn is not None:
+            turn.leave()
+            _context.turns.reset(turns)
+            served.count(ok, time.perf_counter() - began)
         _context._depth.reset(token)
+
+
+async def _turn(served: _native.Served, timeout: float | None) -> _native.Turn:
+    """Wait for a turn in the gate of a bounded handler."""
+    turn: _native.Turn | None = None
+
+    def start(c: Any, key: int) -> None:
+        nonlocal turn
+        turn = served.ask(c, key)
+
+    try:
+        await _port().wait(start, timeout, "a turn of the handler")
+    except BaseException:
+        if turn is not None:
+            turn.leave()
+        raise
+    assert turn is not None
+    return turn
 
 
 async def rpc_call(
@@ -229,10 +273,11 @@ async def stream(
             # `notify` comes first: it starts the stream.
             await _port().wait(source.notify, _context.timeout(), "stream")
             while (item := source.poll()) is not None:
-                more, chunk = item
+                more, chunks = item
+                for chunk in chunks:
+                    yield chunk
                 if not more:
                     return
-                yield chunk
     finally:
         source.close()
 
@@ -249,8 +294,14 @@ async def _local_stream(
 ) -> AsyncGenerator[Any, None]:
     function, before = handler.find(app_path, action)
     _context.depth()
-    _context.timeout()
+    timeout = _context.timeout()
+    served = handler.served
+    turn = None
+    began = time.perf_counter()
+    ok = False
     try:
+        if served is not None and served.bounded:
+            turn = await _turn(served, timeout)
         result = function(*before, *args, **kwargs)
         loop = _loop.usable(handler.home)
         if loop is asyncio.get_running_loop() or not hasattr(result, "__anext__"):
@@ -263,21 +314,38 @@ async def _local_stream(
                 finally:
                     if hasattr(result, "aclose"):
                         await result.aclose()
+                ok = True
                 return
         # A step of a plain generator may block: it runs in a thread.
         chunks = _handlers.Chunks(result, handler.home)
         try:
             while True:
-                chunk = await _pool.in_thread(next, chunks, _END)
+                chunk = await _pool.in_thread(_step, chunks, turn)
                 if chunk is _END:
+                    ok = True
                     return
                 yield chunk
         finally:
             await _pool.in_thread(chunks.close)
     except errors.HornbeamError:
         raise
+    except GeneratorExit:
+        ok = True
+        raise
     except Exception as e:
         raise errors.wrap(e) from e
+    finally:
+        if turn is not None:
+            turn.leave()
+        if served is not None:
+            served.count(ok, time.perf_counter() - began)
+
+
+def _step(chunks: _handlers.Chunks, turn: _native.Turn | None) -> Any:
+    try:
+        return chunks.step(turn)
+    except StopIteration:  # which no future can carry
+        return _END
 
 
 def _forked() -> None:

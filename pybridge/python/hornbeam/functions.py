@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from hornbeam import _context, _handlers, _native, errors
-
-registry = _handlers.Registry("function")
+from hornbeam import _context, _engine, _handlers, _native, errors
 
 
-def register_function(name: str, function: Callable[..., Any]) -> None:
+def register_function(
+    name: str,
+    function: Callable[..., Any],
+    *,
+    concurrency: int | None = None,
+    queue: int = 1000,
+    retry: bool = False,
+) -> None:
     """Let `call(name, ...)` on this and every connected node run `function`.
-    Registering a name again replaces it."""
+    Registering a name again replaces it. Its bounds are as those of
+    `hornbeam.hooks.register_hook`."""
+    bounds = _handlers.Bounds(concurrency, queue, retry)
     if not callable(function):
         raise TypeError(
             f"function {name!r} must be callable, not {type(function).__name__}"
         )
-    registry.add(name, _handlers.Handler(function, False))
+    registry.add(name, _handlers.Handler(function, False, bounds))
 
 
 def unregister_function(name: str) -> None:
@@ -29,17 +36,32 @@ def names() -> list[str]:
     return _native.handler_names("function")
 
 
-def call(name: str, /, *args: Any) -> Any:
-    """Call a registered function: of this node, else of a connected one.
+#: Call a registered function: of this node, else of a connected one.
+call = _native.call
 
-    Raises as `hornbeam.hooks.execute` does.
-    """
+
+def _call(name: str, /, *args: Any, **kwargs: Any) -> Any:
+    """What `call` does unless a plain function of this process has the name."""
+    if kwargs:
+        raise TypeError(
+            f"call takes no keyword arguments, as {next(iter(kwargs))!r}: a function "
+            "in C++ has no names for its arguments"
+        )
     handler = registry.local.get(name) if isinstance(name, str) else None
     if handler is None:
         _check(name)
         timeout, depth = _context.timeout(), _context.depth()
         return _native.invoke("function", name, "", args, {}, timeout, depth)
     return _handlers.run_here(handler, handler.target, args, {})
+
+
+registry = _handlers.Registry("function", _call)
+
+
+def info() -> list[dict[str, Any]]:
+    """As `hornbeam.hooks.info`, of functions."""
+    _engine.ensure()
+    return _native.handler_info("function")
 
 
 def cast(name: str, /, *args: Any) -> None:

@@ -88,7 +88,9 @@ def _run_local(job: Job) -> None:
         with _context.entered(depth, timeout), process.handler_call():
             handler = hooks.registry.get(app_path)
             function, before = handler.find(app_path, action)
-            value = _handlers.finish(function(*before, *args, **kwargs), handler.home)
+            value = _handlers.run(
+                handler, function, (*before, *args), kwargs, timeout
+            )
         _results[task_id] = (True, value)
     except BaseException as e:
         _results[task_id] = (False, e)

@@ -340,3 +340,35 @@ erlang.register_function("validate_token", _validate_token)
 erlang.register_function(
     "log_event", lambda event, data: erlang.publish("logged events", [event, data])
 )
+
+
+# -- a bounded hook -----------------------------------------------------------
+
+
+class Bounded:
+    def __init__(self):
+        self.gone = threading.Event()
+
+    def wait(self):
+        self.gone.wait(30)
+        return "done"
+
+
+class BoundedState:
+    """How it stands with the bounded hook, whatever its bounds."""
+
+    def waiting(self):
+        (found,) = (
+            x
+            for x in hornbeam.hooks.info()
+            if x["name"] == "bounded" and x["node"] == erlang.node()
+        )
+        return found["waiting"]
+
+    def let_go(self):
+        bounded.gone.set()
+
+
+bounded = Bounded()
+erlang.register_hook("bounded", bounded, concurrency=1, queue=1)
+erlang.register_hook("bounded state", BoundedState)

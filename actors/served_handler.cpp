@@ -1,0 +1,183 @@
+#include "actors/served_handler.hpp"
+
+#include <mutex>
+#include <utility>
+
+namespace hornbeam::actors {
+
+using namespace runtime;
+
+namespace {
+
+/// A stream between its consumer and the handler's source, from the moment it
+/// is asked for: what the consumer says before its turn has come is kept.
+class served_stream : public chunk_source,
+                      public chunk_sink,
+                      public std::enable_shared_from_this<served_stream> {
+public:
+  served_stream(std::shared_ptr<served_handler> by,
+                std::shared_ptr<chunk_sink> to)
+    : by_(std::move(by)), to_(std::move(to)) {
+    by_->stats().begin();
+  }
+  ~served_stream() override { finish(true); }
+
+  void begin(handler& h, invocation x, gate::place p) {
+    {
+      std::lock_guard guard{mutex_};
+      if (ended_)
+        return; // `p` goes back
+      x.place = place_ = std::make_shared<gate::place>(std::move(p));
+    }
+    auto source = h.open_stream(std::move(x), shared_from_this());
+    std::uint64_t n = 0;
+    bool closed = false;
+    {
+      std::lock_guard guard{mutex_};
+      closed = ended_;
+      n = std::exchange(credit_, 0);
+      if (!closed)
+        source_ = source;
+    }
+    if (closed)
+      source->close();
+    else if (n > 0)
+      source->credit(n);
+  }
+
+  void credit(std::uint64_t n) override {
+    if (auto s = source(n))
+      s->credit(n);
+  }
+  void close() override {
+    auto s = source(0);
+    finish(true);
+    if (s)
+      s->close();
+  }
+
+  void chunk(term x) override { to_->chunk(std::move(x)); }
+  void end() override {
+    finish(true);
+    to_->end();
+  }
+  void fail(failure why) override {
+    finish(false);
+    to_->fail(std::move(why));
+  }
+
+private:
+  /// Keeps the credit if there is no source yet.
+  std::shared_ptr<chunk_source> source(std::uint64_t n) {
+    std::lock_guard guard{mutex_};
+    if (!source_)
+      credit_ += n;
+    return source_;
+  }
+  void finish(bool ok) {
+    std::shared_ptr<chunk_source> gone;
+    std::shared_ptr<gate::place> given_back;
+    {
+      std::lock_guard guard{mutex_};
+      if (std::exchange(ended_, true))
+        return;
+      gone.swap(source_);
+      given_back.swap(place_);
+    }
+    by_->stats().end(ok, clock::now() - began_);
+    if (given_back)
+      given_back->leave();
+  }
+
+  const std::shared_ptr<served_handler> by_;
+  const std::shared_ptr<chunk_sink> to_;
+  const clock::time_point began_ = clock::now();
+  std::mutex mutex_;
+  std::shared_ptr<chunk_source> source_;
+  std::shared_ptr<gate::place> place_;
+  std::uint64_t credit_ = 0;
+  bool ended_ = false;
+};
+
+} // namespace
+
+served_handler::served_handler(std::string what, handler_ptr inner,
+                               const handler_options& options)
+  : what_(std::move(what)),
+    inner_(std::move(inner)),
+    options_(options),
+    gate_(options.concurrency > 0
+            ? std::make_shared<gate>(options.concurrency, options.queue)
+            : nullptr) {}
+
+failure served_handler::overloaded() const {
+  return {error_code::overloaded,
+          what_ + " runs " + std::to_string(options_.concurrency)
+            + " calls, and its queue of " + std::to_string(options_.queue)
+            + " is full",
+          {},
+          {},
+          {}};
+}
+
+failure served_handler::expired() {
+  return {error_code::timeout,
+          "the deadline passed before the call was started",
+          {},
+          {},
+          {}};
+}
+
+void served_handler::run(invocation x, responder reply, gate::place p) {
+  if (x.until.expired()) { // nobody waits any more
+    reply(expired());
+    return;
+  }
+  if (gate_)
+    x.place = std::make_shared<gate::place>(std::move(p));
+  stats_.begin();
+  auto slot = reply.slot();
+  auto done = [self = shared_from_this(), began = clock::now(), place = x.place,
+               to = std::make_shared<responder>(std::move(reply))](outcome y) {
+    self->stats_.end(y.ok(), clock::now() - began);
+    if (place)
+      place->leave();
+    (*to)(std::move(y));
+  };
+  inner_->invoke(std::move(x), responder{std::move(done), std::move(slot)});
+}
+
+void served_handler::invoke(invocation x, responder reply) {
+  if (!gate_) {
+    run(std::move(x), std::move(reply), {});
+    return;
+  }
+  auto call = std::make_shared<std::pair<invocation, responder>>(
+    std::move(x), std::move(reply));
+  auto begin = [self = shared_from_this(), call](gate::place p) {
+    self->run(std::move(call->first), std::move(call->second), std::move(p));
+  };
+  if (gate_->enter(std::move(begin)) == 0)
+    call->second(overloaded());
+}
+
+std::shared_ptr<chunk_source> served_handler::open_stream(
+  invocation x, std::shared_ptr<chunk_sink> to) {
+  auto self = shared_from_this();
+  auto stream = std::make_shared<served_stream>(self, to);
+  if (!gate_) {
+    stream->begin(*inner_, std::move(x), {});
+    return stream;
+  }
+  auto begin = [self, stream, x](gate::place p) {
+    if (x.until.expired())
+      stream->fail(expired());
+    else
+      stream->begin(*self->inner_, x, std::move(p));
+  };
+  if (gate_->enter(std::move(begin)) == 0)
+    stream->fail(overloaded());
+  return stream;
+}
+
+} // namespace hornbeam::actors

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "actors/call_stats.hpp"
+#include "actors/gate.hpp"
+#include "actors/handler.hpp"
+
+namespace hornbeam::actors {
+
+/// A handler as its node serves it: its calls are counted, and bounded if that
+/// was asked for.
+class served_handler : public handler,
+                       public std::enable_shared_from_this<served_handler> {
+public:
+  /// `what` is how errors call it: "the hook 'x' on node".
+  served_handler(std::string what, handler_ptr inner,
+                 const handler_options& options);
+
+  void invoke(invocation x, runtime::responder reply) override;
+  std::shared_ptr<chunk_source> open_stream(
+    invocation x, std::shared_ptr<chunk_sink> to) override;
+  bool instant() const noexcept override { return inner_->instant(); }
+
+  const handler_options& options() const noexcept { return options_; }
+  call_stats& stats() noexcept { return stats_; }
+  /// None if it is not bounded.
+  const std::shared_ptr<gate>& bounds() const noexcept { return gate_; }
+  runtime::failure overloaded() const;
+  static runtime::failure expired();
+
+private:
+  void run(invocation x, runtime::responder reply, gate::place p);
+
+  const std::string what_;
+  const handler_ptr inner_;
+  const handler_options options_;
+  const std::shared_ptr<gate> gate_;
+  call_stats stats_;
+};
+
+} // namespace hornbeam::actors

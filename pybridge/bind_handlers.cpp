@@ -1,0 +1,108 @@
+#include "pybridge/completions.hpp"
+#include "pybridge/convert.hpp"
+#include "pybridge/local_call.hpp"
+#include "pybridge/module.hpp"
+#include "pybridge/turn.hpp"
+
+// Hooks and functions of this process: their registration, what is known of
+// them, and their places if they are bounded.
+
+namespace hornbeam::pybridge {
+
+using namespace runtime;
+
+namespace {
+
+actors::named_handlers& handlers(const std::string& scope) {
+  return scope == "hook" ? node().hooks : node().functions;
+}
+
+std::unique_ptr<turn> wait_for_turn(local_handler& h,
+                                    const py::object& timeout_ms) {
+  auto until = to_deadline(timeout_ms);
+  auto slot = std::make_shared<reply_slot>();
+  auto out = std::make_unique<turn>(h.served, [slot] { slot->set(outcome{}); });
+  auto ready = slot->full()
+               || wait_in_slices([&](auto at) { return slot->wait_until(at); },
+                                 until);
+  if (!ready)
+    raise(actors::served_handler::expired());
+  return out;
+}
+
+} // namespace
+
+void bind_handlers(py::module_& m) {
+  using guard = py::call_guard<native_call>;
+
+  using turn_holder = std::unique_ptr<turn, leave_to_parent<turn>>;
+  py::class_<turn, turn_holder>(m, "Turn")
+    // Around code of this thread that runs in it: when it waits for another
+    // call, it lends the turn.
+    .def(
+      "hold", [](turn& x) { job_queue::hold(x.place()); }, guard())
+    .def(
+      "let_go", [](turn&) { job_queue::let_go(); }, guard())
+    .def("leave", &turn::leave, guard())
+    .def(
+      "lend", [](turn& x) { x.place()->lend(); }, guard())
+    .def(
+      "resume", [](turn& x) { x.place()->resume(); }, guard());
+
+  using holder = std::unique_ptr<local_handler, leave_to_parent<local_handler>>;
+  py::class_<local_handler, holder>(m, "Served")
+    .def_property_readonly(
+      "bounded", [](local_handler& h) { return h.served->bounds() != nullptr; })
+    .def(
+      "enter",
+      [](local_handler& h, const py::object& timeout_ms) {
+        return turn_holder{wait_for_turn(h, timeout_ms).release()};
+      },
+      guard())
+    .def(
+      "ask",
+      [](local_handler& h, const std::shared_ptr<completions>& c,
+         std::uint64_t key) {
+        return turn_holder{new turn{h.served, [c, key] {
+                                      c->add({key, term{}, false});
+                                    }}};
+      },
+      guard())
+    .def(
+      "count",
+      [](local_handler& h, bool ok, double seconds) {
+        h.served->stats().count(ok);
+        h.served->stats().add(
+          std::chrono::nanoseconds{static_cast<std::int64_t>(seconds * 1e9)});
+      },
+      guard());
+
+  m.def(
+    "register_handler",
+    [](const text& scope, const text& name, const py::object& handler,
+       const py::object& target, bool by_method, std::size_t concurrency,
+       std::size_t queue, bool retry) {
+      auto served = handlers(scope).add(name,
+                                        std::make_shared<python_handler>(scope),
+                                        {concurrency, queue, retry});
+      auto out = py::cast(holder{
+        new local_handler{std::move(served), handler, target, by_method}});
+      set_local_handler(scope, name, out);
+      return out;
+    },
+    guard());
+  m.def(
+    "unregister_handler",
+    [](const text& scope, const text& name) {
+      set_local_handler(scope, name, {});
+      return handlers(scope).remove(name);
+    },
+    guard());
+  m.def(
+    "handler_info",
+    [](const text& scope) { return to_python(handlers(scope).info()); },
+    guard());
+  bind_local_calls(m);
+}
+
+} // namespace hornbeam::pybridge

@@ -1,0 +1,291 @@
+#include "pybridge/local_call.hpp"
+
+#include <chrono>
+
+#include "pybridge/convert.hpp"
+#include "pybridge/engine.hpp"
+#include "pybridge/fast_call.hpp"
+#include "pybridge/visit.hpp"
+
+namespace hornbeam::pybridge {
+
+namespace {
+
+/// What the Python package provides; left behind at exit, on purpose.
+struct python_side {
+  PyObject* deadline = nullptr;  ///< context variable
+  PyObject* depth = nullptr;     ///< context variable
+  PyObject* finish = nullptr;    ///< (handler, awaitable) -> value
+  PyObject* translate = nullptr; ///< (exception): raises what callers see
+  long max_depth = 0;
+};
+python_side python;
+
+struct scope_of_names {
+  PyObject* handlers = PyDict_New(); ///< name to `local_handler`
+  PyObject* elsewhere = nullptr;     ///< what to call for all others
+};
+scope_of_names& hooks() {
+  static auto* one = new scope_of_names;
+  return *one;
+}
+scope_of_names& functions() {
+  static auto* one = new scope_of_names;
+  return *one;
+}
+scope_of_names& scope_named(const std::string& x) {
+  return x == "hook" ? hooks() : functions();
+}
+
+/// One call in so many is timed; all are counted.
+constexpr std::uint32_t timed = 16;
+
+/// The number in the context variable, or -1.
+long depth_here() {
+  PyObject* now = nullptr;
+  if (PyContextVar_Get(python.depth, nullptr, &now) < 0 || now == nullptr) {
+    PyErr_Clear();
+    return -1;
+  }
+  auto depth = PyLong_AsLong(now);
+  Py_DECREF(now);
+  return depth;
+}
+
+/// Adds one to the depth of the context while a handler runs.
+class deeper {
+public:
+  /// False: this call needs more care, or is too deep.
+  bool enter() {
+    auto depth = depth_here();
+    if (depth < 0 || depth >= python.max_depth)
+      return false;
+    auto* next = PyLong_FromLong(depth + 1);
+    token_ = next != nullptr ? PyContextVar_Set(python.depth, next) : nullptr;
+    Py_XDECREF(next);
+    if (token_ == nullptr)
+      PyErr_Clear();
+    return token_ != nullptr;
+  }
+  void leave() {
+    if (auto* t = std::exchange(token_, nullptr)) {
+      // The handler's own exception, if it raised, is kept.
+      PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+      PyErr_Fetch(&type, &value, &trace);
+      if (PyContextVar_Reset(python.depth, t) < 0)
+        PyErr_Clear();
+      PyErr_Restore(type, value, trace);
+      Py_DECREF(t);
+    }
+  }
+
+private:
+  PyObject* token_ = nullptr;
+};
+
+bool has_deadline() {
+  PyObject* x = nullptr;
+  if (PyContextVar_Get(python.deadline, nullptr, &x) < 0) {
+    PyErr_Clear();
+    return true;
+  }
+  auto some = x != nullptr && x != Py_None;
+  Py_XDECREF(x);
+  return some;
+}
+
+bool is_awaitable(PyObject* x) {
+  auto* type = Py_TYPE(x);
+  return (type->tp_as_async != nullptr
+          && type->tp_as_async->am_await != nullptr)
+         || PyGen_CheckExact(x) != 0; // it may be marked as a coroutine
+}
+
+/// Raises what a caller sees for what a handler raised.
+PyObject* translate() {
+  if (PyErr_ExceptionMatches(PyExc_Exception) == 0)
+    return nullptr;
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  if (trace != nullptr)
+    PyException_SetTraceback(value, trace);
+  Py_XDECREF(type);
+  Py_XDECREF(trace);
+  auto* never
+    = into_python([&] { return PyObject_CallOneArg(python.translate, value); });
+  Py_DECREF(value);
+  Py_XDECREF(never);
+  return nullptr;
+}
+
+PyObject* run(local_handler& h, PyObject* function, PyObject* const* args,
+              Py_ssize_t n, PyObject* names) {
+  using clock = std::chrono::steady_clock;
+  bool timing = h.calls++ % timed == 0;
+  auto began = timing ? clock::now() : clock::time_point{};
+  auto served = h.served; // the handler may be replaced meanwhile
+  auto handler = h.handler;
+  auto* result = into_python(
+    [&] { return PyObject_Vectorcall(function, args, n, names); });
+  if (result != nullptr && is_awaitable(result)) {
+    auto* value = into_python([&] {
+      return PyObject_CallFunctionObjArgs(python.finish, handler.ptr(), result,
+                                          nullptr);
+    });
+    Py_DECREF(result);
+    result = value;
+  }
+  served->stats().count(result != nullptr);
+  if (timing)
+    served->stats().add(clock::now() - began);
+  return result != nullptr ? result : translate();
+}
+
+/// Calls a handler of this process, if it is a plain one: not bounded, no
+/// deadline around, nothing wrong with the arguments. Null without an error:
+/// it is not.
+PyObject* call_here(scope_of_names& scope, PyObject* const* args, Py_ssize_t n,
+                    PyObject* names, bool has_action) {
+  if (n < 1 + has_action || !PyUnicode_CheckExact(args[0])
+      || (has_action && !PyUnicode_CheckExact(args[1]))
+      || (!has_action && names != nullptr) || has_deadline())
+    return nullptr;
+  auto* found = PyDict_GetItemWithError(scope.handlers, args[0]);
+  if (found == nullptr) {
+    PyErr_Clear();
+    return nullptr;
+  }
+  auto* object = reinterpret_cast<py::detail::instance*>(found);
+  auto* h = object->get_value_and_holder().value_ptr<local_handler>();
+  if (h->served->bounds() != nullptr)
+    return nullptr;
+  auto function = h->target;
+  auto skip = Py_ssize_t{1};
+  if (h->by_method) {
+    if (PyUnicode_GET_LENGTH(args[1]) == 0
+        || PyUnicode_READ_CHAR(args[1], 0) == '_')
+      return nullptr;
+    function = py::reinterpret_steal<py::object>(
+      into_python([&] { return PyObject_GetAttr(h->target.ptr(), args[1]); }));
+    if (!function || PyCallable_Check(function.ptr()) == 0) {
+      PyErr_Clear(); // the other way says it better
+      return nullptr;
+    }
+    skip = 2;
+  }
+  deeper inside;
+  if (!inside.enter())
+    return nullptr;
+  auto keep = py::reinterpret_borrow<py::object>(found);
+  auto* result = run(*h, function.ptr(), args + skip, n - skip, names);
+  inside.leave();
+  return result;
+}
+
+/// Calls a handler in C++ of this process. False: there is none, or the call
+/// needs more care.
+bool call_native(bool is_hook, PyObject* const* args, Py_ssize_t n,
+                 PyObject* names, py::object& result) {
+  auto* app = engine::get().running();
+  if (app == nullptr || n < 1 + is_hook || names != nullptr
+      || !PyUnicode_CheckExact(args[0])
+      || (is_hook && !PyUnicode_CheckExact(args[1])) || has_deadline())
+    return false;
+  auto depth = depth_here();
+  if (depth < 0 || depth >= python.max_depth)
+    return false;
+  native_call guard;
+  auto name = to_text(args[0], "the name");
+  auto h = (is_hook ? app->hooks : app->functions).local(name);
+  if (!h || h->instant())
+    return false;
+  actors::invocation x;
+  x.target = std::move(name);
+  if (is_hook)
+    x.action = to_text(args[1], "an action");
+  x.depth = static_cast<std::uint32_t>(depth + 1);
+  auto first = Py_ssize_t{1} + is_hook;
+  x.args.reserve(static_cast<std::size_t>(n - first));
+  for (auto i = first; i < n; ++i)
+    x.args.push_back(to_term(args[i], "an argument"));
+  auto [slot, reply] = make_reply();
+  {
+    without_gil free; // it may wait for a thread that wants the lock
+    h->invoke(std::move(x), std::move(reply));
+  }
+  result = value_or_raise(slot->full() ? slot->take()
+                                       : wait_for(slot, {}, "the call"));
+  return true;
+}
+
+template <bool IsHook>
+PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t n,
+                PyObject* names) {
+  auto& scope = IsHook ? hooks() : functions();
+  auto* result = call_here(scope, args, n, names, IsHook);
+  if (result != nullptr || PyErr_Occurred() != nullptr)
+    return result;
+  try {
+    py::object value;
+    if (call_native(IsHook, args, n, names, value))
+      return value.release().ptr();
+  } catch (...) {
+    set_current_error();
+    return nullptr;
+  }
+  return into_python(
+    [&] { return PyObject_Vectorcall(scope.elsewhere, args, n, names); });
+}
+
+void add(py::module_& m, PyMethodDef& def) {
+  m.attr(def.ml_name) = py::reinterpret_steal<py::object>(
+    PyCFunction_NewEx(&def, m.ptr(), m.attr("__name__").ptr()));
+}
+
+PyCFunction as_function(_PyCFunctionFastWithKeywords f) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
+}
+
+} // namespace
+
+void set_local_handler(const std::string& scope, const std::string& name,
+                       const py::object& served) {
+  auto* all = scope_named(scope).handlers;
+  auto key = text_to_python(name);
+  if (served)
+    PyDict_SetItem(all, key.ptr(), served.ptr());
+  else if (PyDict_DelItem(all, key.ptr()) < 0)
+    PyErr_Clear();
+}
+
+void bind_local_calls(py::module_& m) {
+  static PyMethodDef execute{
+    "execute", as_function(entry<true>), METH_FASTCALL | METH_KEYWORDS,
+    "execute($module, app_path, action, /, *args, **kwargs)\n--\n\n"
+    "Run an action of a hook and return its result.\n\n"
+    "Raises `NotFoundError` if no node has the hook or the action is unknown,\n"
+    "`HandlerError` if the handler raised (locally with the original "
+    "exception\n"
+    "as `__cause__`), `NodeError` if its node goes down, `OverloadedError` if\n"
+    "its queue is full, `HornbeamTimeout` if the deadline passes. All are\n"
+    "RuntimeErrors."};
+  static PyMethodDef call{
+    "call", as_function(entry<false>), METH_FASTCALL | METH_KEYWORDS,
+    "call($module, name, /, *args)\n--\n\n"
+    "Call a registered function: of this node, else of a connected one.\n\n"
+    "Raises as `hornbeam.hooks.execute` does."};
+  add(m, execute);
+  add(m, call);
+  m.def("set_elsewhere", [](const std::string& scope, py::object f) {
+    scope_named(scope).elsewhere = f.release().ptr();
+  });
+  m.def("set_call_context", [](py::object deadline, py::object depth,
+                               long max_depth, py::object finish,
+                               py::object translate) {
+    python = {deadline.release().ptr(), depth.release().ptr(),
+              finish.release().ptr(), translate.release().ptr(), max_depth};
+  });
+}
+
+} // namespace hornbeam::pybridge
