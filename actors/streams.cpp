@@ -284,6 +284,7 @@ void stream_reader::start() {
   if (std::exchange(started_, true) || closed_ || !source_)
     return;
   auto s = source_;
+  under_way_ = window_;
   lock.unlock();
   s->credit(window);
 }
@@ -310,9 +311,14 @@ std::vector<stream_reader::item> stream_reader::next(clock::time_point until) {
     return out;
   }
   taken_ += out.size();
-  if (taken_ < window / 2)
+  if (taken_ < window_ / 2)
     return out;
   auto n = std::exchange(taken_, 0);
+  if (under_way_ == 0 && window_ < largest_window) {
+    n += window_;
+    window_ *= 2;
+  }
+  under_way_ += n;
   auto s = source_;
   lock.unlock();
   if (s)
@@ -337,6 +343,8 @@ void stream_reader::push(item x) {
     std::lock_guard guard{mutex_};
     if (closed_)
       return;
+    if (x.index() == 0 && under_way_ > 0)
+      --under_way_;
     items_.push_back(std::move(x));
     notify = std::exchange(notify_, nullptr);
   }

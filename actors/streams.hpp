@@ -76,8 +76,10 @@ private:
 /// Takes the chunks of a stream one by one, and gives credit.
 class stream_reader : public chunk_sink {
 public:
-  /// How many chunks the provider may be ahead.
+  /// How many chunks the provider may be ahead: so many at first, twice as many
+  /// each time that it had to wait for credit, up to the largest.
   static constexpr std::uint64_t window = 32;
+  static constexpr std::uint64_t largest_window = 512;
 
   struct end_of_stream {};
   using item = std::variant<runtime::term, runtime::failure, end_of_stream>;
@@ -108,6 +110,8 @@ private:
   std::function<void()> notify_;
   std::shared_ptr<chunk_source> source_;
   std::uint64_t taken_ = 0;
+  std::uint64_t window_ = window;
+  std::uint64_t under_way_ = 0; ///< credit for chunks that have not come
   bool started_ = false;
   bool closed_ = false;
 };

@@ -160,7 +160,7 @@ modules = [{modules}]
 @contextlib.contextmanager
 def second_node(module: str = "") -> Iterator[str]:
     """The name of a node to which this process is connected. It runs the code
-    `module`; the folder `RUNTIME_DIRECTORY` has the cluster's secret."""
+    `module`, which registers the hook `remote`; the folder `RUNTIME_DIRECTORY` has the cluster's secret."""
     import hornbeam
 
     folder = Path(os.environ["RUNTIME_DIRECTORY"])
@@ -175,6 +175,10 @@ def second_node(module: str = "") -> Iterator[str]:
     try:
         name = "worker@127.0.0.1"
         hornbeam.cluster.wait_for(name, timeout_ms=20_000)
+        until = time.monotonic() + 20
+        while module and name not in hornbeam.hooks.providers("remote"):
+            assert time.monotonic() < until, "the worker's hook is not there"
+            time.sleep(0.01)
         yield name
     finally:
         node.terminate()

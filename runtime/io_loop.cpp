@@ -26,6 +26,8 @@ using multiplexer = caf::io::network::default_multiplexer;
 /// caller leads.
 constexpr std::chrono::microseconds nap{500};
 constexpr int naps = 20;
+/// How long casts wait for each other.
+constexpr std::chrono::microseconds moment{150};
 /// Turns after which a thread that has something else to do leaves the rest to
 /// the loop's own.
 constexpr int helping_turns = 16;
@@ -219,8 +221,23 @@ void io_loop::run() {
       }
     }
     stand_aside();
-    watch(call_event_, clock::time_point::max());
+    watch(call_event_, soon_at_);
+    if (clock::now() >= soon_at_) {
+      soon_at_ = clock::time_point::max();
+      for (auto& f : std::exchange(soon_, {}))
+        f();
+    }
   }
+}
+
+bool io_loop::is_own_thread() const noexcept {
+  return std::this_thread::get_id() == thread_.get_id();
+}
+
+void io_loop::in_a_moment(std::function<void()> f) {
+  if (soon_.empty())
+    soon_at_ = clock::now() + moment;
+  soon_.push_back(std::move(f));
 }
 
 void io_loop::stand_aside() {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <caf/fwd.hpp>
 
@@ -39,6 +40,10 @@ public:
   /// Runs `f` in the loop, and what follows from it, in this thread. False, and
   /// nothing was done, if some thread is in the loop, perhaps this one.
   bool try_run(const std::function<void()>& f);
+
+  bool is_own_thread() const noexcept;
+  /// Has the loop's own thread, which calls this, run `f` soon.
+  void in_a_moment(std::function<void()> f);
 
   /// Something was posted from outside: if nobody waits for it, the loop's own
   /// thread does from now on.
@@ -91,6 +96,10 @@ private:
   std::atomic<bool> leading_{false};
   std::atomic<bool> napping_{false}; ///< the own thread, while nobody leads
   std::atomic<int> crowd_{0};        ///< waits to come in which nobody leads
+
+  /// Of the own thread.
+  std::vector<std::function<void()>> soon_;
+  clock::time_point soon_at_ = clock::time_point::max();
 
   std::mutex mutex_; ///< guards what follows
   std::condition_variable changed_;

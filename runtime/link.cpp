@@ -94,7 +94,8 @@ bool link::push(std::string f, bool is_cast, bool urgent,
     } else {
       small_.push_back({std::move(f), request});
     }
-    wake = !std::exchange(awake_, true);
+    wake = !std::exchange(awake_, true)
+           || (!is_cast && std::exchange(lingering_, false));
   }
   if (wake)
     wake_(urgent);
@@ -192,7 +193,7 @@ std::size_t link::pending() const {
   return pending_.size();
 }
 
-std::string link::next_batch() {
+std::string link::next_batch(bool lingering) {
   std::string batch;
   wire_writer ar{batch};
   std::lock_guard guard{out_mutex_};
@@ -216,8 +217,10 @@ std::string link::next_batch() {
       large_.pop_front();
     }
   }
-  if (batch.empty())
-    awake_ = false;
+  if (batch.empty()) {
+    awake_ = lingering;
+    lingering_ = lingering;
+  }
   return batch;
 }
 

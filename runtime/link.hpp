@@ -82,8 +82,10 @@ public:
   // -- the link's actor ------------------------------------------------------
 
   /// What to send next, or an empty string. Call it again until it is empty:
-  /// that is what wakes depend on.
-  std::string next_batch();
+  /// that is what wakes depend on. With `lingering` the caller looks again in a
+  /// moment even if there is nothing now: until then casts, for which nobody
+  /// waits, wake nobody, and so they travel together.
+  std::string next_batch(bool lingering = false);
   /// Raises `decode_error` for what no link wrote.
   void receive(std::string_view batch, sink& to);
   void ping();
@@ -127,6 +129,7 @@ private:
   std::size_t in_flight_ = 0;
   std::uint64_t next_number_ = 1;
   bool awake_ = false;
+  bool lingering_ = false;
 
   mutable std::mutex pending_mutex_;
   struct open_request {

@@ -78,9 +78,23 @@ struct to_services : link::sink {
 
 void flush(link_broker* self) {
   auto& st = self->state;
-  for (auto batch = st.wire->next_batch(); !batch.empty();
-       batch = st.wire->next_batch())
+  // More may follow at once, as the chunks of a stream do: those wait for each
+  // other for a moment, if this is the thread that can look again.
+  auto loop = io_loop::of(self->system());
+  bool own = loop && loop->is_own_thread();
+  bool sent = false;
+  for (;;) {
+    auto batch = st.wire->next_batch(own && sent);
+    if (batch.empty())
+      break;
+    sent = true;
     caf::anon_send(st.remote, envelope{std::move(batch)});
+  }
+  if (own && sent)
+    loop->in_a_moment([weak = self->address()] {
+      if (auto a = caf::actor_cast<caf::actor>(weak))
+        caf::anon_send(a, flush_atom::value);
+    });
 }
 
 /// Ends the link and this actor; the peer's actor hears of the latter.

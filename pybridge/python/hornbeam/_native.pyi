@@ -5,7 +5,7 @@ this file and the module equal. Timeouts are in milliseconds, None: no limit.
 """
 
 from os import PathLike
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Callable, Iterable, Mapping, Sequence
 
 from hornbeam.values import Pid, Ref
 

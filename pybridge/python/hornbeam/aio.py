@@ -128,7 +128,8 @@ async def _call(
     timeout, depth = _context.timeout(), _context.depth()
     token = _context._depth.set(depth)
     served = handler.served
-    turn = turns = None
+    turn: _native.Turn | None = None
+    turns: Any = None
     began = time.perf_counter()
     ok = False
     try:
@@ -168,7 +169,7 @@ async def _call(
     except Exception as e:
         raise errors.wrap(e) from e
     finally:
-        if turn is not None:
+        if served is not None and turn is not None:
             turn.leave()
             _context.turns.reset(turns)
             served.count(ok, time.perf_counter() - began)
@@ -273,8 +274,8 @@ async def stream(
             # `notify` comes first: it starts the stream.
             await _port().wait(source.notify, _context.timeout(), "stream")
             while (item := source.poll()) is not None:
-                more, chunks = item
-                for chunk in chunks:
+                more, found = item
+                for chunk in found:
                     yield chunk
                 if not more:
                     return
