@@ -6,10 +6,11 @@
 
 #include <caf/openssl/session.hpp>
 
-// What CAF's TLS sessions do to OpenSSL, mended. CAF binds to the functions
-// below before its own and OpenSSL's, since this library comes first where
-// symbols are looked up; a test of links holds it to that
-// (tests/python/test_rpc.py, "the death of one node").
+// What CAF's TLS sessions do to OpenSSL, mended. CAF binds to the members of
+// `session` below before its own, since this library comes first where symbols
+// are looked up; a test of links holds it to that (tests/python/test_rpc.py,
+// "the death of one node"). Only CAF's sessions are changed: OpenSSL stays as
+// it is for the rest of the program.
 //
 // What OpenSSL reports lies in a queue of the thread, and SSL_get_error takes
 // any entry there for one of the connection it is asked about. So the queue
@@ -88,61 +89,62 @@ const BIO_METHOD* quiet_sockets() {
   return one;
 }
 
+/// Lets `x` use the socket. False if there is no memory.
+bool use_socket(SSL* x, int fd) {
+  auto* bio = BIO_new(quiet_sockets());
+  if (bio == nullptr)
+    return false;
+  BIO_set_data(bio, new quiet_socket{fd});
+  BIO_set_init(bio, 1);
+  SSL_set_bio(x, bio, bio);
+  SSL_set_read_ahead(x, 1);
+  return true;
+}
+
+int read_tls(SSL* x, void* to, int n) {
+  ERR_clear_error();
+  return SSL_read(x, to, n);
+}
+
+int write_tls(SSL* x, void* from, int n) {
+  ERR_clear_error();
+  return SSL_write(x, from, n);
+}
+
 } // namespace
-
-extern "C" {
-
-int SSL_read(SSL* s, void* to, int n) {
-  ERR_clear_error();
-  std::size_t done = 0;
-  return SSL_read_ex(s, to, static_cast<std::size_t>(n), &done) > 0
-           ? static_cast<int>(done)
-           : -1;
-}
-
-int SSL_write(SSL* s, const void* from, int n) {
-  ERR_clear_error();
-  std::size_t done = 0;
-  return SSL_write_ex(s, from, static_cast<std::size_t>(n), &done) > 0
-           ? static_cast<int>(done)
-           : -1;
-}
-
-// CAF has called SSL_set_accept_state or SSL_set_connect_state before.
-
-int SSL_accept(SSL* s) {
-  ERR_clear_error();
-  return SSL_do_handshake(s);
-}
-
-int SSL_connect(SSL* s) {
-  ERR_clear_error();
-  return SSL_do_handshake(s);
-}
-
-int SSL_set_fd(SSL* s, int fd) {
-  auto* x = BIO_new(quiet_sockets());
-  if (x == nullptr)
-    return 0;
-  BIO_set_data(x, new quiet_socket{fd});
-  BIO_set_init(x, 1);
-  SSL_set_bio(s, x, x);
-  SSL_set_read_ahead(s, 1);
-  return 1;
-}
-
-} // extern "C"
 
 namespace caf::openssl {
 
+bool session::try_connect(native_socket fd) {
+  if (!use_socket(ssl_, fd))
+    return false;
+  SSL_set_connect_state(ssl_);
+  ERR_clear_error();
+  auto done = SSL_connect(ssl_);
+  connecting_ = done != 1;
+  return done == 1 || handle_ssl_result(done);
+}
+
+bool session::try_accept(native_socket fd) {
+  if (!use_socket(ssl_, fd))
+    return false;
+  SSL_set_accept_state(ssl_);
+  ERR_clear_error();
+  auto done = SSL_accept(ssl_);
+  accepting_ = done != 1;
+  return done == 1 || handle_ssl_result(done);
+}
+
 rw_state session::read_some(std::size_t& done, native_socket, void* to,
                             std::size_t n) {
-  if (connecting_ || accepting_)
-    return do_some(SSL_read, done, to, n, "read_some");
+  if (connecting_ || accepting_) {
+    ERR_clear_error();
+    return do_some(read_tls, done, to, n, "read_some");
+  }
   done = 0;
   if (n == 0)
     return rw_state::indeterminate;
-  auto got = SSL_read(ssl_, to, static_cast<int>(n));
+  auto got = read_tls(ssl_, to, static_cast<int>(n));
   if (got > 0)
     done = static_cast<std::size_t>(got);
   return got > 0 || handle_ssl_result(got) ? rw_state::success
@@ -151,13 +153,15 @@ rw_state session::read_some(std::size_t& done, native_socket, void* to,
 
 rw_state session::write_some(std::size_t& done, native_socket, const void* from,
                              std::size_t n) {
-  auto write = [](SSL* s, void* x, int size) { return SSL_write(s, x, size); };
-  if (connecting_ || accepting_)
-    return do_some(write, done, const_cast<void*>(from), n, "write_some");
+  auto* bytes = const_cast<void*>(from);
+  if (connecting_ || accepting_) {
+    ERR_clear_error();
+    return do_some(write_tls, done, bytes, n, "write_some");
+  }
   done = 0;
   if (n == 0)
     return rw_state::indeterminate;
-  auto sent = SSL_write(ssl_, from, static_cast<int>(n));
+  auto sent = write_tls(ssl_, bytes, static_cast<int>(n));
   if (sent > 0)
     done = static_cast<std::size_t>(sent);
   return sent > 0 || handle_ssl_result(sent) ? rw_state::success

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <poll.h>
+#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -36,9 +37,9 @@ constexpr int helping_turns = 16;
 /// many, the own thread reads for all of them.
 constexpr int crowd = 100;
 
-thread_local bool inside = false;  ///< this thread turns a loop
-thread_local bool leading = false; ///< this thread leads
-thread_local int guests = 0;       ///< scopes of this thread
+thread_local bool inside = false;          ///< this thread turns a loop
+thread_local const io_loop* led = nullptr; ///< by this thread
+thread_local int guests = 0;               ///< scopes of this thread
 
 multiplexer& sockets_of(caf::actor_system& sys) {
   return dynamic_cast<multiplexer&>(sys.middleman().backend());
@@ -101,8 +102,44 @@ void write_at_once(multiplexer& x) {
   }
 }
 
+/// This thread is CAF's thread for a while. With `running_`.
+class visit {
+public:
+  explicit visit(multiplexer& x) : x_(x), was_inside_(inside) {
+    inside = true;
+    x_.thread_id(std::this_thread::get_id());
+  }
+  ~visit() {
+    x_.thread_id({});
+    inside = was_inside_;
+    // Whoever spawns gets a share in the logger of the system, which must not
+    // outlive the visit: CAF ends only when nobody else has one.
+    if (!had_logger_)
+      caf::logger::set_current_actor_system(nullptr);
+  }
+  visit(const visit&) = delete;
+  visit& operator=(const visit&) = delete;
+
+private:
+  multiplexer& x_;
+  const bool was_inside_;
+  const bool had_logger_ = caf::logger::current_logger() != nullptr;
+};
+
 std::mutex loops_mutex;
-std::map<const caf::actor_system*, std::weak_ptr<io_loop>> loops;
+
+/// With `loops_mutex`. Never destroyed: the threads of a node that was left
+/// behind may ask while the program ends.
+auto& loops() {
+  static auto* all
+    = new std::map<const caf::actor_system*, std::weak_ptr<io_loop>>;
+  return *all;
+}
+
+// A child starts nodes of its own, and whoever held this lock is not there.
+[[maybe_unused]] const int free_in_children
+  = ::pthread_atfork([] { loops_mutex.lock(); }, [] { loops_mutex.unlock(); },
+                     [] { loops_mutex.unlock(); });
 
 void set_event(int fd) {
   std::uint64_t one = 1;
@@ -130,7 +167,7 @@ std::shared_ptr<io_loop> io_loop::start(caf::actor_system& sys) {
   std::shared_ptr<io_loop> self{new io_loop(sys)};
   {
     std::lock_guard guard{loops_mutex};
-    loops[&sys] = self;
+    loops()[&sys] = self;
   }
   self->thread_ = std::thread([x = self.get()] { x->run(); });
   return self;
@@ -138,8 +175,8 @@ std::shared_ptr<io_loop> io_loop::start(caf::actor_system& sys) {
 
 std::shared_ptr<io_loop> io_loop::of(const caf::actor_system& sys) {
   std::lock_guard guard{loops_mutex};
-  auto i = loops.find(&sys);
-  return i != loops.end() ? i->second.lock() : nullptr;
+  auto i = loops().find(&sys);
+  return i != loops().end() ? i->second.lock() : nullptr;
 }
 
 io_loop::~io_loop() {
@@ -150,8 +187,7 @@ io_loop::~io_loop() {
 bool io_loop::turn(int turns, bool look) {
   table_user_scope nobody{{}}; // what comes in is not the caller's doing
   auto& x = sockets_of(system_);
-  inside = true;
-  x.thread_id(std::this_thread::get_id());
+  visit here{x};
   run_posted(x, turns);
   write_at_once(x);
   x.handle_internal_events();
@@ -163,8 +199,7 @@ bool io_loop::turn(int turns, bool look) {
   // What is left in the sockets wakes whoever waits for them; what is posted
   // inside wakes nobody.
   bool more = !posted_in(x).empty();
-  x.thread_id({});
-  inside = false;
+  undone_ = more;
   return more;
 }
 
@@ -186,10 +221,12 @@ bool io_loop::try_run(const std::function<void()>& f) {
   std::unique_lock lock{running_, std::adopt_lock};
   if (stopped_)
     return false;
-  inside = true;
-  sockets_of(system_).thread_id(std::this_thread::get_id());
-  f();
-  bool more = turn(helping_turns, false);
+  bool more = false;
+  {
+    visit here{sockets_of(system_)};
+    f();
+    more = turn(helping_turns, false);
+  }
   lock.unlock();
   if (more)
     call_back();
@@ -215,7 +252,8 @@ void io_loop::watch(int event, clock::time_point until) {
 
 void io_loop::run() {
   while (!stopped_) {
-    if (!leading_) { // else the leader sees to it
+    // Else the leader sees to it; but what is undone does not wake it.
+    if (!leading_ || undone_) {
       std::lock_guard lock{running_};
       while (!stopped_ && turn(helping_turns, true)) {
       }
@@ -291,7 +329,7 @@ void io_loop::wait(reply_slot& at, clock::time_point until) {
 }
 
 void io_loop::lead(reply_slot& at, clock::time_point until) {
-  leading = true;
+  led = this;
   at.watch(true);
   bool more = false;
   while (!at.full() && !stopped_) {
@@ -304,13 +342,13 @@ void io_loop::lead(reply_slot& at, clock::time_point until) {
       break;
   }
   at.watch(false);
-  leading = false;
+  led = nullptr;
   if (more)
     call_back();
 }
 
 void io_loop::wake() {
-  if (!leading)
+  if (led != this) // else it looks by itself
     set_event(lead_event_);
 }
 
@@ -324,7 +362,7 @@ void io_loop::stop() {
   std::lock_guard lock{running_};
   sockets_of(system_).thread_id(std::this_thread::get_id());
   std::lock_guard guard{loops_mutex};
-  loops.erase(&system_);
+  loops().erase(&system_);
 }
 
 void io_loop::close_descriptors_after_fork() noexcept {

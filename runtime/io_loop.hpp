@@ -94,6 +94,7 @@ private:
   std::atomic<bool> stopped_{false};
   std::atomic<int> waiting_{0}; ///< threads in `wait`
   std::atomic<bool> leading_{false};
+  std::atomic<bool> undone_{false};  ///< something posted is left inside
   std::atomic<bool> napping_{false}; ///< the own thread, while nobody leads
   std::atomic<int> crowd_{0};        ///< waits to come in which nobody leads
 

@@ -330,7 +330,6 @@ void link::close(const failure& why) {
     closed_with_ = why;
     open_requests.swap(pending_);
   }
-  partial_.clear();
   for (auto& [id, r] : open_requests) {
     auto f = why;
     f.unsent = unsent.contains(id);

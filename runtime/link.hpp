@@ -73,6 +73,8 @@ public:
   void forget(std::uint64_t id);
   void reply(std::uint64_t id, const outcome& x);
   void bye();
+  /// Fails every open request with `why`. Later calls fail at once.
+  void close(const failure& why);
   bool open() const noexcept { return open_.load(); }
   /// Whether nothing waits to be sent.
   bool drained() const;
@@ -92,9 +94,6 @@ public:
   /// Fails the requests whose deadline has passed: their callers wait no
   /// longer, and a peer that never answers must not fill this table.
   void expire();
-  /// Fails every open request with `why`, and marks those that were never
-  /// sent. Later calls fail at once.
-  void close(const failure& why);
 
 private:
   struct small_frame {

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include <random>
+#include <thread>
 
 #include "runtime/link.hpp"
 #include "runtime/wire.hpp"
@@ -168,6 +169,20 @@ TEST_CASE("a request that a closed link has never sent says so") {
   CHECK(large->error().unsent); // in pieces, and so it has not run
   CHECK(waiting->error().unsent);
   CHECK(late->error().unsent);
+}
+
+TEST_CASE("a link may be closed while a message comes in") {
+  for (int i = 0; i < 20; ++i) {
+    end a{"b"};
+    end b{"a"};
+    a.wire.cast("s", encode(term::bytes(std::string(2 << 20, 'x'))));
+    b.wire.receive(a.wire.next_batch(), b); // its first fragment
+    std::thread closer{[&] { b.wire.close({}); }};
+    for (auto x = a.wire.next_batch(); !x.empty(); x = a.wire.next_batch())
+      b.wire.receive(x, b);
+    closer.join();
+    CHECK_FALSE(b.wire.open());
+  }
 }
 
 TEST_CASE("a reply that comes after the caller has given up is dropped") {
