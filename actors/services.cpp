@@ -10,7 +10,7 @@ using namespace runtime;
 
 services::services(std::shared_ptr<runtime::node> n, tasks::limits keep)
   : node(std::move(n)),
-    topics(*node),
+    topics(*node, node->processes()),
     hooks("hook", *node),
     functions("function", *node),
     rpc(*node),

@@ -9,6 +9,8 @@ using namespace runtime;
 
 namespace {
 
+const term topic_mark = term::constant("$topic");
+
 class topics_service : public service {
 public:
   explicit topics_service(topics& t) : topics_(t) {}
@@ -36,6 +38,18 @@ private:
 
 } // namespace
 
+term topic_message(term topic, term body) {
+  return term::tuple_of(topic_mark, std::move(topic), std::move(body));
+}
+
+bool is_topic_message(const term& x) noexcept {
+  if (!x.is(term::kind::tuple))
+    return false;
+  auto items = x.items();
+  return items.size() == 3 && items[0] == topic_mark
+         && items[1].is(term::kind::string);
+}
+
 std::shared_ptr<const topics::subscribers> topics::find(
   const std::string& topic) const {
   std::shared_lock lock{mutex_};
@@ -43,27 +57,41 @@ std::shared_ptr<const topics::subscribers> topics::find(
   return i != local_.end() ? i->second : nullptr;
 }
 
-bool topics::subscribe(const std::string& topic, mailbox_ptr who) {
-  std::unique_lock lock{mutex_};
-  auto& list = local_[topic];
-  subscribers next = list ? *list : subscribers{};
-  if (std::find(next.begin(), next.end(), who) != next.end())
-    return false;
-  next.push_back(std::move(who));
-  list = std::make_shared<const subscribers>(std::move(next));
-  // Under the lock, so that the directory hears of changes in their order.
-  directory_.set_local(topic, static_cast<std::int64_t>(list->size()));
+bool topics::subscribe(const std::string& topic, const term& pid) {
+  auto who = processes_.local(pid.as_pid());
+  if (!who || !who->alive())
+    throw failed{error_code::ended,
+                 to_string(pid) + " can't subscribe to the topic '" + topic
+                   + "': it is no living process of this node"};
+  bool first = false;
+  {
+    std::unique_lock lock{mutex_};
+    auto& list = local_[topic];
+    auto next = list ? *list : subscribers{term::string(topic), {}};
+    if (std::find(next.members.begin(), next.members.end(), who)
+        != next.members.end())
+      return false;
+    auto [mine, is_new] = of_.try_emplace(who.get());
+    mine->second.push_back(topic);
+    first = is_new;
+    next.members.push_back(who);
+    // Under the lock, so that the directory hears of changes in their order.
+    directory_.set_local(topic, static_cast<std::int64_t>(next.members.size()));
+    list = std::make_shared<const subscribers>(std::move(next));
+  }
+  if (first) // at once, if it has ended meanwhile
+    processes_.on_exit(pid, [this, x = who.get()](auto&) { leave_all(x); });
   return true;
 }
 
-bool topics::remove(const std::string& topic, const mailbox_ptr& who) {
+bool topics::remove(const std::string& topic, const process* who) {
   auto i = local_.find(topic);
   if (i == local_.end())
     return false;
-  subscribers next = *i->second;
-  if (std::erase(next, who) == 0)
+  auto next = *i->second;
+  if (std::erase(next.members, who) == 0)
     return false;
-  auto n = static_cast<std::int64_t>(next.size());
+  auto n = static_cast<std::int64_t>(next.members.size());
   if (n == 0)
     local_.erase(i);
   else
@@ -72,28 +100,30 @@ bool topics::remove(const std::string& topic, const mailbox_ptr& who) {
   return true;
 }
 
-bool topics::unsubscribe(const std::string& topic, const mailbox_ptr& who) {
+bool topics::unsubscribe(const std::string& topic, const term& pid) {
+  auto who = processes_.local(pid.as_pid());
   std::unique_lock lock{mutex_};
-  return remove(topic, who);
+  if (!who || !remove(topic, who.get()))
+    return false;
+  std::erase(of_.at(who.get()), topic);
+  return true;
 }
 
-void topics::leave_all(const mailbox_ptr& who) {
+void topics::leave_all(const process* who) {
   std::unique_lock lock{mutex_};
-  std::vector<std::string> names;
-  for (auto& [topic, list] : local_)
-    if (std::find(list->begin(), list->end(), who) != list->end())
-      names.push_back(topic);
-  for (auto& topic : names)
-    remove(topic, who);
+  if (auto mine = of_.extract(who))
+    for (auto& topic : mine.mapped())
+      remove(topic, who);
 }
 
 std::int64_t topics::deliver(const std::string& topic, const term& body) {
   auto list = find(topic);
   if (!list)
     return 0;
+  auto message = topic_message(list->topic, body);
   std::int64_t taken = 0;
-  for (auto& who : *list)
-    taken += who->push({topic, body});
+  for (auto& who : list->members)
+    taken += who->push(new signal(message));
   return taken;
 }
 

@@ -81,6 +81,8 @@ void bind_table_class(py::module_& m) {
         py::arg("name"), py::arg("node") = "", py::call_guard<native_call>());
   c.def_property_readonly(
     "name", [](const table_handle& t) { return text_to_python(t.name()); });
+  c.def_property_readonly(
+    "owner", py::cpp_function(owner, py::call_guard<native_call>()));
   c.def_property_readonly("node", [](const table_handle& t) {
     return text_to_python(t.node().empty() ? node().node->name() : t.node());
   });
@@ -184,6 +186,14 @@ void bind_table_class(py::module_& m) {
     c, "Replace all entries by those of a file that `save` has written; "
        "returns how many.\n\n"
        "A damaged file raises HornbeamError and leaves the table as it was.");
+  def_fast<give_away, "give_away", "to, data=None">(
+    c,
+    "Give the table to another process of this node, which gets the message\n"
+    "('ETS-TRANSFER', name, pid of who gave it, data). Only for its owner.");
+  def_fast<set_heir, "set_heir", "heir, data=None">(
+    c,
+    "Name the process of this node that gets the table, and `data`, when its "
+    "owner\nends; None: nobody. Only for its owner.");
 }
 
 void bind_watches(py::module_& m) {
@@ -196,7 +206,7 @@ void bind_watches(py::module_& m) {
            auto what = prefix.is_none()
                          ? table_interest::in_key(to_term(key, "key"))
                          : table_interest::in_prefix(to_text(prefix, "prefix"));
-           return std::make_unique<table_watch>(t, what, number, to.box());
+           return std::make_unique<table_watch>(t, what, number, to.pid());
          }),
          guard())
     .def_property_readonly("number", &table_watch::number)
@@ -214,6 +224,18 @@ void bind_tables(py::module_& m) {
     "declare_table",
     [](const text& name, const py::dict& options) {
       node().declare_table(name, to_table_options(options));
+    },
+    py::call_guard<native_call>());
+  m.def(
+    "new_table",
+    [](const text& name, const py::dict& options, python_mailbox& owner,
+       const py::object& heir, const py::object& heir_data) {
+      auto how = to_table_options(options);
+      table_ownership whose{owner.pid(), heir_of(name, heir),
+                            to_term(heir_data, "heir_data")};
+      auto& services = node();
+      without_gil free; // a file may have to wait for another process
+      services.new_table(name, how, whose);
     },
     py::call_guard<native_call>());
 }

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "pybridge/jobs.hpp"
+#include "pybridge/python_mailbox.hpp"
 #include "pybridge/table_handle.hpp"
 
 namespace hornbeam::pybridge {
@@ -40,6 +41,8 @@ void engine::leave() {
     running_->tasks.finish(id, {job_queue::ended(), nullptr});
   // Those who wait look up every 50 ms, the others are in bounded code.
   wait_for_visitors(std::chrono::milliseconds(300));
+  // Before the node ends, which would wait for the code of these processes.
+  python_mailbox::close_all();
   auto* state = PyEval_SaveThread();
   {
     std::lock_guard guard{mutex_};

@@ -46,6 +46,10 @@ void set_option(table_options& x, const std::string& name, py::handle value) {
     choose_word(x.kind, name, value,
                 array{table_kind::set, table_kind::ordered_set, table_kind::bag,
                       table_kind::duplicate_bag});
+  else if (name == "access")
+    choose_word(
+      x.access, name, value,
+      array{table_access::open, table_access::readable, table_access::closed});
   else if (name == "max_entries")
     choose_number(x.max_entries, name, value);
   else if (name == "max_bytes")
@@ -63,7 +67,7 @@ void set_option(table_options& x, const std::string& name, py::handle value) {
     choose_number(x.map_bytes, name, value);
   else
     throw py::type_error("tables have no option '" + name
-                         + "'; there are: engine, kind, max_entries, "
+                         + "'; there are: engine, kind, access, max_entries, "
                            "max_bytes, ttl_ms, home, path, durable, map_bytes");
 }
 

@@ -1,6 +1,7 @@
 #include "pybridge/table_calls.hpp"
 
 #include "pybridge/convert.hpp"
+#include "pybridge/visit.hpp"
 
 namespace hornbeam::pybridge::table_calls {
 
@@ -49,7 +50,7 @@ py::object one_or(const term& found, py::handle fallback) {
 /// The values that keys have, in the order of the keys.
 std::vector<std::optional<term>> get_all(const table_handle& t,
                                          term::sequence keys) {
-  if (auto* here = t.local())
+  if (auto here = t.local())
     return here->get_many(keys);
   std::vector<std::optional<term>> out;
   out.reserve(keys.size());
@@ -135,6 +136,15 @@ term maybe(py::handle x, const char* what) {
   return x.ptr() == missing ? term::list({}) : term::list({to_term(x, what)});
 }
 
+term pid_of(py::handle x, const char* what) {
+  auto pid = to_term(x, what);
+  if (!pid.is(term::kind::pid)) {
+    PyErr_Format(PyExc_TypeError, "%s must be a pid, not %R", what, x.ptr());
+    throw py::error_already_set();
+  }
+  return pid;
+}
+
 std::string path_of(py::handle x) {
   PyObject* bytes = nullptr;
   auto ok
@@ -152,7 +162,7 @@ void set_missing(py::object x) {
 
 py::object get(const table_handle& t, py::handle key, py::handle fallback,
                bool copy) {
-  if (auto* here = t.local()) {
+  if (auto here = t.local()) {
     auto found = here->get(key_of(key));
     return found ? to_python(*found, copy) : given(fallback);
   }
@@ -166,7 +176,7 @@ py::object set(const table_handle& t, py::handle key, py::handle value,
   auto ms = life(ttl_ms);
   auto k = key_of(key);
   auto v = to_term(value, "value");
-  if (auto* here = t.local()) {
+  if (auto here = t.local()) {
     patience wait{t};
     here->set(k, std::move(v), ms);
   } else if (ms == table::default_ttl) {
@@ -179,7 +189,7 @@ py::object set(const table_handle& t, py::handle key, py::handle value,
 
 bool erase(const table_handle& t, py::handle key) {
   auto k = key_of(key);
-  if (auto* here = t.local()) {
+  if (auto here = t.local()) {
     patience wait{t};
     return here->erase(k);
   }
@@ -187,7 +197,7 @@ bool erase(const table_handle& t, py::handle key) {
 }
 
 bool contains(const table_handle& t, py::handle key) {
-  if (auto* here = t.local())
+  if (auto here = t.local())
     return here->contains(key_of(key));
   return t.ask("contains", {key_of(key)}).as_bool();
 }
@@ -199,7 +209,7 @@ py::object count(const table_handle& t, py::handle key, py::handle delta,
     by = term{big_integer{-by.as_big()}};
   auto k = key_of(key);
   auto ms = life(ttl_ms);
-  if (auto* here = t.local()) {
+  if (auto here = t.local()) {
     auto sum = [&] {
       patience wait{t};
       return here->update_counter(k, by, ms);
@@ -336,25 +346,76 @@ py::object info(const table_handle& t) {
 }
 
 py::object save(const table_handle& t, py::handle path) {
-  auto& here = t.only_local("save");
+  auto here = t.only_local("save");
   auto file = path_of(path);
   std::size_t n = 0;
   {
     without_gil free;
-    n = here.save(file);
+    n = here->save(file);
   }
   return py::int_(n);
 }
 
 py::object load(const table_handle& t, py::handle path) {
-  auto& here = t.only_local("load");
+  auto here = t.only_local("load");
   auto file = path_of(path);
   std::size_t n = 0;
   {
     without_gil free;
-    n = here.load(file);
+    n = here->load(file);
   }
   return py::int_(n);
+}
+
+// -- owners -------------------------------------------------------------------
+
+term heir_of(const std::string& name, py::handle x) {
+  if (!x || x.is_none())
+    return {};
+  auto pid = pid_of(x, "heir");
+  if (!node().node->processes().is_local(pid.as_pid()))
+    raise({error_code::bad_value,
+           "the heir of the table '" + name
+             + "' is a process of this node, which " + to_string(pid)
+             + " is not",
+           {},
+           {},
+           {}});
+  return pid;
+}
+
+py::object owner(const table_handle& t) {
+  if (auto here = t.local())
+    return to_python(here->owner());
+  auto info = t.ask("info");
+  auto* pid = info.find(term::atom("owner"));
+  return pid != nullptr ? to_python(*pid) : py::none();
+}
+
+py::object give_away(const table_handle& t, py::handle to, py::handle data) {
+  t.only_local("give_away");
+  auto whom = pid_of(to, "to");
+  auto gift = to_term(given(data), "data");
+  auto& all = node().node->tables();
+  table_user_scope as{{calling_process(), {}, 0}};
+  {
+    without_gil free;
+    all.give_away(t.name(), whom, std::move(gift));
+  }
+  return py::none();
+}
+
+py::object set_heir(const table_handle& t, py::handle heir, py::handle data) {
+  t.only_local("set_heir");
+  auto whom = heir_of(t.name(), heir);
+  auto legacy = to_term(given(data), "data");
+  auto& all = node().node->tables();
+  table_user_scope as{{calling_process(), {}, 0}};
+  {
+    without_gil free;
+    all.set_heir(t.name(), whom, std::move(legacy));
+  }
+  return py::none();
 }
 
 } // namespace hornbeam::pybridge::table_calls

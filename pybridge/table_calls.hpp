@@ -54,6 +54,13 @@ py::object info(const table_handle& t);
 py::object save(const table_handle& t, py::handle path);
 py::object load(const table_handle& t, py::handle path);
 
+/// The pid of the owner, or None.
+py::object owner(const table_handle& t);
+py::object give_away(const table_handle& t, py::handle to, py::handle data);
+py::object set_heir(const table_handle& t, py::handle heir, py::handle data);
+/// The heir of the table `name`, or none; it must be of this node.
+runtime::term heir_of(const std::string& name, py::handle x);
+
 /// Takes what stands for a missing key in `compare_and_swap`.
 void set_missing(py::object x);
 

@@ -57,7 +57,7 @@ table_handle table_handle::find(const std::string& name,
   return {services.table(name), me};
 }
 
-table& table_handle::only_local(const char* operation) const {
+local_use table_handle::only_local(const char* operation) const {
   if (!local_)
     raise({error_code::refused,
            std::string{operation} + " needs a table of this node; table "
@@ -65,7 +65,7 @@ table& table_handle::only_local(const char* operation) const {
            {},
            {},
            {}});
-  return *local_;
+  return local();
 }
 
 term table_handle::ask(const char* operation, term::sequence args,
@@ -74,10 +74,11 @@ term table_handle::ask(const char* operation, term::sequence args,
   auto op = term::tuple(std::move(args));
   if (!local_)
     return ask_node(node_, name_, op);
+  auto here = local();
   std::optional<without_gil> free;
   if (waits_ || e == effort::large)
     free.emplace();
-  return actors::operate(*local_, op);
+  return actors::operate(*here, op);
 }
 
 } // namespace hornbeam::pybridge

@@ -3,10 +3,29 @@
 #include <optional>
 #include <string>
 
-#include "pybridge/gil.hpp"
+#include "pybridge/python_mailbox.hpp"
 #include "runtime/table.hpp"
 
 namespace hornbeam::pybridge {
+
+/// A table of this node in use by whoever runs Python code: one that is not for
+/// everybody looks who that is. Made with Python's lock.
+class local_use {
+public:
+  explicit local_use(runtime::table* t) : table_(t) {
+    if (t != nullptr && t->options().access != runtime::table_access::open)
+      [[unlikely]]
+      as_.emplace(runtime::table_user{calling_process(), {}, 0});
+  }
+
+  explicit operator bool() const noexcept { return table_ != nullptr; }
+  runtime::table* operator->() const noexcept { return table_; }
+  runtime::table& operator*() const noexcept { return *table_; }
+
+private:
+  runtime::table* table_;
+  std::optional<runtime::table_user_scope> as_;
+};
 
 /// A table as Python holds it: one of this node, which is used in the calling
 /// thread, or one of another node, whose actor is asked. Both know the same
@@ -27,10 +46,10 @@ public:
   /// Where its entries are; empty: in this node.
   const std::string& node() const noexcept { return node_; }
 
-  /// The table itself, or null if it is on another node.
-  runtime::table* local() const noexcept { return local_.get(); }
+  /// The table itself, or none if it is on another node.
+  local_use local() const { return local_use{local_.get()}; }
   /// The table itself, or an error that says that `operation` needs it.
-  runtime::table& only_local(const char* operation) const;
+  local_use only_local(const char* operation) const;
 
   /// Whether writing may mean to wait for another process.
   bool waits() const noexcept { return waits_; }

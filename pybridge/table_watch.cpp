@@ -23,21 +23,26 @@ term numbered(const term& event, std::int64_t number) {
 }
 
 process_body forward(self me, std::string table, std::string node,
-                     std::int64_t number, mailbox_ptr to) {
+                     std::int64_t number, term to) {
   if (!node.empty())
     me.monitor_node(node, true);
+  me.monitor(to);
+  auto topic = term::string("table:" + table);
   for (;;) {
     auto m = co_await me.receive();
     if (m.is_atom("stop"))
       co_return;
     if (!m.is(term::kind::tuple))
       continue;
+    if (m.items().front().is_atom("DOWN"))
+      co_return;
     bool lost = m.items().front().is_atom("nodedown");
     auto event = lost ? end_event(table) : m;
     if (event.items().size() != event_size)
       continue;
     bool end = event.items()[3].is_atom("end");
-    if (!to->push({"table:" + table, numbered(event, number)}) || end)
+    me.send(to, actors::topic_message(topic, numbered(event, number)));
+    if (end)
       co_return;
   }
 }
@@ -45,11 +50,10 @@ process_body forward(self me, std::string table, std::string node,
 } // namespace
 
 table_watch::table_watch(const table_handle& t, const table_interest& what,
-                         std::int64_t number, mailbox_ptr to)
+                         std::int64_t number, const term& to)
   : table_(t), number_(number) {
   auto& processes = node().node->processes();
-  forwarder_ = processes.spawn(forward, t.name(), t.node(), number,
-                               std::move(to));
+  forwarder_ = processes.spawn(forward, t.name(), t.node(), number, to);
   try {
     number_there_ = what.key ? t.ask("watch_key", {*what.key, forwarder_})
                              : t.ask("watch_prefix",

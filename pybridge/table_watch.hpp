@@ -1,13 +1,12 @@
 #pragma once
 
 #include "pybridge/table_handle.hpp"
-#include "runtime/mailbox.hpp"
 #include "runtime/table_watchers.hpp"
 
 namespace hornbeam::pybridge {
 
-/// Puts the changes of a table into a mailbox, until it is closed, the mailbox
-/// is, or the table ends.
+/// Sends the changes of a table to a process, until it is closed, the process
+/// or the table ends.
 ///
 /// A process of this node watches the table, wherever that is, and passes on
 /// what it hears as `table::watch` words it, under the topic `table:NAME` and
@@ -16,7 +15,7 @@ namespace hornbeam::pybridge {
 class table_watch {
 public:
   table_watch(const table_handle& t, const runtime::table_interest& what,
-              std::int64_t number, runtime::mailbox_ptr to);
+              std::int64_t number, const runtime::term& to);
 
   std::int64_t number() const noexcept { return number_; }
   /// False if the table had ended, or this is closed already.

@@ -1,25 +1,47 @@
 #include "runtime/attached_process.hpp"
 
+#include <algorithm>
+#include <condition_variable>
+#include <limits>
+#include <mutex>
+#include <utility>
+#include <vector>
+
 #include "runtime/atoms.hpp"
 
 namespace hornbeam::runtime {
 
+/// What always holds: `code_mutex_` is held by whoever looks into the queue, as
+/// the code of the process does, but not while a thread sleeps for a message
+/// outside of `drive`. `wake` does not take it: it is called under the locks
+/// of other processes, which that code may want.
 class attached_process::impl final : public process {
 public:
   using process::process;
 
   void begin(term pid) { pid_ = std::move(pid); }
 
-  /// Until `r` has what it waits for.
-  void wait(receiver_base& r) {
-    stop_notifying();
-    while (!ready(r)) {
-      enter();
-      if (!sleep(deadline_.load()))
+  std::optional<term> take_first(const matcher& m, deadline until) {
+    std::unique_lock code{code_mutex_};
+    auto** at = first_message();
+    for (auto taken = taken_;;) {
+      check();
+      if (taken != taken_) { // `at` may be in a message that is gone
+        taken = taken_;
+        at = first_message();
+      }
+      if (find(at, m)) {
+        ++taken_;
+        return take(at);
+      }
+      if (!until.infinite() && until.expired())
+        return std::nullopt;
+      auto wakes = wakes_.load();
+      if (!fall_asleep())
         continue;
-      std::unique_lock lock{mutex_of_wait_};
-      arrived_.wait(lock, [&] { return awake_; });
-      awake_ = false;
+      code.unlock();
+      await(wakes, until);
+      code.lock();
     }
   }
   void drive(process_body body) {
@@ -28,6 +50,8 @@ public:
       process_body::handle h;
       ~destroyer() { h.destroy(); }
     } end{handle};
+    std::lock_guard code{code_mutex_};
+    ++taken_;
     resume_point_ = handle;
     waiting_ = nullptr;
     for (;;) {
@@ -42,46 +66,98 @@ public:
   void allow_all() noexcept {
     budget_ = std::numeric_limits<std::int32_t>::max();
   }
-  void notify_once(std::function<void()> f) {
-    stop_notifying();
-    {
-      std::lock_guard guard{mutex_of_wait_};
-      notify_ = std::move(f);
+  std::uint64_t add_notice(const matcher& m, std::function<void()> f) {
+    std::unique_lock code{code_mutex_};
+    auto** at = first_message();
+    if (alive() && find(at, m)) {
+      code.unlock();
+      f();
+      return 0;
     }
-    if (!queue_.sleep())
+    std::uint64_t number = 0;
+    {
+      std::lock_guard guard{wait_mutex_};
+      number = ++last_notice_;
+      notices_.emplace_back(number, std::move(f));
+    }
+    bool asleep = fall_asleep();
+    code.unlock();
+    if (!asleep)
       wake();
+    return number;
+  }
+  void forget_notice(std::uint64_t number) {
+    std::lock_guard guard{wait_mutex_};
+    std::erase_if(notices_, [&](auto& x) { return x.first == number; });
   }
   void end_code() noexcept {
+    std::lock_guard code{code_mutex_};
     leaving_ = true;
     forget_everything();
   }
 
 protected:
   void wake() noexcept override {
-    std::function<void()> f;
+    std::vector<notice> told;
     {
-      std::lock_guard guard{mutex_of_wait_};
-      f = std::exchange(notify_, nullptr);
-      awake_ = !f;
+      std::lock_guard guard{wait_mutex_};
+      ++wakes_;
+      told.swap(notices_);
     }
-    if (f)
+    arrived_.notify_all();
+    for (auto& [number, f] : told)
       f();
-    else
-      arrived_.notify_one();
   }
 
 private:
-  void stop_notifying() {
-    if (queue_.nudge()) {
-      std::lock_guard guard{mutex_of_wait_};
-      notify_ = nullptr;
+  using notice = std::pair<std::uint64_t, std::function<void()>>;
+
+  void check() const {
+    if (!alive())
+      throw process_killed{};
+  }
+  /// Moves `at` to the first message from there on that `m` accepts.
+  bool find(signal**& at, const matcher& m) {
+    do {
+      for (; *at != nullptr; at = &(*at)->next)
+        if (m((*at)->body))
+          return true;
+    } while (collect());
+    return false;
+  }
+  /// From here on whoever pushes wakes; false if something has come or the
+  /// process has ended.
+  bool fall_asleep() noexcept { return queue_.sleeping() || queue_.sleep(); }
+  /// Until `wake` has been called since it had been called `wakes` times.
+  void await(std::uint64_t wakes, deadline until) {
+    std::unique_lock lock{wait_mutex_};
+    auto woken = [&] { return wakes_ != wakes; };
+    if (until.infinite())
+      arrived_.wait(lock, woken);
+    else
+      arrived_.wait_until(lock, until.at, woken);
+  }
+  /// Until `r` has what it waits for; the node's clock tells when its time is
+  /// over.
+  void wait(receiver_base& r) {
+    if (queue_.nudge())
+      wake(); // who sleeps for a message outside must look again afterwards
+    while (!ready(r)) {
+      check();
+      auto wakes = wakes_.load();
+      if (sleep(deadline_.load()))
+        await(wakes, {});
     }
   }
 
-  std::mutex mutex_of_wait_;
+  std::mutex code_mutex_;
+  std::uint64_t taken_ = 0; ///< changes when messages leave the queue
+
+  std::mutex wait_mutex_; ///< guards `notices_`, and changes of `wakes_`
   std::condition_variable arrived_;
-  std::function<void()> notify_;
-  bool awake_ = false;
+  std::atomic<std::uint64_t> wakes_{0};
+  std::vector<notice> notices_;
+  std::uint64_t last_notice_ = 0;
 };
 
 attached_process::attached_process(processes& of)
@@ -96,21 +172,22 @@ attached_process::impl& attached_process::code() const noexcept {
   return static_cast<impl&>(*process_);
 }
 
-ticks attached_process::ticks_of(deadline x) noexcept {
-  return x.infinite() ? never : x.at.time_since_epoch().count();
-}
-
-void attached_process::wait(receiver_base& r) {
-  process_->enter();
-  code().wait(r);
+std::optional<term> attached_process::take_first(const matcher& m,
+                                                 deadline until) {
+  return code().take_first(m, until);
 }
 
 void attached_process::drive_to_end(process_body body) {
   code().drive(std::move(body));
 }
 
-void attached_process::notify_once(std::function<void()> f) {
-  code().notify_once(std::move(f));
+std::uint64_t attached_process::add_notice(const matcher& m,
+                                           std::function<void()> f) {
+  return code().add_notice(m, std::move(f));
+}
+
+void attached_process::forget_notice(std::uint64_t number) {
+  code().forget_notice(number);
 }
 
 void attached_process::detach(term reason) {

@@ -73,7 +73,8 @@ public:
   void forget(std::uint64_t id);
   void reply(std::uint64_t id, const outcome& x);
   void bye();
-  /// Fails every open request with `why`. Later calls fail at once.
+  /// Fails every open request with `why`, and marks those that were never sent.
+  /// Later calls fail at once.
   void close(const failure& why);
   bool open() const noexcept { return open_.load(); }
   /// Whether nothing waits to be sent.

@@ -39,10 +39,13 @@ void table::refuse_others(const char* what) const {
   auto owner = owner_serial_.load();
   if (owner != 0 && table_user::current().process == owner)
     return;
-  throw failed{error_code::refused,
-               "the table '" + name_ + "' is " + name_of(options_.access)
-                 + ": only its owner, " + to_string(this->owner()) + ", may "
-                 + what + " it"};
+  bool others_read = options_.access == table_access::readable;
+  throw failed{
+    error_code::refused,
+    "the table '" + name_ + "' is " + name_of(options_.access)
+      + ": only its owner, " + to_string(this->owner()) + ", may " + what
+      + " it; others may "
+      + (others_read ? "only read it" : "neither read nor write it")};
 }
 
 term table::check_owner(const char* what) const {

@@ -153,26 +153,72 @@ TEST_CASE_METHOD(fixture, "notify_once calls once when something comes") {
   CHECK(calls == 1);
 }
 
-TEST_CASE_METHOD(fixture, "notify_once calls at once if something has come "
-                          "that nobody has looked at") {
+TEST_CASE_METHOD(fixture, "notify_once calls at once if what it waits for is "
+                          "there, whoever has looked at it") {
   std::atomic<int> calls{0};
+  auto note = [&] { ++calls; };
   a.send(p.pid(), term{1});
-  p.notify_once([&] { ++calls; });
+  p.notify_once(note);
   CHECK(calls == 1);
-  CHECK_FALSE(p.receive(match("other"), deadline::in(0))); // has looked at it
-  p.notify_once([&] { ++calls; });
-  CHECK(calls == 1);
-  a.send(p.pid(), term{2});
+  CHECK_FALSE(p.receive(match("other"), deadline::in(0)));
+  p.notify_once(note);
   CHECK(calls == 2);
+  p.notify_once(match("other"), note);
+  CHECK(calls == 2);
+  a.send(p.pid(), atom("other"));
+  CHECK(calls == 3);
 }
 
-TEST_CASE_METHOD(fixture, "a receive takes notify_once back") {
+TEST_CASE_METHOD(fixture, "everybody who waits for a notice gets one, but who "
+                          "has taken it back") {
   std::atomic<int> calls{0};
-  p.notify_once([&] { ++calls; });
+  p.notify_once([&] { calls += 1; });
+  auto number = p.notify_once([&] { calls += 10; });
+  p.notify_once([&] { calls += 100; });
+  p.forget_notice(number);
   CHECK_FALSE(p.receive(deadline::in(0)));
   a.send(p.pid(), term{1});
-  CHECK(calls == 0);
-  CHECK(p.receive(deadline::in(0)));
+  CHECK(calls == 101);
+}
+
+TEST_CASE_METHOD(fixture, "several threads wait for messages of one process") {
+  constexpr int n = 2000;
+  std::atomic<int> got{0};
+  std::vector<std::thread> threads;
+  for (int k = 0; k < 3; ++k)
+    threads.emplace_back([&, k] {
+      auto mine = [k](const term& x) { return x.as_int() % 3 == k; };
+      for (int i = k; i < n; i += 3)
+        got += p.receive(mine, soon()) == term{i};
+    });
+  for (int i = 0; i < n; ++i)
+    a.send(p.pid(), term{i});
+  for (auto& t : threads)
+    t.join();
+  CHECK(got == n);
+}
+
+TEST_CASE_METHOD(fixture, "a thread ends a process in which others wait") {
+  auto other = std::make_unique<attached_process>(a);
+  std::atomic<int> killed{0};
+  std::vector<std::thread> threads;
+  for (int k = 0; k < 2; ++k)
+    threads.emplace_back([&] {
+      try {
+        other->receive(match("never"), soon());
+      } catch (const process_killed&) {
+        ++killed;
+      }
+    });
+  for (int i = 0; i < 100; ++i)
+    a.send(other->pid(), term{i});
+  while (a.info(other->pid(), "status") != atom("waiting"))
+    std::this_thread::yield();
+  other->detach();
+  for (auto& t : threads)
+    t.join();
+  CHECK(killed == 2);
+  CHECK_THROWS_AS(other->receive(deadline::in(0)), process_killed);
 }
 
 TEST_CASE_METHOD(fixture, "notify_once of a process that is ended is called") {

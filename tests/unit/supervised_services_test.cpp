@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "actors/services.hpp"
+#include "runtime/attached_process.hpp"
 #include "runtime/caf.hpp"
 
 // Services of real nodes whose actors are killed: the supervisor brings them
@@ -144,13 +145,12 @@ TEST_CASE_METHOD(fixture, "functions and hooks stay registered, here and "
 }
 
 TEST_CASE_METHOD(fixture, "topics keep their subscribers") {
-  auto box = std::make_shared<mailbox>(b->node->make_pid());
-  b->topics.subscribe("news", box);
+  attached_process box{b->node->processes()};
+  b->topics.subscribe("news", box.pid());
   REQUIRE(comes_true([&] { return a->topics.count("news") == 1; }));
   REQUIRE(replace("topics"));
   CHECK(a->topics.publish("news", term{7}) == 1);
-  auto got = box->receive(deadline::in(20000).at);
-  CHECK(got);
+  CHECK(box.receive(deadline::in(20000)));
 }
 
 TEST_CASE_METHOD(fixture, "tasks that ended are still known") {

@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "actors/topics.hpp"
+#include "runtime/attached_process.hpp"
 #include "test_cluster.hpp"
 
 using namespace hornbeam;
@@ -12,26 +13,27 @@ struct fixture : test_cluster {
   fixture() {
     for (auto* name : {"a@h", "b@h"}) {
       auto& n = add_node(name);
-      parts[name] = std::make_unique<actors::topics>(n);
+      all[name] = std::make_unique<processes>(system(), n, true);
+      parts[name] = std::make_unique<actors::topics>(n, *all[name]);
       n.add("topics", [&t = *parts[name]] { return t.make_service(); });
     }
     connect("a@h", "b@h");
     run();
   }
   ~fixture() { stop(); }
-  mailbox_ptr box(const std::string& name) {
-    return std::make_shared<mailbox>(pid{node(name).self(), next++});
+  attached_process box(const std::string& name) {
+    return attached_process{*all.at(name)};
   }
   actors::topics& on(const std::string& name) { return *parts[name]; }
 
+  std::map<std::string, std::unique_ptr<processes>> all;
   std::map<std::string, std::unique_ptr<actors::topics>> parts;
-  std::uint64_t next = 1;
 };
 
-std::vector<std::string> bodies(const mailbox_ptr& box) {
+std::vector<std::string> bodies(attached_process& box) {
   std::vector<std::string> out;
-  while (auto m = box->receive(clock::now()))
-    out.push_back(to_string(m->body));
+  while (auto m = box.receive(actors::is_topic_message, deadline::in(0)))
+    out.push_back(to_string(m->at(2)));
   return out;
 }
 
@@ -40,8 +42,8 @@ std::vector<std::string> bodies(const mailbox_ptr& box) {
 TEST_CASE_METHOD(fixture, "subscribers on every node get what is published") {
   auto near = box("a@h");
   auto far = box("b@h");
-  on("a@h").subscribe("t", near);
-  on("b@h").subscribe("t", far);
+  on("a@h").subscribe("t", near.pid());
+  on("b@h").subscribe("t", far.pid());
   run();
   CHECK(on("a@h").publish("t", term{1}) == 2);
   run();
@@ -52,11 +54,11 @@ TEST_CASE_METHOD(fixture, "subscribers on every node get what is published") {
 TEST_CASE_METHOD(fixture, "who answers a message knows its sender's topics") {
   auto me = box("a@h");
   auto far = box("b@h");
-  on("b@h").subscribe("question", far);
+  on("b@h").subscribe("question", far.pid());
   run();
-  on("a@h").subscribe("answer", me);
+  on("a@h").subscribe("answer", me.pid());
   on("a@h").publish("question", term{1});
-  far->notify_once([&] { CHECK(on("b@h").publish("answer", term{2}) == 1); });
+  far.notify_once([&] { CHECK(on("b@h").publish("answer", term{2}) == 1); });
   run();
   CHECK(bodies(me) == std::vector<std::string>{"2"});
 }
@@ -67,14 +69,14 @@ TEST_CASE_METHOD(fixture, "a message to nobody is sent to nobody") {
 
 TEST_CASE_METHOD(fixture, "to subscribe twice is to subscribe once") {
   auto me = box("a@h");
-  CHECK(on("a@h").subscribe("t", me));
-  CHECK_FALSE(on("a@h").subscribe("t", me));
+  CHECK(on("a@h").subscribe("t", me.pid()));
+  CHECK_FALSE(on("a@h").subscribe("t", me.pid()));
   CHECK(on("a@h").publish("t", term{1}) == 1);
 }
 
 TEST_CASE_METHOD(fixture, "messages of one publisher arrive in order") {
   auto far = box("b@h");
-  on("b@h").subscribe("t", far);
+  on("b@h").subscribe("t", far.pid());
   run();
   for (int i = 0; i < 5; ++i)
     on("a@h").publish("t", term{i});
@@ -84,29 +86,53 @@ TEST_CASE_METHOD(fixture, "messages of one publisher arrive in order") {
 
 TEST_CASE_METHOD(fixture, "who has unsubscribed gets nothing more") {
   auto far = box("b@h");
-  on("b@h").subscribe("t", far);
+  on("b@h").subscribe("t", far.pid());
   run();
-  on("b@h").unsubscribe("t", far);
+  on("b@h").unsubscribe("t", far.pid());
   run();
   CHECK(on("a@h").publish("t", term{1}) == 0);
   run();
-  CHECK(far->size() == 0);
+  CHECK(far.queue_length() == 0);
 }
 
-TEST_CASE_METHOD(fixture, "an owner that ends leaves all topics") {
+TEST_CASE_METHOD(fixture, "a process that ends leaves all topics") {
+  auto end = [&](auto how) {
+    auto me = box("a@h");
+    auto other = box("a@h");
+    on("a@h").subscribe("t", me.pid());
+    on("a@h").subscribe("t", other.pid());
+    on("a@h").subscribe("u", me.pid());
+    on("a@h").subscribe("v", me.pid());
+    on("a@h").unsubscribe("v", me.pid());
+    how(me);
+    CHECK(on("a@h").count("t") == 1);
+    CHECK(on("a@h").count("u") == 0);
+    CHECK(on("a@h").publish("t", term{1}) == 1);
+    CHECK_THROWS_WITH(on("a@h").subscribe("t", me.pid()),
+                      Catch::Contains("no living process of this node"));
+  };
+  end([](auto& me) { me.detach(); });
+  end([&](auto& me) { all.at("a@h")->exit(me.pid(), term::atom("kill")); });
+}
+
+TEST_CASE_METHOD(fixture, "what a topic sends looks like nothing else") {
   auto me = box("a@h");
-  on("a@h").subscribe("t", me);
-  on("a@h").subscribe("u", me);
-  me->close();
-  on("a@h").leave_all(me);
-  CHECK(on("a@h").count("t") == 0);
-  CHECK(on("a@h").count("u") == 0);
-  CHECK_FALSE(me->push({"t", term{1}}));
+  on("a@h").subscribe("t", me.pid());
+  on("a@h").publish("t", term{1});
+  auto got = me.receive(deadline::in(0));
+  REQUIRE(got);
+  CHECK(*got == actors::topic_message(term::string("t"), term{1}));
+  CHECK(actors::is_topic_message(*got));
+  for (auto& x :
+       {term{1}, term::atom("$topic"), term::tuple({}),
+        term::tuple({term::string("$topic"), term::string("t"), term{1}}),
+        term::tuple({term::atom("$topic"), term{1}, term{1}})})
+    CHECK_FALSE(actors::is_topic_message(x));
 }
 
 TEST_CASE_METHOD(fixture, "a node that is down is not counted") {
   auto far = box("b@h");
-  on("b@h").subscribe("t", far);
+  on("b@h").subscribe("t", far.pid());
   run();
   disconnect("a@h", "b@h");
   run();
@@ -115,7 +141,7 @@ TEST_CASE_METHOD(fixture, "a node that is down is not counted") {
 
 TEST_CASE_METHOD(fixture, "the actor publishes to its own node by message") {
   auto far = box("b@h");
-  on("b@h").subscribe("t", far);
+  on("b@h").subscribe("t", far.pid());
   auto x = ask("a@h", "b@h", "topics",
                make_op("publish", term::string("t"), term{7}));
   CHECK(*x == term{1});

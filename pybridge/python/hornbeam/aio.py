@@ -9,7 +9,7 @@ import inspect
 import itertools
 import time
 import weakref
-from typing import Any, AsyncGenerator
+from typing import Any, AsyncGenerator, Callable
 
 from hornbeam import (
     _context,
@@ -234,24 +234,54 @@ async def await_result(task_id: str, timeout_ms: float = 30000) -> Any:
 async def receive_pubsub(
     timeout: float | None = None, *, timeout_ms: float | None = None
 ) -> Any:
-    """The next message for this task, or None if none comes in time (ms)."""
+    """The next message of a topic for this task, or None if none comes in time
+    (ms)."""
     box = process.mailbox()
     ms = timeout if timeout_ms is None else timeout_ms
+    found = await _next(box, True, lambda: box.receive_topic(0), ms)
+    return None if found is None else found[1]
+
+
+async def receive(timeout_ms: float | None = None, default: Any = None) -> Any:
+    """As `hornbeam.process.receive`."""
+    box = process.mailbox()
+
+    def look() -> list[Any] | None:
+        found = box.receive(0, _NOTHING)
+        return None if found is _NOTHING else [found]
+
+    found = await _next(box, False, look, timeout_ms)
+    return default if found is None else found[0]
+
+
+_NOTHING = object()
+
+
+async def _next(
+    box: _native.Mailbox, of_topics: bool, look: Callable[[], Any], ms: float | None
+) -> Any:
+    """What `look` finds in the mailbox, None if that is nothing for `ms`."""
     if ms is None:
         ms = _context.left_ms()
     loop = asyncio.get_running_loop()
     until = None if ms is None else loop.time() + max(0.0, ms) / 1000
-    while True:
-        found = box.receive(0)
-        if found is not None:
-            return found[1]
+    notice = 0
+
+    def start(c: Any, key: int) -> None:
+        nonlocal notice
+        notice = box.notify(c, key, of_topics)
+
+    while (found := look()) is None:
         left = None if until is None else (until - loop.time()) * 1000
         if left is not None and left <= 0:
             return None
         try:
-            await _port().wait(box.notify, left, "receive")
+            await _port().wait(start, left, "receive")
         except errors.HornbeamTimeout:
             return None
+        finally:
+            box.forget_notice(notice)
+    return found
 
 
 async def stream(

@@ -1,8 +1,10 @@
-"""Who receives: pids and mailboxes.
+"""Who sends and receives: processes, their pids and mailboxes.
 
 `self()` is the pid of whoever runs: the asyncio task (and the tasks that it
-starts), else the call of a handler, else the thread. Each gets its mailbox at
-first use and leaves all topics when it ends.
+starts), else the call of a handler, else the thread. Each is a process of the
+node from its first use on: others, in C++ and on other nodes, can send to it,
+link to it and monitor it. It ends when whoever runs ends, and then leaves all
+topics and loses its tables.
 """
 
 from __future__ import annotations
@@ -11,9 +13,9 @@ import asyncio
 import contextlib
 import threading
 from contextvars import ContextVar
-from typing import Iterator
+from typing import Any, Iterator
 
-from hornbeam import _engine, _native
+from hornbeam import _context, _engine, _native
 from hornbeam.values import Pid, Ref
 
 
@@ -56,10 +58,9 @@ def running_as(owner: Owner) -> Iterator[None]:
 
 
 def _running_task() -> asyncio.Task[object] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None
+    # What `asyncio.current_task()` does, without an exception where no loop runs.
+    loop = asyncio._get_running_loop()
+    return None if loop is None else asyncio.current_task(loop)
 
 
 def mailbox() -> _native.Mailbox:
@@ -80,9 +81,44 @@ def mailbox() -> _native.Mailbox:
     return owner.box
 
 
+def _existing() -> _native.Mailbox | None:
+    """The mailbox of whoever calls, if it has one."""
+    owner = _owner.get()
+    if owner is not None:
+        return owner.box
+    if _running_task() is not None:
+        return None
+    return getattr(_thread, "box", None)
+
+
+_native.set_caller(_existing)
+
+
 def self() -> Pid:
     """The pid of whoever calls."""
     return mailbox().pid
+
+
+def send(to: Pid | str | tuple[str, str], message: Any) -> None:
+    """Send `message` to a process, anywhere in the cluster: to a pid, to the
+    process that has a name on this node, or to `(name, node)`.
+
+    Does not wait, and says nothing if nobody is there; messages to one process
+    keep their order. Raises `NotFoundError` if nobody on this node has the name.
+    """
+    _native.send(to, message)
+
+
+def receive(timeout_ms: float | None = None, default: Any = None) -> Any:
+    """The next message that a process has sent to whoever calls, or `default` if
+    none comes within `timeout_ms` milliseconds.
+
+    What topics send stays for `hornbeam.pubsub.receive`. In an async task use
+    `await hornbeam.aio.receive(...)`.
+    """
+    if timeout_ms is None:
+        timeout_ms = _context.left_ms()
+    return mailbox().receive(timeout_ms, default)
 
 
 def make_ref() -> Ref:

@@ -31,7 +31,7 @@ def receive(
     none comes within `timeout_ms` milliseconds. With `topic`, only of that."""
     if timeout_ms is None:
         timeout_ms = _context.left_ms()
-    return process.mailbox().receive(timeout_ms, topic)
+    return process.mailbox().receive_topic(timeout_ms, topic)
 
 
 def receive_pubsub(

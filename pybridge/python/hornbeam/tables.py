@@ -17,9 +17,9 @@ import traceback
 from typing import Any, Callable, Iterator, NamedTuple
 
 from hornbeam import _engine, _native, errors, process
-from hornbeam.values import MISSING
+from hornbeam.values import MISSING, Pid
 
-__all__ = ["MISSING", "Change", "Table", "Watch", "table"]
+__all__ = ["MISSING", "Change", "Table", "Watch", "new", "table"]
 
 
 class Change(NamedTuple):
@@ -139,6 +139,30 @@ def table(name: str, node: str | None = None, **options: Any) -> Table:
     return Table(name, "" if node is None else _native.full_name(node))
 
 
+def new(
+    name: str,
+    *,
+    access: str = "protected",
+    heir: Pid | None = None,
+    heir_data: Any = None,
+    **options: Any,
+) -> Table:
+    """A new table of this node that belongs to whoever calls (see
+    `hornbeam.process.self`), as `ets:new`. It ends with its owner, or goes to
+    `heir`, a process of this node, if that lives then: it gets the message
+    `("ETS-TRANSFER", name, pid of the owner, heir_data)`.
+
+    `access` says what others may do: "public": all, "protected": read,
+    "private": nothing. `options` are those of `table()`.
+
+    Raises `HornbeamError` if there is a table of that name.
+    """
+    _native.new_table(
+        name, {"access": access, **options}, process.mailbox(), heir, heir_data
+    )
+    return Table(name)
+
+
 # -- callbacks ----------------------------------------------------------------
 
 _numbers = itertools.count(1)
@@ -160,7 +184,7 @@ def _listener() -> _native.Mailbox:
 
 
 def _listen(box: _native.Mailbox) -> None:
-    while (message := box.receive(None)) is not None:
+    while (message := box.receive_topic(None)) is not None:
         _, number, _, kind, key, values = message[1]
         callback = _callbacks.get(number)
         if callback is None:

@@ -1,6 +1,7 @@
 """What the second node of the tests serves."""
 
 import asyncio
+import queue
 import threading
 import time
 
@@ -128,6 +129,25 @@ def publish(topic, message):
 
 def make_table(name, options=None):
     hornbeam.tables.table(name, **(options or {}))
+
+
+def use_table(name, node, member, *args):
+    """Calls a method of a table of another node, or reads a property."""
+    found = getattr(hornbeam.tables.table(name, node), member)
+    return found(*args) if callable(found) else found
+
+
+def start_echo():
+    """A thread that answers (pid, message) with the message, until "stop"."""
+    pids = queue.Queue()
+
+    def run():
+        pids.put(hornbeam.self())
+        while (message := hornbeam.process.receive()) != "stop":
+            hornbeam.process.send(*message)
+
+    threading.Thread(target=run, daemon=True).start()
+    return pids.get()
 
 
 def state_get(key):
