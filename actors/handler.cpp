@@ -2,6 +2,8 @@
 
 #include <mutex>
 
+#include "actors/task.hpp"
+
 namespace hornbeam::actors {
 
 using namespace runtime;
@@ -47,6 +49,8 @@ std::shared_ptr<chunk_source> handler::open_stream(
 }
 
 void function_handler::invoke(invocation x, responder reply) {
+  if (x.task && !x.task->begin())
+    return; // it was cancelled, and whoever waited knows
   try {
     reply(f_(x));
   } catch (...) {

@@ -19,6 +19,8 @@ namespace hornbeam::actors {
 /// overflow.
 inline constexpr std::uint32_t max_call_depth = 100;
 
+class task;
+
 /// What a handler is asked to do.
 struct invocation {
   std::string target; ///< the hook, function or module
@@ -31,6 +33,8 @@ struct invocation {
   /// Its place in the gate of a handler that is bounded. Whoever waits for
   /// another call meanwhile lends it.
   std::shared_ptr<gate::place> place = {};
+  /// The task that the call works on, see task.hpp; null: a plain call.
+  std::shared_ptr<actors::task> task = nullptr;
 };
 
 /// Takes the chunks of one stream. Any thread may call it; `end` and `fail`

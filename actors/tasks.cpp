@@ -15,27 +15,44 @@ public:
   void handle(call& c) override {
     operation op{c.op};
     if (op.name == "submit") {
-      std::string id{op.arg(4).text()};
-      tasks_.run(id, read_invocation(c));
+      tasks_.run(std::string{op.arg(4).text()}, read_invocation(c));
+    } else if (op.name == "turn") {
+      c.reply(term{});
+    } else if (op.name == "list") {
+      c.reply(tasks_.list());
     } else if (op.name == "await") {
-      std::string id{op.arg(0).text()};
-      auto reply = std::make_shared<responder>(std::move(c.reply));
-      auto done = [reply](const task_result& r) {
+      auto t = known(op);
+      t->await(c.until, [reply = share(c)](const task_result& r) {
         if (r.local)
           r.local->as_term(std::move(*reply));
         else
           (*reply)(r.value);
-      };
-      if (!tasks_.await(id, c.until, std::move(done)))
-        (*reply)(tasks_.unknown(id));
-    } else if (op.name == "turn") {
-      c.reply(term{});
+      });
+    } else if (op.name == "watch") {
+      auto t = known(op);
+      auto seen = op.arg(1).as_int();
+      t->watch(seen, c.until,
+               [reply = share(c)](outcome x) { (*reply)(std::move(x)); });
+    } else if (op.name == "status") {
+      c.reply(known(op)->status());
+    } else if (op.name == "cancel") {
+      c.reply(term{tasks_.cancel(known(op)->id()) == true});
     } else {
       throw bad_term("tasks know no operation '" + op.name + "'");
     }
   }
 
 private:
+  task_ptr known(const operation& op) {
+    std::string id{op.arg(0).text()};
+    if (auto t = tasks_.find(id))
+      return t;
+    throw failed{tasks_.unknown(id)};
+  }
+  static std::shared_ptr<responder> share(call& c) {
+    return std::make_shared<responder>(std::move(c.reply));
+  }
+
   tasks& tasks_;
 };
 
@@ -69,61 +86,67 @@ failure tasks::unknown(const std::string& id) const {
           {}};
 }
 
-void tasks::start(const std::string& id) {
+task_ptr tasks::start(const std::string& id, const std::string& hook,
+                      const std::string& action) {
+  auto t = std::make_shared<task>(id, hook, action);
   std::lock_guard guard{mutex_};
-  tasks_.try_emplace(id);
+  return tasks_.emplace(id, std::move(t)).first->second;
 }
 
-void tasks::finish(const std::string& id, task_result result) {
-  std::vector<std::pair<deadline, callback>> waiters;
+template <class F>
+std::optional<bool> tasks::end(const std::string& id, F how) {
+  std::function<void()> tell;
   {
     std::lock_guard guard{mutex_};
     auto i = tasks_.find(id);
-    if (i == tasks_.end() || i->second.result)
-      return;
-    i->second.result = result;
-    i->second.ended = clock::now();
-    waiters.swap(i->second.waiters);
-    ended_.push_back(id);
+    if (i == tasks_.end())
+      return std::nullopt;
+    tell = how(*i->second);
+    if (!tell)
+      return false;
+    // Whoever is told finds the oldest results gone.
+    ended_.emplace_back(clock::now(), id);
     drop_old();
   }
-  for (auto& [until, f] : waiters)
-    f(result);
+  tell();
+  return true;
+}
+
+void tasks::finish(const std::string& id, task_result result) {
+  end(id, [&](task& t) { return t.end(std::move(result)); });
+}
+
+std::optional<bool> tasks::cancel(const std::string& id) {
+  return end(id, [](task& t) { return t.cancel(); });
 }
 
 void tasks::drop_old() {
   auto too_old = clock::now() - std::chrono::milliseconds(keep_.keep_ms);
-  while (!ended_.empty()) {
-    auto i = tasks_.find(ended_.front());
-    if (i != tasks_.end()) {
-      if (ended_.size() <= keep_.keep_count && i->second.ended > too_old)
-        return;
-      tasks_.erase(i);
-    }
+  while (
+    !ended_.empty()
+    && (ended_.size() > keep_.keep_count || ended_.front().first <= too_old)) {
+    tasks_.erase(ended_.front().second);
     ended_.pop_front();
   }
 }
 
-bool tasks::await(const std::string& id, deadline until, callback f) {
-  std::unique_lock lock{mutex_};
+task_ptr tasks::find(const std::string& id) {
+  std::lock_guard guard{mutex_};
   drop_old();
   auto i = tasks_.find(id);
-  if (i == tasks_.end())
-    return false;
-  if (!i->second.result) {
-    // Whoever waits in vain is dropped when the next one comes.
-    std::erase_if(i->second.waiters, [](auto& w) { return w.first.expired(); });
-    i->second.waiters.emplace_back(until, std::move(f));
-    return true;
-  }
-  auto result = *i->second.result;
-  lock.unlock();
-  f(result);
-  return true;
+  return i != tasks_.end() ? i->second : nullptr;
 }
 
-void tasks::await_here(const std::string& id, deadline until, callback f) {
-  auto shared = std::make_shared<callback>(std::move(f));
+bool tasks::await(const std::string& id, deadline until, task::callback f) {
+  auto t = find(id);
+  if (t)
+    t->await(until, std::move(f));
+  return t != nullptr;
+}
+
+void tasks::await_here(const std::string& id, deadline until,
+                       task::callback f) {
+  auto shared = std::make_shared<task::callback>(std::move(f));
   auto try_it = [this, id, until, shared] {
     return await(id, until, [shared](const task_result& r) { (*shared)(r); });
   };
@@ -137,7 +160,7 @@ void tasks::await_here(const std::string& id, deadline until, callback f) {
 }
 
 void tasks::run(const std::string& id, invocation x) {
-  start(id);
+  x.task = start(id, x.target, x.action);
   hooks_.invoke(std::move(x), responder{[this, id](outcome r) {
                   finish(id, {std::move(r), nullptr});
                 }});
@@ -157,6 +180,20 @@ void tasks::submit(const std::string& id, const invocation& x) {
 std::pair<std::size_t, std::size_t> tasks::count() const {
   std::lock_guard guard{mutex_};
   return {tasks_.size() - ended_.size(), ended_.size()};
+}
+
+term tasks::list() {
+  std::vector<task_ptr> all;
+  {
+    std::lock_guard guard{mutex_};
+    drop_old();
+    for (auto& [id, t] : tasks_)
+      all.push_back(t);
+  }
+  term::sequence out;
+  for (auto& t : all)
+    out.push_back(t->status());
+  return term::list(std::move(out));
 }
 
 std::unique_ptr<service> tasks::make_service() {

@@ -160,7 +160,8 @@ modules = [{modules}]
 @contextlib.contextmanager
 def second_node(module: str = "") -> Iterator[str]:
     """The name of a node to which this process is connected. It runs the code
-    `module`, which registers the hook `remote`; the folder `RUNTIME_DIRECTORY` has the cluster's secret."""
+    `module`, which registers the hook `remote`; the folder `RUNTIME_DIRECTORY`
+    has the cluster's secret."""
     import hornbeam
 
     folder = Path(os.environ["RUNTIME_DIRECTORY"])

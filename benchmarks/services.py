@@ -192,8 +192,12 @@ def loop() -> None:
                 late.append(time.perf_counter() - begin - 0.001)
 
         ticker = asyncio.create_task(tick())
-        calls = [hornbeam.aio.execute("remote", "echo", i) for i in range(10_000)]
-        await asyncio.gather(*calls)
+
+        async def hundred() -> None:
+            for i in range(100):
+                await hornbeam.aio.execute("remote", "echo", i)
+
+        await asyncio.gather(*[hundred() for _ in range(100)])
         done = True
         await ticker
         late.sort()

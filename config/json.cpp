@@ -43,6 +43,7 @@ std::string to_json(const node_config& x) {
        {"connect_ms", n.connect_ms},
        {"flush_ms", n.flush_ms},
        {"tables", tables},
+       {"plugins", x.plugins},
      }},
     {"python",
      {

@@ -127,6 +127,13 @@ void read_python(table_reader& t, const document& doc, python_settings& out) {
   t.read("task_keep_count", out.task_keep_count, 0);
 }
 
+void read_plugins(table_reader& t, const document& doc,
+                  std::vector<std::string>& out) {
+  t.read("plugins", out);
+  for (auto& x : out)
+    x = doc.resolve(x); // leaves what is resolved already as it is
+}
+
 void read_peers(table_reader& t, runtime::node_settings& out) {
   std::vector<std::string> peers;
   t.read("peers", peers);
@@ -240,6 +247,7 @@ node_config read_node(const document& doc) {
   node.read("listen", out.node.listen);
   node.read("port", out.node.port, 0, 65535);
   read_engine(node, out.node);
+  read_plugins(node, doc, out.plugins);
   if (!out.node.name.empty() && word(out.node.name))
     out.node.name += "@" + out.node.host;
   if (!out.node.name.empty() && !full_name(out.node.name))
@@ -264,6 +272,7 @@ node_config read_member(const document& doc, const std::string& key,
     fail_at(doc.file, value, where, "must be a table, not " + kind_of(value));
   table_reader t{*table, where, doc.file};
   read_engine(t, out.node);
+  read_plugins(t, doc, out.plugins);
   t.read("port", out.node.port, 0, 65535);
   read_python(t, doc, out.python);
   t.finish();
@@ -300,6 +309,7 @@ cluster_config read_cluster_file(const document& doc) {
 
   auto defaults = doc.table("defaults");
   read_engine(defaults, common.node);
+  read_plugins(defaults, doc, common.plugins);
   read_python(defaults, doc, common.python);
   if (defaults.has("port"))
     defaults.fail("port", "can't be the same for all nodes; set it in "

@@ -29,6 +29,8 @@ struct python_settings {
 struct node_config {
   runtime::node_settings node;
   python_settings python;
+  /// Files of plug-ins, started with the node; absolute once loaded.
+  std::vector<std::string> plugins;
 };
 
 /// A supervisor's patience: more than `intensity` restarts within `period_ms`

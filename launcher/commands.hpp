@@ -13,6 +13,7 @@ struct node_options {
   std::string config;
   std::string name;   ///< which one, if the file describes a cluster
   std::string script; ///< run it and end with it; empty: serve
+  std::vector<std::string> plugins; ///< beside those of the configuration
 };
 int run_node(const node_options& opts);
 

@@ -45,6 +45,10 @@ int run(int argc, char** argv) {
                    "Which node, if the file describes a cluster");
   node->add_option("--run", node_opts.script,
                    "A Python script to run; the node ends with it");
+  node
+    ->add_option("--plugin", node_opts.plugins,
+                 "A plug-in in C++ to load; may be given several times")
+    ->allow_extra_args(false); // one each time
   node->footer("Example: hornbeam node --config config/node.toml");
 
   launcher::up_options up_opts;

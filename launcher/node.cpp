@@ -97,6 +97,8 @@ int run_node(const node_options& opts) {
                     : config::find_node(config::load(opts.config), opts.name);
   if (!opts.script.empty() && !std::filesystem::exists(opts.script))
     throw config::config_error("hornbeam: there is no script " + opts.script);
+  for (auto& x : opts.plugins)
+    settings.plugins.push_back(std::filesystem::absolute(x).string());
   start_python(opts.script);
   auto code = call_main(config::to_json(settings), opts.script);
   // -1: what was printed last could not be written.

@@ -15,8 +15,7 @@ int run_rpc(const rpc_options& opts) {
   auto slot = std::make_shared<reply_slot>();
   auto until = deadline::in(opts.timeout_ms);
   guest.call(guest.full_name(opts.node), opts.module, opts.function,
-             std::move(args), until,
-             responder{slot});
+             std::move(args), until, responder{slot});
   // The node answers at the deadline; what is late by more is lost.
   auto patience = until.infinite() ? until.at
                                    : until.at + std::chrono::seconds(1);

@@ -62,13 +62,12 @@ int run_status(const cluster_options& where) {
   std::vector<reply_slot_ptr> answers;
   for (auto& x : nodes) {
     auto slot = answers.emplace_back(std::make_shared<reply_slot>());
-    guest.call(x.name, "hornbeam", "status", {}, until,
-               responder{slot});
+    guest.call(x.name, "hornbeam", "status", {}, until, responder{slot});
   }
-  const row keys{"uptime_ms", "peers",         "hooks", "functions",
-                 "topics",    "tasks_running", "tables"};
+  const row keys{"uptime_ms", "peers",         "hooks",      "functions",
+                 "topics",    "tasks_running", "tasks_kept", "tables"};
   std::vector<row> rows{{"NODE", "PID", "ADDRESS", "UP", "PEERS", "HOOKS",
-                         "FUNCTIONS", "TOPICS", "TASKS", "TABLES"}};
+                         "FUNCTIONS", "TOPICS", "TASKS", "KEPT", "TABLES"}};
   bool any = false;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     auto& r = rows.emplace_back(

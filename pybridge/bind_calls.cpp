@@ -23,24 +23,6 @@ actors::named_handlers& handlers(const std::string& scope) {
   return scope == "hook" ? node().hooks : node().functions;
 }
 
-actors::invocation make_invocation(const std::string& name,
-                                   const std::string& action,
-                                   const py::object& args,
-                                   const py::dict& kwargs, deadline until,
-                                   std::uint32_t depth) {
-  return {
-    name,  action, to_sequence(args, "args"), to_entries(kwargs, "kwargs"), {},
-    until, depth};
-}
-
-actors::tasks::callback task_done(const reply_slot_ptr& slot,
-                                  const std::shared_ptr<bool>& local) {
-  return [slot, local](const actors::task_result& r) {
-    *local = r.local != nullptr;
-    slot->set(r.local ? outcome{} : r.value);
-  };
-}
-
 } // namespace
 
 void bind_calls(py::module_& m) {
@@ -137,67 +119,6 @@ void bind_calls(py::module_& m) {
        const py::object& args, const py::dict& kwargs) {
       return handlers(scope).cast(
         make_invocation(name, action, args, kwargs, {}, 0));
-    },
-    guard());
-
-  // -- tasks ------------------------------------------------------------------
-
-  m.def(
-    "make_task_id",
-    [](const text& where) {
-      return text_to_python(node().tasks.make_id(where));
-    },
-    guard());
-  m.def(
-    "task_node", [](const text& id) { return actors::tasks::node_of(id); },
-    guard());
-  m.def(
-    "submit_local_task",
-    [](const text& id) {
-      node().tasks.start(id);
-      actors::invocation x;
-      x.target = id;
-      if (!job_queue::get().push({"local", std::move(x), nullptr, nullptr}))
-        node().tasks.finish(id, {job_queue::ended(), nullptr});
-    },
-    guard());
-  m.def(
-    "finish_local_task",
-    [](const text& id) {
-      job_queue::get().answer([&to = node().tasks, id] {
-        to.finish(id, {{}, std::make_shared<python_result>(id)});
-      });
-    },
-    guard());
-  m.def(
-    "submit_task",
-    [](const text& id, const text& name, const text& action,
-       const py::object& args, const py::dict& kwargs,
-       const py::object& timeout_ms, std::uint32_t depth) {
-      node().tasks.submit(id, make_invocation(name, action, args, kwargs,
-                                              to_deadline(timeout_ms), depth));
-    },
-    guard());
-  m.def(
-    "await_local_task",
-    [](const text& id, const py::object& timeout_ms) {
-      auto until = to_deadline(timeout_ms);
-      auto slot = std::make_shared<reply_slot>();
-      auto local = std::make_shared<bool>(false);
-      node().tasks.await_here(id, until, task_done(slot, local));
-      auto x = wait_for(slot, until, "task " + id);
-      return py::make_tuple(*local, *local ? py::object(py::none())
-                                           : value_or_raise(x));
-    },
-    guard());
-  m.def(
-    "await_local_task_async",
-    [](const completions_ptr& c, std::uint64_t key, const text& id,
-       const py::object& timeout_ms) {
-      node().tasks.await_here(
-        id, to_deadline(timeout_ms), [c, key](const actors::task_result& r) {
-          c->add({key, r.local ? outcome{} : r.value, r.local != nullptr});
-        });
     },
     guard());
 }

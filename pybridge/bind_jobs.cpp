@@ -46,6 +46,7 @@ void bind_jobs(py::module_& m) {
           std::unique_ptr<turn, leave_to_parent<turn>>{new turn{x.call.place}});
       },
       guard())
+    .def_property_readonly("task", &task_of)
     .def_property_readonly("source_id", [](job& x) { return x.source->id(); })
     .def(
       "reply",

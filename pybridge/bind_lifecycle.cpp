@@ -1,5 +1,6 @@
 #include <type_traits>
 
+#include "actors/plugin.hpp"
 #include "pybridge/completions.hpp"
 #include "pybridge/convert.hpp"
 #include "pybridge/module.hpp"
@@ -65,8 +66,20 @@ void bind_lifecycle(py::module_& m) {
     "start",
     [](const py::dict& settings, std::int64_t task_keep_ms,
        std::size_t task_keep_count) {
-      return engine::get().start(read_settings(settings),
-                                 {task_keep_ms, task_keep_count});
+      // A file that can't be used is found before the node starts.
+      std::vector<const actors::plugin_entry*> plugins;
+      if (settings.contains("plugins")) {
+        if (py::isinstance<py::str>(settings["plugins"]))
+          throw py::type_error("plugins is a list of files, not a str");
+        for (auto x : settings["plugins"])
+          plugins.push_back(&actors::load_plugin(to_text(x, "a plug-in")));
+      }
+      auto& e = engine::get();
+      if (!e.start(read_settings(settings), {task_keep_ms, task_keep_count}))
+        return false;
+      for (auto* x : plugins)
+        actors::start_plugin(*x, *e.running());
+      return true;
     },
     guard());
   m.def(

@@ -22,6 +22,7 @@ PYBIND11_MODULE(_native, m) {
   pb::bind_tables(m);
   pb::bind_calls(m);
   pb::bind_handlers(m);
+  pb::bind_tasks(m);
   pb::bind_jobs(m);
   pb::bind_mailboxes(m);
   pb::bind_streams(m);

@@ -101,6 +101,16 @@ term::entries to_entries(const py::dict& xs, const char* root) {
   return to_term(xs, root).pairs();
 }
 
+actors::invocation make_invocation(const std::string& name,
+                                   const std::string& action,
+                                   const py::object& args,
+                                   const py::dict& kwargs, deadline until,
+                                   std::uint32_t depth) {
+  return {
+    name,  action, to_sequence(args, "args"), to_entries(kwargs, "kwargs"), {},
+    until, depth};
+}
+
 py::object list_of_text(const std::vector<std::string>& xs) {
   py::list out;
   for (auto& x : xs)

@@ -31,6 +31,10 @@ std::pair<runtime::reply_slot_ptr, runtime::responder> make_reply();
 
 runtime::term::sequence to_sequence(const py::object& xs, const char* root);
 runtime::term::entries to_entries(const py::dict& xs, const char* root);
+/// What `name` is to be called with.
+actors::invocation make_invocation(
+  const std::string& name, const std::string& action, const py::object& args,
+  const py::dict& kwargs, runtime::deadline until, std::uint32_t depth);
 py::object list_of_text(const std::vector<std::string>& xs);
 
 } // namespace hornbeam::pybridge

@@ -1,5 +1,6 @@
 #include "runtime/link.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "runtime/wire.hpp"
@@ -18,6 +19,9 @@ enum class frame : std::uint8_t {
   bye,
   bye_ok,
 };
+
+/// What is set aside for a message in pieces before all of it is there.
+constexpr std::uint64_t most_at_once = std::uint64_t{128} << 20;
 
 /// A frame of a tag and fields.
 template <class... Ts>
@@ -272,6 +276,8 @@ void link::take_frame(std::string_view bytes, sink& to) {
                            + " bytes, over the limit of "
                            + std::to_string(message_limit));
       auto& whole = partial_[number];
+      if (whole.empty()) // to grow by and by would copy it again and again
+        whole.reserve(static_cast<std::size_t>(std::min(total, most_at_once)));
       whole.append(rest());
       push(make_frame(frame::credit, std::uint64_t{1}), false);
       if (whole.size() > total)

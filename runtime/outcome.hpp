@@ -30,7 +30,6 @@ enum class error_code : std::uint8_t {
   overloaded,    ///< a queue is at its bound
   refused,       ///< not allowed, as by a wrong secret
   ended,         ///< this node has ended
-  cancelled,     ///< somebody has cancelled the task
 };
 
 /// An error as a value: it crosses nodes like a result does.

@@ -97,6 +97,7 @@ name = "one@127.0.0.1"
 port = 4370
 workers = 2
 peers = ["two@10.0.0.2:4371", "three@10.0.0.3"]
+plugins = ["lib/words.so", "/opt/other.so"]
 [cluster]
 name = "house"
 connect_ms = 10
@@ -124,6 +125,9 @@ task_keep_count = 50
   CHECK(
     x.python.path
     == std::vector{fs::path(file.folder()).parent_path().string() + "/lib"});
+  CHECK(x.plugins
+        == std::vector<std::string>{file.folder() + "/lib/words.so",
+                                    "/opt/other.so"});
   CHECK(x.python.call_timeout_ms == 30);
   CHECK(x.python.task_keep_ms == 40);
   CHECK(x.python.task_keep_count == 50);
@@ -223,7 +227,8 @@ TEST_CASE("settings are handed to Python as JSON with all fields") {
   CHECK(json["node"]["peers"][0]["name"] == "web@127.0.0.1");
   CHECK(json["node"]["peers"][0]["address"] == "127.0.0.1:4444");
   CHECK(json["node"]["tables"].empty());
-  CHECK(json["node"].size() == 15);
+  CHECK(json["node"]["plugins"].empty());
+  CHECK(json["node"].size() == 16);
   CHECK(json["python"]["modules"] == std::vector<std::string>{"jobs"});
   CHECK(json["python"]["task_keep_ms"] == 3600000);
   CHECK(json["python"].size() == 7);

@@ -155,7 +155,7 @@ TEST_CASE_METHOD(fixture, "topics keep their subscribers") {
 
 TEST_CASE_METHOD(fixture, "tasks that ended are still known") {
   auto id = b->tasks.make_id("b@127.0.0.1");
-  b->tasks.start(id);
+  b->tasks.start(id, "x", "go");
   b->tasks.finish(id, {term{42}, {}});
   REQUIRE(replace("tasks"));
   auto x = ask("tasks", make_op("await", text(id)));

@@ -16,6 +16,7 @@ from hornbeam.errors import (
     NodeError,
     NotFoundError,
     OverloadedError,
+    TaskCancelled,
 )
 from hornbeam.process import make_ref, self
 from hornbeam.values import Atom, Opaque, Pid, Ref, register_type
@@ -33,6 +34,7 @@ __all__ = [
     "OverloadedError",
     "Pid",
     "Ref",
+    "TaskCancelled",
     "aio",
     "cluster",
     "configure",

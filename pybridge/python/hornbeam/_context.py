@@ -1,19 +1,24 @@
-"""What a call carries along: its deadline and how deep it is nested."""
+"""What a call carries along: its deadline, how deep it is nested, and the task
+that it works on."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from contextvars import ContextVar
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterator
 
-from hornbeam.errors import HornbeamError, HornbeamTimeout
+from hornbeam.errors import HornbeamError, HornbeamTimeout, TaskCancelled
+
+if TYPE_CHECKING:
+    from hornbeam._native import Task
 
 MAX_DEPTH = 100
 
 # A moment of time.monotonic(), or None.
 _deadline: ContextVar[float | None] = ContextVar("hornbeam_deadline", default=None)
 _depth: ContextVar[int] = ContextVar("hornbeam_depth", default=0)
+task: ContextVar[Task | None] = ContextVar("hornbeam_task", default=None)
 
 #: The turns in bounded handlers that the code of this context has. A coroutine
 #: that waits for another call lends them meanwhile; threads do so by themselves.
@@ -81,7 +86,11 @@ def of_table_call() -> tuple[float | None, int]:
 
 @contextlib.contextmanager
 def entered(at_depth: int, ms: float | None = None) -> Iterator[None]:
-    """Around a handler: its calls are deeper, and bounded by its caller."""
+    """Around a handler: its calls are deeper, and bounded by its caller. The
+    handler of a task that has been cancelled is not begun."""
+    mine = task.get()
+    if mine is not None and not mine.begin():
+        raise TaskCancelled("the task was cancelled before it began")
     depth_token = _depth.set(at_depth)
     turns_token = turns.set(())
     at = None if ms is None else time.monotonic() + ms / 1000

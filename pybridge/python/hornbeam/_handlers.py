@@ -73,32 +73,38 @@ class Handler:
         return method, ()
 
 
-def run(
-    handler: Handler,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    timeout: float | None,
-) -> Any:
-    """Run a handler of this process in this thread: counted, and in its turn if
-    it is bounded."""
-    served = handler.served
-    turn = None
-    began = time.perf_counter()
-    ok = False
-    try:
-        if served is not None and served.bounded:
-            turn = served.enter(timeout)
-            turn.hold()
-        result = finish(function(*args, **kwargs), handler.home)
-        ok = True
-        return result
-    finally:
-        if turn is not None:
-            turn.let_go()
-            turn.leave()
-        if served is not None:
-            served.count(ok, time.perf_counter() - began)
+class Call:
+    """One call of a handler of this process: counted, and in its turn if it is
+    bounded. Raises OverloadedError, and HornbeamTimeout after `timeout` ms."""
+
+    __slots__ = ("turn", "_served", "_began")
+
+    def __init__(self, handler: Handler, timeout: float | None) -> None:
+        self._served = handler.served
+        self._began = time.perf_counter()
+        self.turn: _native.Turn | None = None
+        if self._served is not None and self._served.bounded:
+            try:
+                self.turn = self._served.enter(timeout)
+            except BaseException:
+                self.end(False)
+                raise
+
+    def __enter__(self) -> Call:
+        """Around code of this thread that runs for it."""
+        if self.turn is not None:
+            self.turn.hold()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.turn is not None:
+            self.turn.let_go()
+
+    def end(self, ok: bool) -> None:
+        if self.turn is not None:
+            self.turn.leave()
+        if self._served is not None:
+            self._served.count(ok, time.perf_counter() - self._began)
 
 
 def run_here(
@@ -107,19 +113,26 @@ def run_here(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> Any:
-    """The same for a local caller: one call deeper, not after the deadline, and
-    with its errors wrapped."""
+    """Run a handler of this process in this thread, for a local caller: one
+    call deeper, not after the deadline, and with its errors wrapped."""
     timeout = None
     if _context._deadline.get() is not None:
         timeout = _context.timeout()
     token = _context._depth.set(_context.depth())
+    call = None
+    ok = False
     try:
-        return run(handler, function, args, kwargs, timeout)
+        with (call := Call(handler, timeout)):
+            result = finish(function(*args, **kwargs), handler.home)
+        ok = True
+        return result
     except errors.HornbeamError:
         raise
     except Exception as e:
         raise errors.wrap(e) from e
     finally:
+        if call is not None:
+            call.end(ok)
         _context._depth.reset(token)
 
 
@@ -297,7 +310,7 @@ class Registry:
 
 async def _answer(job: Job, awaitable: Any, owner: Any) -> None:
     try:
-        job.reply(await awaitable)
+        job.reply(await _loop.cancellable(awaitable))
     except asyncio.CancelledError as e:
         _pool.fail(job, errors.HornbeamTimeout("the coroutine was cancelled"))
         raise e

@@ -7,7 +7,7 @@ import inspect
 import threading
 from typing import Any
 
-from hornbeam import _engine, _native
+from hornbeam import _context, _engine, _native
 from hornbeam.errors import HornbeamError, HornbeamTimeout
 
 _lock = threading.Lock()
@@ -68,6 +68,17 @@ def is_awaitable(x: Any) -> bool:
 
 async def as_coroutine(x: Any) -> Any:
     return await x
+
+
+async def cancellable(x: Any) -> Any:
+    """Await what the handler of a call has returned. If that works on a task,
+    this asyncio task is cancelled with it."""
+    task = _context.task.get()
+    if task is None:
+        return await x
+    from hornbeam import aio
+
+    return await aio._with_task(task, x)
 
 
 def _forked() -> None:

@@ -60,11 +60,14 @@ def _work() -> None:
             continue
         if _native.idle_threads() == 0:
             _add_thread()
+        # Coroutines and threads that the handler starts take it along.
+        token = _context.task.set(job.task)
         try:
             runners[job.kind](job)
         except BaseException as e:  # a handler may raise SystemExit and worse
             fail(job, e)
         finally:
+            _context.task.reset(token)
             del job
             if _native.era() != era:
                 _end_child()

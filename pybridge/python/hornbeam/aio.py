@@ -213,8 +213,7 @@ async def rpc_call(
 
 async def await_result(task_id: str, timeout_ms: float = 30000) -> Any:
     """As `hornbeam.tasks.await_result`."""
-    if not isinstance(task_id, str):
-        raise TypeError(f"a task id must be a str, not {type(task_id).__name__}")
+    tasks._check_id(task_id)
     timeout = _context.timeout(timeout_ms)
     where = tasks._node_of(task_id)
     depth = _context.depth()
@@ -229,6 +228,56 @@ async def await_result(task_id: str, timeout_ms: float = 30000) -> Any:
 
     local, value = await _port().wait(start, timeout, f"task {task_id}")
     return tasks.local_result(task_id) if local else value
+
+
+async def status(task_id: str, timeout_ms: float = 5000) -> tasks.Status:
+    """As `hornbeam.tasks.status`."""
+    return await _ask_task("status", task_id, timeout_ms)
+
+
+async def cancel(task_id: str, timeout_ms: float = 5000) -> bool:
+    """As `hornbeam.tasks.cancel`."""
+    return await _ask_task("cancel", task_id, timeout_ms)
+
+
+async def watch(
+    task_id: str, timeout_ms: float | None = None
+) -> AsyncGenerator[Any, None]:
+    """As `hornbeam.tasks.watch`, for `async for`."""
+    left = tasks._countdown(timeout_ms)
+    seen = 0
+    while (news := await _ask_task("watch", task_id, left(), seen)) is not None:
+        seen, value = news
+        yield value
+
+
+async def _ask_task(
+    what: str, task_id: str, timeout_ms: float | None, *args: Any
+) -> Any:
+    tasks._check_id(task_id)
+    where = tasks._node_of(task_id)
+    timeout, depth = _context.timeout(timeout_ms), _context.depth()
+    op = (task_id, *args)
+
+    def start(c: Any, key: int) -> None:
+        _native.request_async(c, key, where, "tasks", what, op, timeout, depth)
+
+    return (await _port().wait(start, timeout, f"task {task_id}"))[1]
+
+
+async def _with_task(task: _native.Task, awaitable: Any) -> Any:
+    """Await what the handler of a task has returned, in an asyncio task that is
+    cancelled with it."""
+    port, mine = _port(), asyncio.current_task()
+    cancelled: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    cancelled.add_done_callback(lambda _: mine.cancel())  # type: ignore[union-attr]
+    key = next(port.keys)
+    port.waiting[key] = cancelled
+    task.notify_cancel(port.completions, key)
+    try:
+        return await awaitable
+    finally:
+        port.waiting.pop(key, None)
 
 
 async def receive_pubsub(

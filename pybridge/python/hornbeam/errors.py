@@ -33,6 +33,11 @@ class OverloadedError(HornbeamError):
     """A queue is at its bound; try again later."""
 
 
+class TaskCancelled(HornbeamError):
+    """The task was cancelled: raised to those who wait for it, and in its
+    handler by `hornbeam.tasks.check()`."""
+
+
 class BadTypeError(HornbeamError, TypeError):
     """Another node refused a value because of its type."""
 
@@ -87,6 +92,8 @@ def make_exception(
         error = HandlerError(
             f"{class_name}{where}: {message}", class_name, message, traceback
         )
+    elif code == INTERNAL and class_name == TaskCancelled.__name__:
+        error = TaskCancelled(message)
     else:
         error = _classes.get(code, HornbeamError)(message)
     error.node = node
@@ -104,8 +111,8 @@ def describe(error: BaseException) -> tuple[int, str, str, str]:
     for cls, code in _codes:
         if isinstance(error, cls):
             return (code, str(error), type(error).__name__, text)
-    if type(error) is HornbeamError:
-        return (INTERNAL, str(error), "HornbeamError", text)
+    if type(error) in (HornbeamError, TaskCancelled):
+        return (INTERNAL, str(error), type(error).__name__, text)
     return (REMOTE, _message(error), type(error).__qualname__, text)
 
 

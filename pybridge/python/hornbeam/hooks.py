@@ -9,7 +9,6 @@ share the calls in turn.
 from __future__ import annotations
 
 import inspect
-import time
 from typing import Any, Generator
 
 from hornbeam import _context, _engine, _handlers, _native, _pool, errors
@@ -166,30 +165,25 @@ def _local_stream(
     function, before = handler.find(app_path, action)
     _context.depth()
     timeout = _context.timeout()
-    served = handler.served
     chunks: Any = None
-    turn = None
-    began = time.perf_counter()
     ok = False
+    call = _handlers.Call(handler, timeout)
     try:
-        if served is not None and served.bounded:
-            turn = served.enter(timeout)
-            turn.hold()
-        try:
+        with call:
             chunks = function(*before, *args, **kwargs)
-            plain = turn is None and timeout is None and inspect.isgenerator(chunks)
+            # Nothing to see to between the chunks?
+            plain = (
+                call.turn is None and timeout is None and inspect.isgenerator(chunks)
+            )
             if not plain:
                 chunks = _handlers.Chunks(chunks, handler.home)
-        finally:
-            if turn is not None:
-                turn.let_go()
-        if plain:  # nothing to see to between the chunks
+        if plain:
             yield from chunks
         else:
             while True:
                 _context.timeout()
                 try:
-                    chunk = chunks.step(turn)
+                    chunk = chunks.step(call.turn)
                 except StopIteration:
                     break
                 yield chunk
@@ -204,10 +198,7 @@ def _local_stream(
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
-        if turn is not None:
-            turn.leave()
-        if served is not None:
-            served.count(ok, time.perf_counter() - began)
+        call.end(ok)
 
 
 # -- streams for other nodes --------------------------------------------------

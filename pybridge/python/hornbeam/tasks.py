@@ -1,20 +1,53 @@
 """Tasks: calls of hooks whose results are fetched later.
 
 A task id names the node that runs the task, so whoever has the id can wait for
-it, on any node, more than once.
+it, ask how it is, watch its progress or cancel it, on any node.
 """
 
 from __future__ import annotations
 
+import asyncio
+import builtins
+import math
 import time
-from typing import Any
+from typing import Any, Callable, Iterator, TypedDict
 
-from hornbeam import _context, _engine, _handlers, _native, _pool, errors, hooks
+from hornbeam import (
+    _context,
+    _engine,
+    _handlers,
+    _loop,
+    _native,
+    _pool,
+    errors,
+    hooks,
+    process,
+)
 from hornbeam._native import Job
 
 # Tasks of this process: what they call, and later what came of it.
 _calls: dict[str, tuple[Any, ...]] = {}
 _results: dict[str, tuple[bool, Any]] = {}
+
+
+class Status(TypedDict):
+    """What is known of a task; times are seconds since the epoch."""
+
+    id: str
+    #: "waiting", "running", "done", "failed" or "cancelled"
+    state: str
+    hook: str
+    action: str
+    node: str
+    submitted: float
+    #: None: it has not begun, or not ended.
+    started: float | None
+    ended: float | None
+    #: The last report; None if there was none.
+    progress: Any
+
+
+# -- for those who have an id -------------------------------------------------
 
 
 def execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> str:
@@ -33,7 +66,7 @@ def execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> s
         # The deadline counts from now, however long the pool takes.
         at = None if timeout is None else time.monotonic() + timeout / 1000
         _calls[task_id] = (app_path, action, args, kwargs, at, depth)
-        _native.submit_local_task(task_id)
+        _native.submit_local_task(task_id, app_path, action)
     else:
         _native.submit_task(task_id, app_path, action, args, kwargs, timeout, depth)
     return task_id
@@ -43,18 +76,76 @@ def await_result(task_id: str, timeout_ms: float = 30000) -> Any:
     """Wait for a task and return its result.
 
     Raises `HornbeamTimeout` if it does not end in time (it goes on and can be
-    waited for again), `HandlerError` if it failed, `NotFoundError` if it is
-    unknown or no longer kept, `NodeError` if its node has gone.
+    waited for again), `HandlerError` if it failed, `TaskCancelled` if it was
+    cancelled, `NotFoundError` if it is unknown or no longer kept, `NodeError`
+    if its node has gone.
     """
-    if not isinstance(task_id, str):
-        raise TypeError(f"a task id must be a str, not {type(task_id).__name__}")
+    _check_id(task_id)
     timeout = _context.timeout(timeout_ms)
     where = _node_of(task_id)
     if where != _native.name():
-        depth = _context.depth()
-        return _native.request(where, "tasks", "await", (task_id,), timeout, depth)
+        return _ask("await", task_id, timeout)
     local, value = _native.await_local_task(task_id, timeout)
     return local_result(task_id) if local else value
+
+
+def status(task_id: str, timeout_ms: float = 5000) -> Status:
+    """How a task is.
+
+    This and the functions below raise `NotFoundError` if the task is unknown
+    or no longer kept, `NodeError` if its node has gone, and `HornbeamTimeout`
+    if that node does not answer in time.
+    """
+    return _ask("status", task_id, timeout_ms)
+
+
+def cancel(task_id: str, timeout_ms: float = 5000) -> bool:
+    """Cancel a task; false if it has ended.
+
+    Those who wait for it get `TaskCancelled` at once. If it has not begun, it
+    never begins. If it runs, `cancelled()` is true in its handler from now on
+    and `check()` raises; a coroutine is cancelled as asyncio does it.
+    """
+    return _ask("cancel", task_id, timeout_ms)
+
+
+def watch(task_id: str, timeout_ms: float | None = None) -> Iterator[Any]:
+    """The reports of progress of a task as they come, until it ends.
+
+    Whoever comes late or is slow gets the latest report, not all of them; the
+    last one is never missed. How the task ended is told by `await_result`.
+    Raises `HornbeamTimeout` if it has not ended after `timeout_ms`.
+    """
+    _check_id(task_id)
+    _node_of(task_id)
+    return _reports(task_id, _countdown(timeout_ms))
+
+
+def _reports(task_id: str, left: Callable[[], float]) -> Iterator[Any]:
+    seen = 0
+    while (news := _ask("watch", task_id, left(), seen)) is not None:
+        seen, value = news
+        yield value
+
+
+def list(node: str | None = None, timeout_ms: float = 5000) -> builtins.list[Status]:
+    """The tasks of this node, or of another: those that have not ended and
+    those whose results are kept."""
+    where = _native.name() if node is None else _native.full_name(node)
+    timeout, depth = _context.timeout(timeout_ms), _context.depth()
+    return _native.request(where, "tasks", "list", (), timeout, depth)
+
+
+def _ask(what: str, task_id: str, timeout_ms: float | None, *args: Any) -> Any:
+    _check_id(task_id)
+    where = _node_of(task_id)
+    timeout, depth = _context.timeout(timeout_ms), _context.depth()
+    return _native.request(where, "tasks", what, (task_id, *args), timeout, depth)
+
+
+def _check_id(task_id: str) -> None:
+    if not isinstance(task_id, str):
+        raise TypeError(f"a task id must be a str, not {type(task_id).__name__}")
 
 
 def _node_of(task_id: str) -> str:
@@ -62,6 +153,47 @@ def _node_of(task_id: str) -> str:
         return _native.task_node(task_id)
     except TypeError as e:
         raise errors.NotFoundError(str(e)) from None
+
+
+def _countdown(timeout_ms: float | None) -> Callable[[], float]:
+    """What is left of `timeout_ms` from now on."""
+    if isinstance(timeout_ms, bool) or not isinstance(
+        timeout_ms, (int, float, type(None))
+    ):
+        raise TypeError(
+            "a timeout is a number of milliseconds or None, not "
+            f"{type(timeout_ms).__name__}"
+        )
+    # Not the default for calls: a task may take longer than any of those.
+    at = time.monotonic() + (math.inf if timeout_ms is None else timeout_ms / 1000)
+    return lambda: max(0.0, (at - time.monotonic()) * 1000)
+
+
+# -- for handlers -------------------------------------------------------------
+
+
+def progress(value: Any) -> None:
+    """Report how far the task is that this handler works on: any value that
+    can be sent. Does nothing if it is called as no task."""
+    task = _context.task.get()
+    if task is not None:
+        task.progress(value)
+
+
+def cancelled() -> bool:
+    """Whether the task that this handler works on has been cancelled."""
+    task = _context.task.get()
+    return task is not None and task.cancelled()
+
+
+def check() -> None:
+    """Raise `TaskCancelled` if the task that this handler works on has been
+    cancelled."""
+    if cancelled():
+        raise errors.TaskCancelled("the task was cancelled")
+
+
+# -- tasks of this process ----------------------------------------------------
 
 
 def local_result(task_id: str) -> Any:
@@ -78,24 +210,67 @@ def local_result(task_id: str) -> Any:
 
 
 def _run_local(job: Job) -> None:
-    from hornbeam import process
-
     task_id = job.name
     app_path, action, args, kwargs, at, depth = _calls.pop(task_id)
     era = _native.era()
-    timeout = None if at is None else max(0.0, (at - time.monotonic()) * 1000)
+    timeout = None if at is None else (at - time.monotonic()) * 1000
+    owner = process.Owner()
+    call = None
     try:
-        with _context.entered(depth, timeout), process.handler_call():
+        if timeout is not None and timeout <= 0:
+            raise errors.HornbeamTimeout("the deadline passed before the task began")
+        with _context.entered(depth, timeout), process.running_as(owner):
             handler = hooks.registry.get(app_path)
             function, before = handler.find(app_path, action)
-            value = _handlers.run(
-                handler, function, (*before, *args), kwargs, timeout
-            )
-        _results[task_id] = (True, value)
+            with (call := _handlers.Call(handler, timeout)):
+                value = function(*before, *args, **kwargs)
+            if _loop.is_awaitable(value):
+                # The pool's thread does not wait for a coroutine.
+                if call.turn is not None:
+                    _context.turns.set((call.turn,))
+                _go_on(task_id, value, handler, timeout, owner, call)
+                return
     except BaseException as e:
-        _results[task_id] = (False, e)
+        ok, value = False, e
+    else:
+        ok = True
+    if call is not None:
+        call.end(ok)
+    owner.close()
     if _native.era() == era:  # else a forked child, and the parent's task
-        _native.finish_local_task(task_id)
+        _finish(task_id, ok, value)
+
+
+def _go_on(
+    task_id: str,
+    awaitable: Any,
+    handler: _handlers.Handler,
+    timeout: float | None,
+    owner: process.Owner,
+    call: _handlers.Call,
+) -> None:
+    async def run() -> None:
+        limit = asyncio.timeout(None if timeout is None else timeout / 1000)
+        ok = False
+        try:
+            async with limit:
+                value = await _loop.cancellable(awaitable)
+            ok = True
+            _finish(task_id, True, value)
+        except BaseException as e:
+            late = limit.expired() and isinstance(e, TimeoutError)
+            error = errors.HornbeamTimeout("the deadline has passed") if late else e
+            _finish(task_id, False, error)
+        finally:
+            call.end(ok)
+            owner.close()
+
+    asyncio.run_coroutine_threadsafe(run(), _loop.usable(handler.home))
+
+
+def _finish(task_id: str, ok: bool, value: Any) -> None:
+    _results[task_id] = (ok, value)
+    _native.finish_local_task(task_id, ok)
 
 
 def _send_result(job: Job) -> None:
@@ -116,6 +291,7 @@ def _forget(job: Job) -> None:
 def _forked() -> None:
     _calls.clear()
     _results.clear()
+    _context.task.set(None)
 
 
 _pool.runners.update(local=_run_local, result=_send_result, forget=_forget)

@@ -5,6 +5,8 @@ import queue
 import threading
 import time
 
+from long_work import LongWork
+
 import hornbeam
 import hornbeam_erlang as erlang
 
@@ -156,6 +158,15 @@ def state_get(key):
 
 def await_task(task_id, timeout_ms=30000):
     return erlang.await_result(task_id, timeout_ms)
+
+
+def about_task(what, *args):
+    """A function of `hornbeam.tasks`, called here."""
+    return getattr(hornbeam.tasks, what)(*args)
+
+
+def watched(task_id):
+    return list(hornbeam.tasks.watch(task_id))
 
 
 def rpc_call(node, module, function, args):
@@ -311,6 +322,7 @@ class There:
 
 
 erlang.register_hook("there", There)
+erlang.register_hook("there tasks", LongWork)
 erlang.register_hook("there function", lambda action, *a, **k: [action, list(a), k])
 
 
