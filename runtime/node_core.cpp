@@ -148,7 +148,8 @@ void node_core::add_service(service_box_ptr x) {
 }
 
 void node_core::dispatch(const std::string& service, call_ptr c) {
-  if (answer_at_once && answer_at_once(service, *c))
+  // What is behind it goes when the node ends; the services end in order.
+  if (answer_at_once && !stopping && answer_at_once(service, *c))
     return;
   if (auto i = direct.find(service); i != direct.end()) {
     try {

@@ -62,6 +62,7 @@ struct at_hand {
   unsigned count = 0;
   block* spare = nullptr; ///< a whole bundle, or none
   bool over = false;      ///< the thread is ending: nothing is kept
+  bool cleaned = false;   ///< at the end of the thread, by the cleaner
 };
 thread_local constinit at_hand mine;
 
@@ -109,6 +110,9 @@ void signal_pool::release(void* memory) noexcept {
     m.spare = std::exchange(m.first, nullptr);
     m.count = 0;
   }
+  // Some threads only free, and few.
+  if (!m.cleaned) [[unlikely]]
+    m.cleaned = at_end.touched = true;
   auto* x = static_cast<block*>(memory);
   x->next = std::exchange(m.first, x);
   ++m.count;
