@@ -4,6 +4,7 @@ key "n"; Erlang; and a second node."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import importlib.util
 import multiprocessing
@@ -14,7 +15,7 @@ import sqlite3
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from statistics import median
 
@@ -184,3 +185,19 @@ def second_node(module: str = "") -> Iterator[str]:
     finally:
         node.terminate()
         node.wait(10)
+
+
+def run_parts(doc: str, parts: dict[str, Callable[[], None]]) -> None:
+    """A benchmark of several parts, of which `--only` chooses one, with a node of
+    its own."""
+    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
+    parser.add_argument("--only", choices=parts, metavar="PART")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RUNTIME_DIRECTORY"] = folder
+        import hornbeam
+
+        hornbeam.configure(cluster="bench", secret=f"{folder}/bench.pem")
+        for name, part in parts.items():
+            if options.only in (None, name):
+                part()

@@ -7,10 +7,8 @@ ratios, the machine is noisy.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -18,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from _measure import cost, costs, heading, plain, row, value_of
-from _peers import remote_erlang, second_node
+from _peers import remote_erlang, run_parts, second_node
 
 HERE = Path(__file__).resolve().parent
 BUILT = HERE.parent / "build/release/benchmarks"
@@ -220,19 +218,5 @@ PARTS: dict[str, Callable[[], None]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", choices=PARTS, metavar="PART")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["RUNTIME_DIRECTORY"] = folder
-        import hornbeam
-
-        hornbeam.configure(cluster="bench", secret=f"{folder}/bench.pem")
-        for name, part in PARTS.items():
-            if options.only in (None, name):
-                part()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, PARTS)

@@ -7,7 +7,6 @@ cost from C++, beside ETS. All in one run: compare the ratios, the machine is no
 
 from __future__ import annotations
 
-import argparse
 import os
 import pickle
 import subprocess
@@ -19,7 +18,15 @@ from pathlib import Path
 from statistics import median
 
 from _measure import Action, cost, costs, heading, plain, row, value_of
-from _peers import PEERS, Missing, erlang, redis_server, remote_erlang, second_node
+from _peers import (
+    PEERS,
+    Missing,
+    erlang,
+    redis_server,
+    remote_erlang,
+    run_parts,
+    second_node,
+)
 
 HERE = Path(__file__).resolve().parent
 
@@ -416,19 +423,5 @@ PARTS: dict[str, Callable[[], None]] = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", choices=PARTS, metavar="PART")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["RUNTIME_DIRECTORY"] = folder
-        import hornbeam
-
-        hornbeam.configure(cluster="bench", secret=f"{folder}/bench.pem")
-        for name, part in PARTS.items():
-            if options.only in (None, name):
-                part()
-
-
 if __name__ == "__main__":
-    main()
+    run_parts(__doc__, PARTS)
