@@ -96,7 +96,7 @@ bool link::push(std::string f, bool is_cast, bool urgent,
       large_casts_ += is_cast;
       large_.push_back({std::move(f), 0, next_number_++, is_cast, request});
     } else {
-      small_.push_back({std::move(f), request});
+      small_.push_back({std::move(f), request, is_cast});
     }
     wake = !std::exchange(awake_, true)
            || (!is_cast && std::exchange(lingering_, false));
@@ -203,6 +203,7 @@ std::string link::next_batch(bool lingering) {
   std::lock_guard guard{out_mutex_};
   while (!small_.empty() && batch.size() < batch_size) {
     ar << small_.front().bytes;
+    sent_casts_ |= small_.front().is_cast;
     waiting_bytes_ -= small_.front().bytes.size();
     small_.pop_front();
   }
@@ -222,10 +223,15 @@ std::string link::next_batch(bool lingering) {
     }
   }
   if (batch.empty()) {
-    awake_ = lingering;
-    lingering_ = lingering;
+    lingering_ = lingering && std::exchange(sent_casts_, false);
+    awake_ = lingering_;
   }
   return batch;
+}
+
+bool link::lingers() const {
+  std::lock_guard guard{out_mutex_};
+  return lingering_;
 }
 
 void link::receive(std::string_view batch, sink& to) {

@@ -86,9 +86,11 @@ public:
 
   /// What to send next, or an empty string. Call it again until it is empty:
   /// that is what wakes depend on. With `lingering` the caller looks again in a
-  /// moment even if there is nothing now: until then casts, for which nobody
-  /// waits, wake nobody, and so they travel together.
+  /// moment even if there is nothing now, if `lingers` says so: casts have been
+  /// sent. Until then casts, for which nobody waits, wake nobody, and so they
+  /// travel together.
   std::string next_batch(bool lingering = false);
+  bool lingers() const;
   /// Raises `decode_error` for what no link wrote.
   void receive(std::string_view batch, sink& to);
   void ping();
@@ -100,6 +102,7 @@ private:
   struct small_frame {
     std::string bytes;
     std::uint64_t request = 0; ///< its id, if it is one
+    bool is_cast = false;
   };
   struct large_frame {
     std::string bytes;
@@ -130,6 +133,7 @@ private:
   std::uint64_t next_number_ = 1;
   bool awake_ = false;
   bool lingering_ = false;
+  bool sent_casts_ = false; ///< since there was nothing to send
 
   mutable std::mutex pending_mutex_;
   struct open_request {

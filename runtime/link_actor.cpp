@@ -90,7 +90,7 @@ void flush(link_broker* self) {
     sent = true;
     caf::anon_send(st.remote, envelope{std::move(batch)});
   }
-  if (own && sent)
+  if (own && sent && st.wire->lingers())
     loop->in_a_moment([weak = self->address()] {
       if (auto a = caf::actor_cast<caf::actor>(weak))
         caf::anon_send(a, flush_atom::value);
