@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from statistics import median
@@ -24,6 +25,23 @@ def costs(actions: list[Action], seconds: float = 0.3, rounds: int = 5) -> list[
         for _ in range(rounds)
     ]
     return [median(column) * 1e6 for column in zip(*times)]
+
+
+def cost_of_threads(action: Action, threads: int = 16, each: int = 200) -> float:
+    """Microseconds a call when so many threads call it at once."""
+
+    def many() -> None:
+        for _ in range(each):
+            action()
+
+    def all_of_them() -> None:
+        started = [threading.Thread(target=many) for _ in range(threads)]
+        for t in started:
+            t.start()
+        for t in started:
+            t.join()
+
+    return cost(all_of_them, 2.0) / (threads * each)
 
 
 def _count(action: Action, seconds: float) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from _measure import cost, costs, heading, plain, row, value_of
+from _measure import cost, cost_of_threads, costs, heading, plain, row, value_of
 from _peers import remote_erlang, run_parts, second_node
 
 HERE = Path(__file__).resolve().parent
@@ -102,34 +102,18 @@ def remote() -> None:
         execute("remote", "echo", 1)
         heading("another node, TLS, µs", "beside")
         one = cost(lambda: execute("remote", "echo", 1), 1.0)
-        erpc = remote_erlang("remote_call", "call")
+        erpc = remote_erlang("remote", "call")
         if erpc is None:
             plain("execute", one)
         else:
             row("execute", one, "erpc:call, no TLS", erpc, 1.6)
-        row("execute, 16 threads, each", sixteen(), "one thread", one, 1 / 4)
+        each = cost_of_threads(lambda: execute("remote", "echo", 1))
+        row("execute, 16 threads, each", each, "one thread", one, 1 / 4)
         chunk = cost(lambda: count(stream("remote", "count", 10_000)), 2.0) / 10_000
         plain("stream, a chunk", chunk, 5.0)
         first = cost(lambda: next(stream("remote", "count", 1)), 1.0)
         row("stream, the first chunk", first, "execute", one, 1.0)
         arrays()
-
-
-def sixteen() -> float:
-    from hornbeam_erlang import execute
-
-    def many() -> None:
-        for _ in range(200):
-            execute("remote", "echo", 1)
-
-    def all_of_them() -> None:
-        threads = [threading.Thread(target=many) for _ in range(16)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
-
-    return cost(all_of_them, 2.0) / (16 * 200)
 
 
 def arrays() -> None:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
-from _measure import Action, cost, costs, heading, plain, row, value_of
+from _measure import Action, cost, cost_of_threads, costs, heading, plain, row, value_of
 from _peers import (
     PEERS,
     Missing,
@@ -359,28 +359,14 @@ def remote() -> None:
         table.set_many({k: 1 for k in keys})
         heading("a table of another node, TLS, µs", "beside")
         one = cost(lambda: table.get("n"), 1.0)
-        erpc = remote_erlang("remote_table", "lookup")
+        erpc = remote_erlang("remote", "lookup")
         if erpc is None:
             plain("get", one)
         else:
             row("get", one, "erpc:call(ets, lookup), no TLS", erpc, 1.6)
-        row("get, 16 threads, each", sixteen(table), "one thread", one, 1 / 5)
+        each = cost_of_threads(lambda: table.get("n"))
+        row("get, 16 threads, each", each, "one thread", one, 1 / 5)
         plain("get_many of 100", cost(lambda: table.get_many(keys), 1.0))
-
-
-def sixteen(table: object) -> float:
-    def many() -> None:
-        for _ in range(200):
-            table.get("n")  # type: ignore[attr-defined]
-
-    def all_of_them() -> None:
-        threads = [threading.Thread(target=many) for _ in range(16)]
-        for t in threads:
-            t.start()
-        for t in threads:
-            t.join()
-
-    return cost(all_of_them, 2.0) / (16 * 200)
 
 
 # -- C++ and Erlang -----------------------------------------------------------

@@ -1,10 +1,11 @@
-%% A look-up in a table of another node on this host, without TLS.
+%% What it takes to ask another node of this host, without TLS: for an entry of a
+%% table, or to call a function.
 %%
-%%     erl -noshell -name a@127.0.0.1 -run remote_table main lookup
--module(remote_table).
+%%     erl -noshell -name a@127.0.0.1 -run remote main lookup|call
+-module(remote).
 -export([main/1, serve/0]).
 
-main(["lookup"]) ->
+main([Name]) ->
     {ok, Peer, Node} =
         peer:start_link(#{name => peer:random_name(), host => "127.0.0.1",
                           longnames => true, connection => standard_io,
@@ -15,12 +16,18 @@ main(["lookup"]) ->
     Owner = spawn(Node, ?MODULE, serve, []),
     Owner ! {ready, self()},
     receive ready -> ok end,
-    times(Node, 1000),
-    Rounds = lists:sort([times(Node, 3000) || _ <- lists:seq(1, 5)]),
-    io:format("{\"name\": \"lookup\", \"unit\": \"us\", \"value\": ~.4f}~n",
-              [lists:nth(3, Rounds)]),
+    Ask = action(Name, Node),
+    times(Ask, 1000),
+    Rounds = lists:sort([times(Ask, 3000) || _ <- lists:seq(1, 5)]),
+    io:format("{\"name\": \"~s\", \"unit\": \"us\", \"value\": ~.4f}~n",
+              [Name, lists:nth(3, Rounds)]),
     peer:stop(Peer),
     halt().
+
+action("lookup", Node) ->
+    fun() -> [{_, 1}] = erpc:call(Node, ets, lookup, [t, <<"n">>]) end;
+action("call", Node) ->
+    fun() -> 1 = erpc:call(Node, erlang, abs, [1]) end.
 
 %% Owns the table.
 serve() ->
@@ -29,12 +36,12 @@ serve() ->
     receive {ready, From} -> From ! ready end,
     receive stop -> ok end.
 
-times(Node, Count) ->
+times(Ask, Count) ->
     Begin = erlang:monotonic_time(nanosecond),
-    lookups(Node, Count),
+    repeat(Ask, Count),
     (erlang:monotonic_time(nanosecond) - Begin) / 1000 / Count.
 
-lookups(_, 0) -> ok;
-lookups(Node, N) ->
-    [{_, 1}] = erpc:call(Node, ets, lookup, [t, <<"n">>]),
-    lookups(Node, N - 1).
+repeat(_, 0) -> ok;
+repeat(Ask, N) ->
+    Ask(),
+    repeat(Ask, N - 1).
