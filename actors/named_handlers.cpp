@@ -42,22 +42,27 @@ std::shared_ptr<served_handler> named_handlers::add(
     "the " + scope_ + " '" + name + "' on " + net_.self()->name(), std::move(x),
     options);
   {
+    auto before = served; // goes after the lock
     std::unique_lock lock{mutex_};
-    served_[name] = served;
+    std::swap(served_[name], before);
   }
-  table_.set(name, served);
   directory_.set_local(name, options.retry ? retryable : plain);
   return served;
 }
 
 bool named_handlers::remove(const std::string& name) {
-  {
-    std::unique_lock lock{mutex_};
-    served_.erase(name);
-  }
-  bool was_there = table_.erase(name);
+  std::unique_lock lock{mutex_};
+  auto gone = served_.extract(name);
+  lock.unlock(); // its destructor may be long
   directory_.set_local(name, 0);
-  return was_there;
+  return !gone.empty();
+}
+
+std::shared_ptr<served_handler> named_handlers::local(
+  const std::string& name) const {
+  std::shared_lock lock{mutex_};
+  auto i = served_.find(name);
+  return i != served_.end() ? i->second : nullptr;
 }
 
 named_handlers::choice named_handlers::choose(
@@ -82,7 +87,7 @@ named_handlers::choice named_handlers::choose(
 }
 
 std::optional<std::string> named_handlers::pick(const std::string& name) const {
-  if (table_.find(name))
+  if (local(name))
     return net_.self()->name();
   auto x = choose(name);
   return x.to ? std::optional{x.to->node} : std::nullopt;

@@ -57,7 +57,8 @@ public:
   std::shared_ptr<served_handler> add(const std::string& name, handler_ptr x,
                                       const handler_options& options = {});
   bool remove(const std::string& name);
-  handler_ptr local(const std::string& name) const { return table_.find(name); }
+  /// The handler of this node; null if it has none.
+  std::shared_ptr<served_handler> local(const std::string& name) const;
   /// The node to ask next; none if no node has the name.
   std::optional<std::string> pick(const std::string& name) const;
   std::vector<std::string> names() const { return directory_.names(); }
@@ -109,7 +110,6 @@ private:
   std::string scope_;
   runtime::router& net_;
   actors::directory directory_;
-  handler_table table_;
   runner run_;
   mutable std::atomic<std::size_t> turn_{0};
   mutable std::shared_mutex mutex_; ///< guards what follows

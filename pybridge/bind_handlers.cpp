@@ -4,8 +4,8 @@
 #include "pybridge/module.hpp"
 #include "pybridge/turn.hpp"
 
-// Hooks and functions of this process: their registration, what is known of
-// them, and their places if they are bounded.
+// Hooks and functions: their registration in this process, their places if they
+// are bounded, what is known of them, and calls of them, wherever they are.
 
 namespace hornbeam::pybridge {
 
@@ -51,8 +51,6 @@ void bind_handlers(py::module_& m) {
 
   using holder = std::unique_ptr<local_handler, leave_to_parent<local_handler>>;
   py::class_<local_handler, holder>(m, "Served")
-    .def_property_readonly(
-      "bounded", [](local_handler& h) { return h.served->bounds() != nullptr; })
     .def(
       "enter",
       [](local_handler& h, const py::object& timeout_ms) {
@@ -101,6 +99,63 @@ void bind_handlers(py::module_& m) {
   m.def(
     "handler_info",
     [](const text& scope) { return to_python(handlers(scope).info()); },
+    guard());
+  m.def(
+    "handler_names",
+    [](const text& scope) { return list_of_text(handlers(scope).names()); },
+    guard());
+  m.def(
+    "pick",
+    [](const text& scope, const text& name) -> py::object {
+      auto where = handlers(scope).pick(name);
+      return where ? text_to_python(*where) : py::none();
+    },
+    guard());
+  m.def(
+    "providers",
+    [](const text& scope, const text& name) {
+      std::vector<std::string> out;
+      if (handlers(scope).local(name))
+        out.push_back(node().node->name());
+      for (auto& x : handlers(scope).directory().remote(name))
+        out.push_back(x.node);
+      return list_of_text(out);
+    },
+    guard());
+  m.def(
+    "invoke",
+    [](const text& scope, const text& name, const text& action,
+       const py::object& args, const py::dict& kwargs,
+       const py::object& timeout_ms, std::uint32_t depth) {
+      auto until = to_deadline(timeout_ms);
+      auto [slot, reply] = make_reply();
+      auto x = make_invocation(name, action, args, kwargs, until, depth);
+      auto& to = handlers(scope); // starts the node, which needs the lock
+      {
+        without_gil free;
+        to.invoke(std::move(x), std::move(reply));
+      }
+      return value_or_raise(wait_for(slot, until, scope + " " + name));
+    },
+    guard());
+  m.def(
+    "invoke_async",
+    [](const std::shared_ptr<completions>& c, std::uint64_t key,
+       const text& scope, const text& name, const text& action,
+       const py::object& args, const py::dict& kwargs,
+       const py::object& timeout_ms, std::uint32_t depth) {
+      handlers(scope).invoke(make_invocation(name, action, args, kwargs,
+                                             to_deadline(timeout_ms), depth),
+                             c->responder_for(key));
+    },
+    guard());
+  m.def(
+    "cast_handler",
+    [](const text& scope, const text& name, const text& action,
+       const py::object& args, const py::dict& kwargs) {
+      return handlers(scope).cast(
+        make_invocation(name, action, args, kwargs, {}, 0));
+    },
     guard());
   bind_local_calls(m);
 }

@@ -119,26 +119,25 @@ PyObject* translate() {
   return nullptr;
 }
 
+/// `h` is kept by the caller: the handler may be replaced meanwhile.
 PyObject* run(local_handler& h, PyObject* function, PyObject* const* args,
               Py_ssize_t n, PyObject* names) {
   using clock = std::chrono::steady_clock;
   bool timing = h.calls++ % timed == 0;
   auto began = timing ? clock::now() : clock::time_point{};
-  auto served = h.served; // the handler may be replaced meanwhile
-  auto handler = h.handler;
   auto* result = into_python(
     [&] { return PyObject_Vectorcall(function, args, n, names); });
   if (result != nullptr && is_awaitable(result)) {
     auto* value = into_python([&] {
-      return PyObject_CallFunctionObjArgs(python.finish, handler.ptr(), result,
-                                          nullptr);
+      return PyObject_CallFunctionObjArgs(python.finish, h.handler.ptr(),
+                                          result, nullptr);
     });
     Py_DECREF(result);
     result = value;
   }
-  served->stats().count(result != nullptr);
+  h.served->stats().count(result != nullptr);
   if (timing)
-    served->stats().add(clock::now() - began);
+    h.served->stats().add(clock::now() - began);
   return result != nullptr ? result : translate();
 }
 
@@ -156,6 +155,8 @@ PyObject* call_here(scope_of_names& scope, PyObject* const* args, Py_ssize_t n,
     PyErr_Clear();
     return nullptr;
   }
+  // To find a method is to run code, which may replace the handler.
+  auto keep = py::reinterpret_borrow<py::object>(found);
   auto* object = reinterpret_cast<py::detail::instance*>(found);
   auto* h = object->get_value_and_holder().value_ptr<local_handler>();
   if (h->served->bounds() != nullptr)
@@ -177,7 +178,6 @@ PyObject* call_here(scope_of_names& scope, PyObject* const* args, Py_ssize_t n,
   deeper inside;
   if (!inside.enter())
     return nullptr;
-  auto keep = py::reinterpret_borrow<py::object>(found);
   auto* result = run(*h, function.ptr(), args + skip, n - skip, names);
   inside.leave();
   return result;

@@ -345,26 +345,32 @@ py::object info(const table_handle& t) {
   return to_python(t.ask("info"));
 }
 
-py::object save(const table_handle& t, py::handle path) {
-  auto here = t.only_local("save");
+namespace {
+
+/// How many entries `move` has written to a file, or read.
+template <class F>
+py::object with_file(const table_handle& t, const char* what, py::handle path,
+                     F move) {
+  auto here = t.only_local(what);
   auto file = path_of(path);
   std::size_t n = 0;
   {
     without_gil free;
-    n = here->save(file);
+    n = move(*here, file);
   }
   return py::int_(n);
 }
 
+} // namespace
+
+py::object save(const table_handle& t, py::handle path) {
+  return with_file(t, "save", path,
+                   [](table& x, auto& file) { return x.save(file); });
+}
+
 py::object load(const table_handle& t, py::handle path) {
-  auto here = t.only_local("load");
-  auto file = path_of(path);
-  std::size_t n = 0;
-  {
-    without_gil free;
-    n = here->load(file);
-  }
-  return py::int_(n);
+  return with_file(t, "load", path,
+                   [](table& x, auto& file) { return x.load(file); });
 }
 
 // -- owners -------------------------------------------------------------------

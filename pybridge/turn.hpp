@@ -48,7 +48,8 @@ public:
       std::lock_guard guard{x_->mutex};
       x_->gone = true;
     }
-    gate_->give_up(x_->number);
+    if (gate_)
+      gate_->give_up(x_->number);
     x_->place->leave();
   }
 

@@ -25,6 +25,7 @@ namespace {
 struct link_state {
   core_ptr core;
   std::shared_ptr<link> wire;
+  std::shared_ptr<io_loop> loop; ///< none once CAF has begun to end
   caf::actor remote;
   clock::time_point heard = clock::now();
   bool leaving = false;
@@ -80,8 +81,7 @@ void flush(link_broker* self) {
   auto& st = self->state;
   // More may follow at once, as the chunks of a stream do: those wait for each
   // other for a moment, if this is the thread that can look again.
-  auto loop = io_loop::of(self->system());
-  bool own = loop && loop->is_own_thread();
+  bool own = st.loop && st.loop->is_own_thread();
   bool sent = false;
   for (;;) {
     auto batch = st.wire->next_batch(own && sent);
@@ -91,7 +91,7 @@ void flush(link_broker* self) {
     caf::anon_send(st.remote, envelope{std::move(batch)});
   }
   if (own && sent && st.wire->lingers())
-    loop->in_a_moment([weak = self->address()] {
+    st.loop->in_a_moment([weak = self->address()] {
       if (auto a = caf::actor_cast<caf::actor>(weak))
         caf::anon_send(a, flush_atom::value);
     });
@@ -161,7 +161,7 @@ caf::behavior connected(link_broker* self) {
 
 std::shared_ptr<link> make_link(link_broker* self, const hello& from) {
   // Weak: the actor holds the link, and a link may outlive it.
-  auto loop = io_loop::of(self->system());
+  auto loop = self->state.loop = io_loop::of(self->system());
   auto wake = [weak = self->address(), loop](bool urgent) {
     auto a = caf::actor_cast<caf::actor>(weak);
     if (!a)
@@ -170,7 +170,7 @@ std::shared_ptr<link> make_link(link_broker* self, const hello& from) {
     if ((urgent || io_loop::guest::here()) && loop && loop->try_run(tell))
       return;
     tell();
-    if (loop) // none once CAF has begun to end
+    if (loop)
       loop->attend();
   };
   return std::make_shared<link>(from.name, from.incarnation, std::move(wake),

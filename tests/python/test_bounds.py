@@ -245,6 +245,27 @@ def test_info_counts_calls_and_errors_and_how_long_they_took(name):
     assert found["concurrency"] is None and found["retry"] is False
 
 
+def test_info_counts_calls_of_asyncio_too(name):
+    async def handler(action):
+        return action
+
+    erlang.register_hook(name, handler)
+    for _ in range(3):
+        assert asyncio.run(hornbeam.aio.execute(name, "x")) == "x"
+    assert info_of(name)["calls"] == 3
+
+
+def test_a_handler_may_be_replaced_while_its_method_is_looked_for(name):
+    class Fickle:
+        def __getattr__(self, action):
+            erlang.register_hook(name, lambda action: "new")
+            return lambda: "old"
+
+    erlang.register_hook(name, Fickle())
+    assert erlang.execute(name, "x") == "old"
+    assert erlang.execute(name, "x") == "new"
+
+
 def test_info_tells_of_calls_to_other_nodes(worker):
     for _ in range(5):
         erlang.execute("bounded state", "waiting")

@@ -53,6 +53,10 @@ class Handler:
         #: The native side of it, once it is registered.
         self.served: _native.Served | None = None
 
+    @property
+    def bounded(self) -> bool:
+        return self.bounds.concurrency > 0
+
     def find(
         self, name: str, action: str
     ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -75,20 +79,27 @@ class Handler:
 
 class Call:
     """One call of a handler of this process: counted, and in its turn if it is
-    bounded. Raises OverloadedError, and HornbeamTimeout after `timeout` ms."""
+    bounded."""
 
-    __slots__ = ("turn", "_served", "_began")
+    __slots__ = ("bounded", "turn", "_served", "_began")
 
-    def __init__(self, handler: Handler, timeout: float | None) -> None:
+    def __init__(self, handler: Handler) -> None:
         self._served = handler.served
+        self.bounded = self._served is not None and handler.bounded
         self._began = time.perf_counter()
         self.turn: _native.Turn | None = None
-        if self._served is not None and self._served.bounded:
-            try:
-                self.turn = self._served.enter(timeout)
-            except BaseException:
-                self.end(False)
-                raise
+
+    def enter(self, timeout: float | None) -> None:
+        """Wait for its turn in this thread. Raises OverloadedError, and
+        HornbeamTimeout after `timeout` ms."""
+        if self._served is not None and self.bounded:
+            self.turn = self._served.enter(timeout)
+
+    def ask(self, answer_to: _native.Completions, key: int) -> None:
+        """Ask for its turn, of a bounded handler; the answer says that it has
+        come. Raises OverloadedError."""
+        if self._served is not None:
+            self.turn = self._served.ask(answer_to, key)
 
     def __enter__(self) -> Call:
         """Around code of this thread that runs for it."""
@@ -119,10 +130,11 @@ def run_here(
     if _context._deadline.get() is not None:
         timeout = _context.timeout()
     token = _context._depth.set(_context.depth())
-    call = None
+    call = Call(handler)
     ok = False
     try:
-        with (call := Call(handler, timeout)):
+        call.enter(timeout)
+        with call:
             result = finish(function(*args, **kwargs), handler.home)
         ok = True
         return result
@@ -131,8 +143,7 @@ def run_here(
     except Exception as e:
         raise errors.wrap(e) from e
     finally:
-        if call is not None:
-            call.end(ok)
+        call.end(ok)
         _context._depth.reset(token)
 
 
@@ -140,14 +151,12 @@ def _finish_here(handler: Handler, result: Any) -> Any:
     return finish(result, handler.home)
 
 
-def _translate(error: Exception) -> None:
-    if isinstance(error, errors.HornbeamError):
-        raise error
-    raise errors.wrap(error) from error
-
-
 _native.set_call_context(
-    _context._deadline, _context._depth, _context.MAX_DEPTH, _finish_here, _translate
+    _context._deadline,
+    _context._depth,
+    _context.MAX_DEPTH,
+    _finish_here,
+    errors.raise_wrapped,
 )
 
 
@@ -189,16 +198,6 @@ class Chunks:
             return _loop.run(self._async.__anext__(), self._home, _context.left_ms())
         except StopAsyncIteration:
             raise StopIteration from None
-
-    def step(self, turn: _native.Turn | None) -> Any:
-        """The next chunk, while this thread has `turn`."""
-        if turn is None:
-            return next(self)
-        turn.hold()
-        try:
-            return next(self)
-        finally:
-            turn.let_go()
 
     def close(self) -> None:
         """Close the handler's generator; its `finally` blocks run."""

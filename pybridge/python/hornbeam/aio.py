@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import inspect
 import itertools
-import time
 import weakref
 from typing import Any, AsyncGenerator, Callable
 
@@ -127,23 +126,24 @@ async def _call(
 ) -> Any:
     timeout, depth = _context.timeout(), _context.depth()
     token = _context._depth.set(depth)
-    served = handler.served
-    turn: _native.Turn | None = None
-    turns: Any = None
-    began = time.perf_counter()
+    turns = _context.turns.set(_context.turns.get())
+    entry: _handlers.Call | None = None
     ok = False
     try:
-        if served is not None and served.bounded:
-            if not inspect.iscoroutinefunction(function):
-                # Its thread has the turn, and lends it when it waits.
-                async with _timeout(None if timeout is None else timeout / 1000):
-                    return await _pool.in_thread(
-                        _handlers.run_here, handler, function, args, kwargs
-                    )
-            turn = await _turn(served, timeout)
-            turns = _context.turns.set((*_context.turns.get(), turn))
+        in_thread = not inspect.iscoroutinefunction(function)
+        if in_thread and handler.bounded:
+            # Its thread has the turn, lends it when it waits, and keeps it
+            # until it is through, whoever waits no longer.
+            async with _timeout(None if timeout is None else timeout / 1000):
+                return await _pool.in_thread(
+                    _handlers.run_here, handler, function, args, kwargs
+                )
+        entry = _handlers.Call(handler)
+        await _enter(entry, timeout)
+        if entry.turn is not None:
+            _context.turns.set((*_context.turns.get(), entry.turn))
         async with _timeout(None if timeout is None else timeout / 1000):
-            if not inspect.iscoroutinefunction(function):
+            if in_thread:
                 result = await _pool.in_thread(function, *args, **kwargs)
             else:
                 result = function(*args, **kwargs)
@@ -169,29 +169,20 @@ async def _call(
     except Exception as e:
         raise errors.wrap(e) from e
     finally:
-        if served is not None and turn is not None:
-            turn.leave()
-            _context.turns.reset(turns)
-            served.count(ok, time.perf_counter() - began)
+        if entry is not None:
+            entry.end(ok)
+        _context.turns.reset(turns)
         _context._depth.reset(token)
 
 
-async def _turn(served: _native.Served, timeout: float | None) -> _native.Turn:
-    """Wait for a turn in the gate of a bounded handler."""
-    turn: _native.Turn | None = None
+async def _enter(entry: _handlers.Call, timeout: float | None) -> None:
+    """As `entry.enter`."""
 
     def start(c: Any, key: int) -> None:
-        nonlocal turn
-        turn = served.ask(c, key)
+        entry.ask(c, key)  # whoever ends the call leaves its turn
 
-    try:
+    if entry.bounded:
         await _port().wait(start, timeout, "a turn of the handler")
-    except BaseException:
-        if turn is not None:
-            turn.leave()
-        raise
-    assert turn is not None
-    return turn
 
 
 async def rpc_call(
@@ -375,13 +366,10 @@ async def _local_stream(
     function, before = handler.find(app_path, action)
     _context.depth()
     timeout = _context.timeout()
-    served = handler.served
-    turn = None
-    began = time.perf_counter()
+    call = _handlers.Call(handler)
     ok = False
     try:
-        if served is not None and served.bounded:
-            turn = await _turn(served, timeout)
+        await _enter(call, timeout)
         result = function(*before, *args, **kwargs)
         loop = _loop.usable(handler.home)
         if loop is asyncio.get_running_loop() or not hasattr(result, "__anext__"):
@@ -400,7 +388,7 @@ async def _local_stream(
         chunks = _handlers.Chunks(result, handler.home)
         try:
             while True:
-                chunk = await _pool.in_thread(_step, chunks, turn)
+                chunk = await _pool.in_thread(_step, chunks, call)
                 if chunk is _END:
                     ok = True
                     return
@@ -415,15 +403,13 @@ async def _local_stream(
     except Exception as e:
         raise errors.wrap(e) from e
     finally:
-        if turn is not None:
-            turn.leave()
-        if served is not None:
-            served.count(ok, time.perf_counter() - began)
+        call.end(ok)
 
 
-def _step(chunks: _handlers.Chunks, turn: _native.Turn | None) -> Any:
+def _step(chunks: _handlers.Chunks, call: _handlers.Call) -> Any:
     try:
-        return chunks.step(turn)
+        with call:
+            return next(chunks)
     except StopIteration:  # which no future can carry
         return _END
 

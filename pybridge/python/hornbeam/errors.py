@@ -9,6 +9,7 @@ All derive from `HornbeamError`, which is a `RuntimeError`. A timeout is also a
 from __future__ import annotations
 
 import traceback as _traceback
+from typing import NoReturn
 
 
 class HornbeamError(RuntimeError):
@@ -121,6 +122,14 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception:  # a __str__ that raises must not hide the error
         return f"<no text: {type(error).__name__}.__str__ raised>"
+
+
+def raise_wrapped(error: BaseException) -> NoReturn:
+    """Raise to a local caller what a handler raised."""
+    outside = wrap(error)
+    if outside is error:
+        raise outside
+    raise outside from error
 
 
 def wrap(error: BaseException) -> HornbeamError:

@@ -2,8 +2,8 @@
 
 A hook is called with an action and arguments. The handler of this process
 runs in the calling thread and gets the very objects; one on another node gets
-copies. Several nodes may have the same hook: this one is preferred, the others
-share the calls in turn.
+copies. Several nodes may have the same hook: this one is preferred, else a call
+goes to the one on which the fewest are waited for.
 """
 
 from __future__ import annotations
@@ -167,8 +167,9 @@ def _local_stream(
     timeout = _context.timeout()
     chunks: Any = None
     ok = False
-    call = _handlers.Call(handler, timeout)
+    call = _handlers.Call(handler)
     try:
+        call.enter(timeout)
         with call:
             chunks = function(*before, *args, **kwargs)
             # Nothing to see to between the chunks?
@@ -183,7 +184,8 @@ def _local_stream(
             while True:
                 _context.timeout()
                 try:
-                    chunk = chunks.step(call.turn)
+                    with call:
+                        chunk = next(chunks)
                 except StopIteration:
                     break
                 yield chunk

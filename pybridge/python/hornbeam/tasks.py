@@ -203,10 +203,7 @@ def local_result(task_id: str) -> Any:
     ok, value = _results[task_id]
     if ok:
         return value
-    error = errors.wrap(value)
-    if error is value:
-        raise error
-    raise error from value
+    errors.raise_wrapped(value)
 
 
 def _run_local(job: Job) -> None:
@@ -222,7 +219,9 @@ def _run_local(job: Job) -> None:
         with _context.entered(depth, timeout), process.running_as(owner):
             handler = hooks.registry.get(app_path)
             function, before = handler.find(app_path, action)
-            with (call := _handlers.Call(handler, timeout)):
+            call = _handlers.Call(handler)
+            call.enter(timeout)
+            with call:
                 value = function(*before, *args, **kwargs)
             if _loop.is_awaitable(value):
                 # The pool's thread does not wait for a coroutine.
