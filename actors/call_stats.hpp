@@ -21,6 +21,10 @@ public:
     count(ok);
     add(took);
   }
+  /// Of calls that take less time than to look at a clock, some are timed.
+  bool to_be_timed() const noexcept {
+    return calls_.load(std::memory_order_relaxed) % one_in == 0;
+  }
   /// A call that took no time worth measuring, or whose time is not known.
   void count(bool ok) noexcept {
     calls_.fetch_add(1, std::memory_order_relaxed);
@@ -41,6 +45,7 @@ public:
   runtime::term to_term() const;
 
 private:
+  static constexpr std::uint64_t one_in = 16;
   // Eight buckets for each power of two: an error of an eighth at the most.
   static constexpr int parts = 8;
   static constexpr std::size_t size = 64 * parts;

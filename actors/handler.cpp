@@ -51,10 +51,14 @@ std::shared_ptr<chunk_source> handler::open_stream(
 void function_handler::invoke(invocation x, responder reply) {
   if (x.task && !x.task->begin())
     return; // it was cancelled, and whoever waited knows
+  reply(*call(x));
+}
+
+std::optional<outcome> function_handler::call(const invocation& x) {
   try {
-    reply(f_(x));
+    return f_(x);
   } catch (...) {
-    reply(current_failure());
+    return current_failure();
   }
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 
@@ -45,6 +46,8 @@ public:
   virtual void chunk(runtime::term x) = 0;
   virtual void end() = 0;
   virtual void fail(runtime::failure why) = 0;
+  /// Whoever waits for the chunks may help to bring them.
+  virtual void comes_from(std::shared_ptr<runtime::answer_source>) {}
 };
 
 /// A stream as its provider runs it.
@@ -63,6 +66,10 @@ public:
   virtual ~handler() = default;
   /// Does the work, or starts it; then `reply` is answered later.
   virtual void invoke(invocation x, runtime::responder reply) = 0;
+  /// Does the work in this thread, if that is how it is done; else none.
+  virtual std::optional<runtime::outcome> call(const invocation&) {
+    return std::nullopt;
+  }
   /// Whether `invoke` and `open_stream` only start it, and return at once. A
   /// call from another node is then handed over by the thread that reads it.
   virtual bool instant() const noexcept { return false; }
@@ -81,6 +88,7 @@ public:
 
   explicit function_handler(function f) : f_(std::move(f)) {}
   void invoke(invocation x, runtime::responder reply) override;
+  std::optional<runtime::outcome> call(const invocation& x) override;
 
 private:
   function f_;
@@ -94,6 +102,9 @@ struct handler_options {
   std::size_t queue = 1000;
   /// It may run twice: a call whose node goes down is sent to another.
   bool retry = false;
+  /// It takes microseconds and waits for nothing: callers in this process do not
+  /// let go of what others may want meanwhile, as Python's lock.
+  bool quick = false;
 };
 
 /// Handlers of this node by name; any thread reads and writes.

@@ -15,10 +15,10 @@ class served_stream : public chunk_source,
                       public chunk_sink,
                       public std::enable_shared_from_this<served_stream> {
 public:
-  served_stream(std::shared_ptr<served_handler> by,
+  served_stream(std::shared_ptr<call_stats> stats,
                 std::shared_ptr<chunk_sink> to)
-    : by_(std::move(by)), to_(std::move(to)) {
-    by_->stats().begin();
+    : stats_(std::move(stats)), to_(std::move(to)) {
+    stats_->begin();
   }
   ~served_stream() override { finish(true); }
 
@@ -84,12 +84,12 @@ private:
       gone.swap(source_);
       given_back.swap(place_);
     }
-    by_->stats().end(ok, clock::now() - began_);
+    stats_->end(ok, clock::now() - began_);
     if (given_back)
       given_back->leave();
   }
 
-  const std::shared_ptr<served_handler> by_;
+  const std::shared_ptr<call_stats> stats_;
   const std::shared_ptr<chunk_sink> to_;
   const clock::time_point began_ = clock::now();
   std::mutex mutex_;
@@ -135,11 +135,11 @@ void served_handler::run(invocation x, responder reply, gate::place p) {
   }
   if (gate_)
     x.place = std::make_shared<gate::place>(std::move(p));
-  stats_.begin();
+  stats_->begin();
   auto slot = reply.slot();
-  auto done = [self = shared_from_this(), began = clock::now(), place = x.place,
+  auto done = [stats = stats_, began = clock::now(), place = x.place,
                to = std::make_shared<responder>(std::move(reply))](outcome y) {
-    self->stats_.end(y.ok(), clock::now() - began);
+    stats->end(y.ok(), clock::now() - began);
     if (place)
       place->leave();
     (*to)(std::move(y));
@@ -161,15 +161,28 @@ void served_handler::invoke(invocation x, responder reply) {
     call->second(overloaded());
 }
 
+std::optional<outcome> served_handler::call(const invocation& x) {
+  if (!options_.quick || gate_)
+    return std::nullopt;
+  auto timing = stats_->to_be_timed();
+  auto began = timing ? clock::now() : clock::time_point{};
+  auto y = inner_->call(x);
+  if (y) {
+    stats_->count(y->ok());
+    if (timing)
+      stats_->add(clock::now() - began);
+  }
+  return y;
+}
+
 std::shared_ptr<chunk_source> served_handler::open_stream(
   invocation x, std::shared_ptr<chunk_sink> to) {
-  auto self = shared_from_this();
-  auto stream = std::make_shared<served_stream>(self, to);
+  auto stream = std::make_shared<served_stream>(stats_, to);
   if (!gate_) {
     stream->begin(*inner_, std::move(x), {});
     return stream;
   }
-  auto begin = [self, stream, x](gate::place p) {
+  auto begin = [self = shared_from_this(), stream, x](gate::place p) {
     if (x.until.expired())
       stream->fail(expired());
     else

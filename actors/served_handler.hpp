@@ -10,7 +10,8 @@
 namespace hornbeam::actors {
 
 /// A handler as its node serves it: its calls are counted, and bounded if that
-/// was asked for.
+/// was asked for. A call that is open does not keep the handler: if it is
+/// unregistered with answers that it owes, those are answered as dropped.
 class served_handler : public handler,
                        public std::enable_shared_from_this<served_handler> {
 public:
@@ -21,10 +22,12 @@ public:
   void invoke(invocation x, runtime::responder reply) override;
   std::shared_ptr<chunk_source> open_stream(
     invocation x, std::shared_ptr<chunk_sink> to) override;
+  /// Only of a quick one without bounds.
+  std::optional<runtime::outcome> call(const invocation& x) override;
   bool instant() const noexcept override { return inner_->instant(); }
 
   const handler_options& options() const noexcept { return options_; }
-  call_stats& stats() noexcept { return stats_; }
+  call_stats& stats() noexcept { return *stats_; }
   /// None if it is not bounded.
   const std::shared_ptr<gate>& bounds() const noexcept { return gate_; }
   runtime::failure overloaded() const;
@@ -37,7 +40,7 @@ private:
   const handler_ptr inner_;
   const handler_options options_;
   const std::shared_ptr<gate> gate_;
-  call_stats stats_;
+  const std::shared_ptr<call_stats> stats_ = std::make_shared<call_stats>();
 };
 
 } // namespace hornbeam::actors

@@ -215,6 +215,8 @@ term services::status() {
   put("topics", strings(topics.directory().local_names()));
   put("tasks_running", number(running));
   put("tasks_kept", number(kept));
+  put("calls_open", number(node->open_requests()));
+  put("processes", number(node->processes().all().size()));
   put("streams_consumed", number(consumed));
   put("streams_provided", number(provided));
   put("lost_casts", number(node->lost_casts()));
@@ -240,12 +242,15 @@ void services::add_builtins() {
                      {},
                      {}};
     }));
+  handler_options quick;
+  quick.quick = true;
   functions.add(
     "hornbeam.term_size", make_function([](const invocation& x) -> outcome {
       if (x.args.size() != 1)
         throw bad_term("hornbeam.term_size takes one argument");
       return term{static_cast<std::int64_t>(encode(x.args[0]).size())};
-    }));
+    }),
+    quick);
   functions.add("hornbeam.to_string",
                 make_function([](const invocation& x) -> outcome {
                   if (x.args.size() != 1)

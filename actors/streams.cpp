@@ -2,6 +2,7 @@
 
 #include <iterator>
 
+#include "runtime/io_loop.hpp"
 #include "runtime/wire.hpp"
 
 namespace hornbeam::actors {
@@ -21,6 +22,14 @@ failure term_to_failure(const term& x) {
   wire_reader in{x.text()};
   in >> f;
   return f;
+}
+
+failure node_down(const std::string& node) {
+  return {error_code::no_connection,
+          "the node " + node + " is down",
+          node,
+          {},
+          {}};
 }
 
 term number(std::uint64_t n) {
@@ -48,11 +57,7 @@ public:
     items.push_back(number(call_.depth));
     if (!streams_.net_.cast(node_, "streams", term::tuple(std::move(items))))
       if (auto to = streams_.sink(id_, true))
-        to->fail({error_code::no_connection,
-                  "the node " + node_ + " is down",
-                  node_,
-                  {},
-                  {}});
+        to->fail(node_down(node_));
   }
 
   void close() override {
@@ -100,7 +105,7 @@ public:
   void handle(call& c) override { streams_.handle(c); }
   void peer(const peer_event& e) override {
     if (!e.up)
-      streams_.node_down(e.name);
+      streams_.drop(&e.name, node_down(e.name));
   }
 
 private:
@@ -161,6 +166,7 @@ std::shared_ptr<chunk_source> streams::open(invocation x,
   }
   std::unique_lock lock{mutex_};
   auto id = next_++;
+  to->comes_from(net_.brings(*where));
   consumed_.emplace(id, consumer{*where, std::move(to)});
   return std::make_shared<remote_source>(*this, *where, id, std::move(x));
 }
@@ -209,32 +215,32 @@ std::shared_ptr<chunk_source> streams::forget(const session& s) {
   return gone ? std::move(gone.mapped().source) : nullptr;
 }
 
-void streams::node_down(const std::string& node) {
+void streams::drop(const std::string* node, const failure& why) {
   std::vector<std::shared_ptr<chunk_sink>> sinks;
   std::vector<std::shared_ptr<chunk_source>> sources;
   {
     std::lock_guard guard{mutex_};
     std::erase_if(consumed_, [&](auto& x) {
-      if (x.second.node != node)
+      if (node && x.second.node != *node)
         return false;
       sinks.push_back(x.second.sink);
       return true;
     });
     std::erase_if(provided_, [&](auto& x) {
-      if (x.first.first != node)
+      if (node && x.first.first != *node)
         return false;
       sources.push_back(x.second.source);
       return true;
     });
   }
   for (auto& s : sinks)
-    s->fail({error_code::no_connection,
-             "the node " + node + " is down",
-             node,
-             {},
-             {}});
+    s->fail(why);
   for (auto& s : sources)
     s->close();
+}
+
+streams::~streams() {
+  drop(nullptr, {error_code::ended, "this node has ended", {}, {}, {}});
 }
 
 std::pair<std::size_t, std::size_t> streams::count() const {
@@ -265,6 +271,10 @@ public:
     if (auto to = to_.lock())
       to->fail(std::move(why));
   }
+  void comes_from(std::shared_ptr<answer_source> x) override {
+    if (auto to = to_.lock())
+      to->comes_from(std::move(x));
+  }
 
 private:
   std::weak_ptr<stream_reader> to_;
@@ -290,30 +300,37 @@ void stream_reader::start() {
 }
 
 std::vector<stream_reader::item> stream_reader::next(clock::time_point until) {
-  start();
+  {
+    io_loop::guest here; // who waits sends its request itself
+    start();
+  }
+  return wait_until(until) ? take() : std::vector<item>{};
+}
+
+std::vector<stream_reader::item> stream_reader::take() {
   std::vector<item> out;
   std::unique_lock lock{mutex_};
-  auto there = [&] { return !items_.empty() || closed_; };
-  if (until == clock::time_point::max())
-    arrived_.wait(lock, there);
-  else if (!arrived_.wait_until(lock, until, there))
+  if (!there())
     return out;
   out.assign(std::make_move_iterator(items_.begin()),
              std::make_move_iterator(items_.end()));
   items_.clear();
+  if (!closed_)
+    taken();
   if (out.empty()) {
     out.emplace_back(end_of_stream{});
     return out;
   }
   if (out.back().index() != 0) {
-    closed_ = true; // nothing follows
     source_ = nullptr;
+    closed_ = true; // nothing follows
+    arrive(std::move(lock));
     return out;
   }
-  taken_ += out.size();
-  if (taken_ < window_ / 2)
+  consumed_ += out.size();
+  if (consumed_ < window_ / 2)
     return out;
-  auto n = std::exchange(taken_, 0);
+  auto n = std::exchange(consumed_, 0);
   if (under_way_ == 0 && window_ < largest_window) {
     n += window_;
     window_ *= 2;
@@ -329,7 +346,7 @@ std::vector<stream_reader::item> stream_reader::next(clock::time_point until) {
 void stream_reader::notify_once(std::function<void()> f) {
   {
     std::lock_guard guard{mutex_};
-    if (items_.empty() && !closed_) {
+    if (!there()) {
       notify_ = std::move(f);
       return;
     }
@@ -340,15 +357,15 @@ void stream_reader::notify_once(std::function<void()> f) {
 void stream_reader::push(item x) {
   std::function<void()> notify;
   {
-    std::lock_guard guard{mutex_};
+    std::unique_lock lock{mutex_};
     if (closed_)
       return;
     if (x.index() == 0 && under_way_ > 0)
       --under_way_;
     items_.push_back(std::move(x));
     notify = std::exchange(notify_, nullptr);
+    arrive(std::move(lock));
   }
-  arrived_.notify_all();
   if (notify)
     notify();
 }
@@ -357,13 +374,13 @@ void stream_reader::close() {
   std::shared_ptr<chunk_source> s;
   std::function<void()> notify;
   {
-    std::lock_guard guard{mutex_};
+    std::unique_lock lock{mutex_};
     closed_ = true;
     items_.clear();
     s = std::exchange(source_, nullptr);
     notify = std::exchange(notify_, nullptr);
+    arrive(std::move(lock));
   }
-  arrived_.notify_all();
   if (notify)
     notify();
   if (s)

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -29,6 +28,8 @@ class streams {
 public:
   streams(runtime::router& net, named_handlers& hooks)
     : net_(net), hooks_(hooks) {}
+  /// Closes what it provides and fails what it consumes.
+  ~streams();
 
   /// Makes a stream that does not run before it gets credit. A hook that is
   /// not there is told to the sink.
@@ -63,7 +64,8 @@ private:
   /// What provides `s`, which is forgotten.
   std::shared_ptr<chunk_source> forget(const session& s);
   std::shared_ptr<chunk_sink> sink(std::uint64_t id, bool last);
-  void node_down(const std::string& node);
+  /// Ends all streams with `node`; none: with every node.
+  void drop(const std::string* node, const runtime::failure& why);
 
   runtime::router& net_;
   named_handlers& hooks_;
@@ -74,7 +76,7 @@ private:
 };
 
 /// Takes the chunks of a stream one by one, and gives credit.
-class stream_reader : public chunk_sink {
+class stream_reader : public chunk_sink, private runtime::arrival {
 public:
   /// How many chunks the provider may be ahead: so many at first, twice as many
   /// each time that it had to wait for credit, up to the largest.
@@ -91,8 +93,11 @@ public:
 
   void start();
   /// All items that are there, at least one, unless none comes before `until`.
-  /// Nothing else follows an end or a failure, which is the last of them.
+  /// Nothing else follows an end or a failure, which is the last of them. The
+  /// caller holds no lock: it may be the one that sends and reads.
   std::vector<item> next(runtime::clock::time_point until);
+  /// The same without a wait, nor a start.
+  std::vector<item> take();
   /// Calls `f` once, when an item is there.
   void notify_once(std::function<void()> f);
   void close();
@@ -100,16 +105,18 @@ public:
   void chunk(runtime::term x) override { push(std::move(x)); }
   void end() override { push(end_of_stream{}); }
   void fail(runtime::failure why) override { push(std::move(why)); }
+  void comes_from(std::shared_ptr<runtime::answer_source> x) override {
+    arrival::comes_from(std::move(x));
+  }
 
 private:
   void push(item x);
 
-  std::mutex mutex_;
-  std::condition_variable arrived_;
+  // There is something while there are items, or once it is closed.
   std::deque<item> items_;
   std::function<void()> notify_;
   std::shared_ptr<chunk_source> source_;
-  std::uint64_t taken_ = 0;
+  std::uint64_t consumed_ = 0; ///< since the last credit
   std::uint64_t window_ = window;
   std::uint64_t under_way_ = 0; ///< credit for chunks that have not come
   bool started_ = false;

@@ -15,6 +15,9 @@ public:
   void handle(call& c) override {
     operation op{c.op};
     if (op.name == "submit") {
+      auto ttl = op.arg(5).as_int();
+      c.until = ttl < 0 ? deadline{} : deadline::in(ttl);
+      c.depth = static_cast<std::uint32_t>(op.arg(6).as_int());
       tasks_.run(std::string{op.arg(4).text()}, read_invocation(c));
     } else if (op.name == "turn") {
       c.reply(term{});
@@ -61,7 +64,6 @@ private:
 std::string tasks::make_id(const std::string& node) {
   auto me = net_.self();
   char mark[64];
-  std::unique_lock lock{mutex_};
   std::snprintf(mark, sizeof mark, "/%016llx-%llx",
                 static_cast<unsigned long long>(me->incarnation),
                 static_cast<unsigned long long>(next_++));
@@ -89,23 +91,23 @@ failure tasks::unknown(const std::string& id) const {
 task_ptr tasks::start(const std::string& id, const std::string& hook,
                       const std::string& action) {
   auto t = std::make_shared<task>(id, hook, action);
-  std::lock_guard guard{mutex_};
-  return tasks_.emplace(id, std::move(t)).first->second;
+  std::lock_guard guard{records_->mutex};
+  return records_->all.emplace(id, std::move(t)).first->second;
 }
 
 template <class F>
-std::optional<bool> tasks::end(const std::string& id, F how) {
+std::optional<bool> tasks::records::end(const std::string& id, F how) {
   std::function<void()> tell;
   {
-    std::lock_guard guard{mutex_};
-    auto i = tasks_.find(id);
-    if (i == tasks_.end())
+    std::lock_guard guard{mutex};
+    auto i = all.find(id);
+    if (i == all.end())
       return std::nullopt;
     tell = how(*i->second);
     if (!tell)
       return false;
     // Whoever is told finds the oldest results gone.
-    ended_.emplace_back(clock::now(), id);
+    ended.emplace_back(clock::now(), id);
     drop_old();
   }
   tell();
@@ -113,28 +115,28 @@ std::optional<bool> tasks::end(const std::string& id, F how) {
 }
 
 void tasks::finish(const std::string& id, task_result result) {
-  end(id, [&](task& t) { return t.end(std::move(result)); });
+  records_->end(id, [&](task& t) { return t.end(std::move(result)); });
 }
 
 std::optional<bool> tasks::cancel(const std::string& id) {
-  return end(id, [](task& t) { return t.cancel(); });
+  return records_->end(id, [](task& t) { return t.cancel(); });
 }
 
-void tasks::drop_old() {
-  auto too_old = clock::now() - std::chrono::milliseconds(keep_.keep_ms);
-  while (
-    !ended_.empty()
-    && (ended_.size() > keep_.keep_count || ended_.front().first <= too_old)) {
-    tasks_.erase(ended_.front().second);
-    ended_.pop_front();
+void tasks::records::drop_old() {
+  auto too_old = clock::now() - std::chrono::milliseconds(keep.keep_ms);
+  while (!ended.empty()
+         && (ended.size() > keep.keep_count
+             || ended.front().first <= too_old)) {
+    all.erase(ended.front().second);
+    ended.pop_front();
   }
 }
 
 task_ptr tasks::find(const std::string& id) {
-  std::lock_guard guard{mutex_};
-  drop_old();
-  auto i = tasks_.find(id);
-  return i != tasks_.end() ? i->second : nullptr;
+  std::lock_guard guard{records_->mutex};
+  records_->drop_old();
+  auto i = records_->all.find(id);
+  return i != records_->all.end() ? i->second : nullptr;
 }
 
 bool tasks::await(const std::string& id, deadline until, task::callback f) {
@@ -161,33 +163,37 @@ void tasks::await_here(const std::string& id, deadline until,
 
 void tasks::run(const std::string& id, invocation x) {
   x.task = start(id, x.target, x.action);
-  hooks_.invoke(std::move(x), responder{[this, id](outcome r) {
-                  finish(id, {std::move(r), nullptr});
-                }});
+  hooks_.invoke(
+    std::move(x), responder{[to = records_, id](outcome r) {
+      to->end(id, [&](task& t) { return t.end({std::move(r), nullptr}); });
+    }});
 }
 
 void tasks::submit(const std::string& id, const invocation& x) {
-  auto op = write_invocation("submit", x);
-  auto items = op.to_sequence();
-  items.push_back(term::string(id));
   auto where = node_of(id);
-  if (where == net_.self()->name())
+  if (where == net_.self()->name()) {
     run(id, x);
-  else
-    net_.cast(where, "tasks", term::tuple(std::move(items)));
+    return;
+  }
+  auto items = write_invocation("submit", x).to_sequence();
+  items.push_back(term::string(id));
+  items.push_back(term{x.until.left_ms()});
+  items.push_back(term{static_cast<std::int64_t>(x.depth)});
+  net_.cast(where, "tasks", term::tuple(std::move(items)));
 }
 
 std::pair<std::size_t, std::size_t> tasks::count() const {
-  std::lock_guard guard{mutex_};
-  return {tasks_.size() - ended_.size(), ended_.size()};
+  std::lock_guard guard{records_->mutex};
+  auto ended = records_->ended.size();
+  return {records_->all.size() - ended, ended};
 }
 
 term tasks::list() {
   std::vector<task_ptr> all;
   {
-    std::lock_guard guard{mutex_};
-    drop_old();
-    for (auto& [id, t] : tasks_)
+    std::lock_guard guard{records_->mutex};
+    records_->drop_old();
+    for (auto& [id, t] : records_->all)
       all.push_back(t);
   }
   term::sequence out;

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -18,17 +20,17 @@ namespace hornbeam::actors {
 ///
 /// Protocol: a task lives on the node that runs it and its id names that node
 /// and its incarnation, so anybody who has the id can find it. The submitter
-/// makes the id and sends the cast `submit id name action args kwargs`; from
-/// then on the task needs him no more. Waiters ask `await id`, or `turn`, which
-/// says that all before it is done; the actor keeps them and answers when the
-/// task ends. `watch id n` is answered with `(n, x)` as soon as there is
-/// another report of progress than the `n`-th, or with none once the task has
-/// ended: whoever watches asks again after each answer, so a slow one only gets
-/// what is new by then. `status id` and `list` tell the state, `cancel id` says
-/// whether there was something to cancel. Results are kept for a time and up to
-/// a number; what was kept longest goes first. When the node dies, its link
-/// fails every waiter; a later incarnation of the node does not know the id and
-/// says so.
+/// makes the id and sends the cast `submit name action args kwargs id ttl
+/// depth`; from then on the task needs him no more. Waiters ask `await id`, or
+/// `turn`, which says that all before it is done; the actor keeps them and
+/// answers when the task ends. `watch id n` is answered with `(n, x)` as soon
+/// as there is another report of progress than the `n`-th, or with none once
+/// the task has ended: whoever watches asks again after each answer, so a slow
+/// one only gets what is new by then. `status id` and `list` tell the state,
+/// `cancel id` says whether there was something to cancel. Results are kept for
+/// a time and up to a number; what was kept longest goes first. When the node
+/// dies, its link fails every waiter; a later incarnation of the node does not
+/// know the id and says so.
 class tasks {
 public:
   struct limits {
@@ -37,7 +39,7 @@ public:
   };
 
   tasks(runtime::router& net, named_handlers& hooks, limits keep)
-    : net_(net), hooks_(hooks), keep_(keep) {}
+    : net_(net), hooks_(hooks), records_(std::make_shared<records>(keep)) {}
 
   /// The id of a new task on `node`, which may be this one.
   std::string make_id(const std::string& node);
@@ -75,19 +77,25 @@ public:
   std::unique_ptr<runtime::service> make_service();
 
 private:
-  /// Ends a task by `how`, which is `task::end` or `task::cancel`.
-  template <class F>
-  std::optional<bool> end(const std::string& id, F how);
-  void drop_old();
+  /// The tasks that there are. A handler may answer when all else has ended.
+  struct records {
+    explicit records(limits x) : keep(x) {}
+    /// Ends a task by `how`, which is `task::end` or `task::cancel`.
+    template <class F>
+    std::optional<bool> end(const std::string& id, F how);
+    void drop_old(); ///< with `mutex`
+
+    const limits keep;
+    mutable std::mutex mutex; ///< guards what follows
+    std::map<std::string, task_ptr> all;
+    /// When each ended, in that order.
+    std::deque<std::pair<runtime::clock::time_point, std::string>> ended;
+  };
 
   runtime::router& net_;
   named_handlers& hooks_;
-  limits keep_;
-  mutable std::mutex mutex_;
-  std::uint64_t next_ = 1;
-  std::map<std::string, task_ptr> tasks_;
-  /// When each ended, in that order.
-  std::deque<std::pair<runtime::clock::time_point, std::string>> ended_;
+  const std::shared_ptr<records> records_;
+  std::atomic<std::uint64_t> next_{1};
 };
 
 } // namespace hornbeam::actors

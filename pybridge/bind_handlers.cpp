@@ -22,7 +22,7 @@ std::unique_ptr<turn> wait_for_turn(local_handler& h,
   auto until = to_deadline(timeout_ms);
   auto slot = std::make_shared<reply_slot>();
   auto out = std::make_unique<turn>(h.served, [slot] { slot->set(outcome{}); });
-  auto ready = slot->full()
+  auto ready = slot->there()
                || wait_in_slices([&](auto at) { return slot->wait_until(at); },
                                  until);
   if (!ready)

@@ -1,6 +1,7 @@
 #include "pybridge/convert.hpp"
 #include "pybridge/module.hpp"
 #include "pybridge/turn.hpp"
+#include "runtime/io_loop.hpp"
 #include "runtime/term_size.hpp"
 
 // What the pool's threads (hornbeam/_pool.py) use.
@@ -8,6 +9,12 @@
 namespace hornbeam::pybridge {
 
 using namespace runtime;
+
+namespace {
+
+PyObject* task_results = nullptr; ///< left behind at exit, on purpose
+
+} // namespace
 
 void bind_jobs(py::module_& m) {
   using guard = py::call_guard<native_call>;
@@ -88,8 +95,13 @@ void bind_jobs(py::module_& m) {
         // To encode what is small takes less than to give Python's lock back.
         constexpr std::size_t small = 16 * 1024;
         std::optional<without_gil> free;
-        if (bytes_of(t) > small)
+        std::optional<io_loop::guest> here;
+        // Somebody waits for the first one; others are sent together.
+        bool first = x.source->begins();
+        if (first || bytes_of(t) > small)
           free.emplace();
+        if (first)
+          here.emplace();
         x.source->sink().chunk(std::move(t));
       },
       guard())
@@ -111,9 +123,16 @@ void bind_jobs(py::module_& m) {
         x = job_queue::get().next(clock::now()
                                   + std::chrono::milliseconds(timeout_ms));
       }
+      for (auto& id : job_queue::get().forgotten())
+        if (PyDict_DelItem(task_results, text_to_python(id).ptr()) < 0)
+          PyErr_Clear();
       return x ? py::cast(*std::move(x)) : py::object(py::none());
     },
     guard());
+  // What tasks of this process have returned, by their ids.
+  m.def("set_task_results", [](py::dict all) {
+    task_results = all.release().ptr();
+  });
   // False if the node has ended.
   m.def(
     "submit_call",

@@ -1,6 +1,7 @@
 #include "pybridge/completions.hpp"
 #include "pybridge/convert.hpp"
 #include "pybridge/module.hpp"
+#include "runtime/io_loop.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -22,11 +23,16 @@ struct python_stream {
     return *reader;
   }
 
-  /// What has come, if something has before `until`.
-  bool fetch(clock::time_point until) {
+  /// Whether something has come.
+  bool poll() {
     if (!last)
-      items = get().next(until);
+      items = get().take();
     return last || !items.empty();
+  }
+  /// The same, before `until`. Without Python's lock.
+  bool fetch(clock::time_point until) {
+    items = reader->next(until);
+    return !items.empty();
   }
   /// `(more, chunks)`. What the handler raised is raised after the chunks that
   /// came before it.
@@ -63,7 +69,7 @@ void bind_streams(py::module_& m) {
       "next",
       [](python_stream& s, const py::object& timeout_ms) {
         // What is there already needs no wait, and Python's lock is kept.
-        if (!s.fetch(clock::now())) {
+        if (!s.poll()) {
           auto until = to_deadline(timeout_ms);
           bool ready = wait_in_slices([&](auto at) { return s.fetch(at); },
                                       until);
@@ -78,7 +84,7 @@ void bind_streams(py::module_& m) {
     .def(
       "poll",
       [](python_stream& s) -> py::object {
-        return s.fetch(clock::now()) ? s.take() : py::none();
+        return s.poll() ? s.take() : py::none();
       },
       guard())
     .def(
@@ -96,6 +102,7 @@ void bind_streams(py::module_& m) {
         if (s.made != era())
           return;
         without_gil free;
+        io_loop::guest here;
         s.reader->close();
       },
       guard());

@@ -12,6 +12,7 @@ using namespace runtime;
 namespace {
 
 thread_local bool runs_a_job = false;
+thread_local bool answering = false; ///< on the way to its next job
 /// What this thread has still to answer.
 thread_local std::vector<std::function<void()>> answers;
 /// The places in which this thread runs something, the innermost last.
@@ -81,8 +82,10 @@ job job_queue::begin(job x) {
 std::optional<job> job_queue::next(clock::time_point until) {
   if (!answers.empty()) {
     io_loop::guest here;
+    answering = true;
     for (auto& f : std::exchange(answers, {}))
       f();
+    answering = false;
   }
   std::unique_lock lock{mutex_};
   if (!open_)
@@ -118,6 +121,20 @@ void job_queue::done() {
   // After a fork inside a handler the job is the parent's.
   if (std::exchange(runs_a_job, false))
     --running_; // this thread takes the next one itself
+}
+
+void job_queue::forget(std::string task) {
+  {
+    std::lock_guard guard{mutex_};
+    forgotten_.push_back(std::move(task));
+  }
+  if (!answering)
+    push({"forget", {}, nullptr, nullptr});
+}
+
+std::vector<std::string> job_queue::forgotten() {
+  std::lock_guard guard{mutex_};
+  return std::exchange(forgotten_, {});
 }
 
 void job_queue::set_limit(std::size_t n) {
@@ -200,6 +217,7 @@ void job_queue::reset() {
   new auto(std::exchange(this_thread(), std::make_shared<waiter>()));
   new auto(std::exchange(held, {}));
   new auto(std::exchange(answers, {}));
+  forgotten_.clear();
   running_ = 0;
   runs_a_job = false;
 }
@@ -263,9 +281,7 @@ bool python_source::closed() const {
 }
 
 python_result::~python_result() {
-  actors::invocation x;
-  x.target = id_;
-  job_queue::get().push({"forget", std::move(x), nullptr, nullptr});
+  job_queue::get().forget(id_);
 }
 
 void python_result::as_term(responder reply) const {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "actors/handler.hpp"
@@ -21,8 +22,9 @@ class python_source;
 /// Something that Python code must do. `kind` says what:
 /// `hook`, `function`, `module`: run a handler and answer;
 /// `stream`: run a generator as far as there is credit;
-/// `local`, `result`, `forget`: the task named `call.target` of this process
-/// shall be run, its result be turned into a term, or be dropped;
+/// `local`, `result`: the task named `call.target` of this process shall be
+/// run, or its result be turned into a term;
+/// `forget`: there is something in `forgotten`;
 /// `call`: run what Python keeps under the number `call.target`.
 struct job {
   std::string kind;
@@ -57,6 +59,10 @@ public:
   /// lock, if this thread runs one. Whoever is woken by the answer wants the
   /// lock at once, and would find it taken. Else now, without the lock.
   void answer(std::function<void()> f);
+  /// The result of a task of this process is kept no longer. A thread that is
+  /// about to look for its next job sees to that itself.
+  void forget(std::string task);
+  std::vector<std::string> forgotten();
   void set_limit(std::size_t n);
   std::size_t waiting() const;
   /// Threads that wait for a job.
@@ -103,6 +109,7 @@ private:
 
   mutable std::mutex mutex_;
   std::deque<job> jobs_;
+  std::vector<std::string> forgotten_;
   std::vector<waiter_ptr> idle_; ///< the last one has been idle the shortest
   std::size_t running_ = 0;
   std::size_t limit_ = 8;
@@ -141,6 +148,8 @@ public:
   /// running this source, or it is closed.
   bool take_credit();
   bool closed() const;
+  /// Whether this is the first time that it is asked.
+  bool begins() { return std::exchange(begins_, false); }
   actors::chunk_sink& sink() { return *sink_; }
 
 private:
@@ -151,6 +160,7 @@ private:
   std::uint64_t id_;
   mutable std::mutex mutex_;
   std::uint64_t credit_ = 0;
+  bool begins_ = true;
   bool scheduled_ = false;
   bool closed_ = false;
 };

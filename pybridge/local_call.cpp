@@ -37,9 +37,6 @@ scope_of_names& scope_named(const std::string& x) {
   return x == "hook" ? hooks() : functions();
 }
 
-/// One call in so many is timed; all are counted.
-constexpr std::uint32_t timed = 16;
-
 /// The number in the context variable, or -1.
 long depth_here() {
   PyObject* now = nullptr;
@@ -123,7 +120,8 @@ PyObject* translate() {
 PyObject* run(local_handler& h, PyObject* function, PyObject* const* args,
               Py_ssize_t n, PyObject* names) {
   using clock = std::chrono::steady_clock;
-  bool timing = h.calls++ % timed == 0;
+  auto& stats = h.served->stats();
+  bool timing = stats.to_be_timed();
   auto began = timing ? clock::now() : clock::time_point{};
   auto* result = into_python(
     [&] { return PyObject_Vectorcall(function, args, n, names); });
@@ -135,9 +133,9 @@ PyObject* run(local_handler& h, PyObject* function, PyObject* const* args,
     Py_DECREF(result);
     result = value;
   }
-  h.served->stats().count(result != nullptr);
+  stats.count(result != nullptr);
   if (timing)
-    h.served->stats().add(clock::now() - began);
+    stats.add(clock::now() - began);
   return result != nullptr ? result : translate();
 }
 
@@ -209,12 +207,16 @@ bool call_native(bool is_hook, PyObject* const* args, Py_ssize_t n,
   x.args.reserve(static_cast<std::size_t>(n - first));
   for (auto i = first; i < n; ++i)
     x.args.push_back(to_term(args[i], "an argument"));
+  if (auto answer = h->call(x)) {
+    result = value_or_raise(*answer);
+    return true;
+  }
   auto [slot, reply] = make_reply();
   {
     without_gil free; // it may wait for a thread that wants the lock
     h->invoke(std::move(x), std::move(reply));
   }
-  result = value_or_raise(slot->full() ? slot->take()
+  result = value_or_raise(slot->there() ? slot->take()
                                        : wait_for(slot, {}, "the call"));
   return true;
 }

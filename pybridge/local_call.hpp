@@ -17,7 +17,6 @@ struct __attribute__((visibility("hidden"))) local_handler {
   py::object handler; ///< `hornbeam._handlers.Handler`
   py::object target;
   bool by_method = false; ///< an action is the name of a method
-  std::uint32_t calls = 0;
 };
 
 /// `served` is a `local_handler` as Python holds it, or nothing.

@@ -307,7 +307,7 @@ void io_loop::call_back() {
   set_event(call_event_);
 }
 
-void io_loop::wait(reply_slot& at, clock::time_point until) {
+void io_loop::wait(arrival& at, clock::time_point until) {
   if (waiting_.fetch_add(1) > 0)
     crowd_ = crowd;
   if (crowd_ > 0) {
@@ -328,11 +328,11 @@ void io_loop::wait(reply_slot& at, clock::time_point until) {
   --waiting_;
 }
 
-void io_loop::lead(reply_slot& at, clock::time_point until) {
+void io_loop::lead(arrival& at, clock::time_point until) {
   led = this;
   at.watch(true);
   bool more = false;
-  while (!at.full() && !stopped_) {
+  while (!at.there() && !stopped_) {
     if (!more)
       watch(lead_event_, until);
     std::lock_guard lock{running_};

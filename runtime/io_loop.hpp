@@ -62,7 +62,7 @@ public:
     static bool here() noexcept;
   };
 
-  void wait(reply_slot& at, clock::time_point until) override;
+  void wait(arrival& at, clock::time_point until) override;
   void wake() override;
 
   /// From here on the loop stands still; what remains is left to CAF's end,
@@ -78,7 +78,7 @@ private:
   void stand_aside();
   /// Waits for the sockets or one of our events.
   void watch(int event, clock::time_point until);
-  void lead(reply_slot& at, clock::time_point until);
+  void lead(arrival& at, clock::time_point until);
   /// Runs what is posted inside, and if `look` what the sockets have, then what
   /// that has posted. True if something is left inside. With `running_`.
   bool turn(int turns, bool look);

@@ -61,6 +61,9 @@ public:
 
   const std::string& peer() const noexcept { return peer_; }
   std::uint64_t incarnation() const noexcept { return incarnation_; }
+  const std::shared_ptr<answer_source>& answers() const noexcept {
+    return answers_;
+  }
 
   // -- any thread ------------------------------------------------------------
 

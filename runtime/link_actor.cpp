@@ -247,9 +247,11 @@ caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
         },
     };
   };
-  return sys.middleman().spawn_broker(run, std::move(core), std::move(agent),
-                                      std::move(expected_name),
-                                      std::move(report_to));
+  auto out = sys.middleman().spawn_broker(run, core, std::move(agent),
+                                          std::move(expected_name),
+                                          std::move(report_to));
+  core->add_broker(out);
+  return out;
 }
 
 caf::actor spawn_link_to_peer(caf::actor_system& sys, core_ptr core,
@@ -274,8 +276,10 @@ caf::actor spawn_link_to_peer(caf::actor_system& sys, core_ptr core,
     st.core->tell_peering(attempt_result{h.name, true, false, {}});
     return connected(self);
   };
-  return sys.middleman().spawn_broker(run, std::move(core), std::move(remote),
-                                      std::move(from));
+  auto out = sys.middleman().spawn_broker(run, core, std::move(remote),
+                                          std::move(from));
+  core->add_broker(out);
+  return out;
 }
 
 } // namespace hornbeam::runtime

@@ -310,8 +310,20 @@ bool node::connected(const std::string& name) const {
   return link && link->open();
 }
 
+std::size_t node::open_requests() const {
+  std::size_t n = 0;
+  for (auto& p : impl_->core->all_peers())
+    n += p.link->pending();
+  return n;
+}
+
 std::uint64_t node::lost_casts() const noexcept {
   return impl_->core->lost_casts;
+}
+
+std::shared_ptr<answer_source> node::brings(const std::string& from) const {
+  auto link = impl_->core->find_link(from);
+  return link ? link->answers() : nullptr;
 }
 
 bool node::cast(const std::string& to, const std::string& service,
@@ -487,16 +499,21 @@ void node::stop() {
   x.host->close();
   bool stuck = x.procs->count().second > 0;
   // First what uses the dialer, then the dialer.
-  auto end_peering = [peering = std::move(peering),
-                      &world = *x.world]() mutable {
-    // CAF's own end hangs or crashes while published actors live.
+  auto end_connections = [peering = std::move(peering), core,
+                          &world = *x.world]() mutable {
+    // CAF's own end hangs or crashes while published actors live, or links.
     caf::scoped_actor self{world.system()};
-    caf::anon_send_exit(peering, caf::exit_reason::kill);
-    self->wait_for(peering);
+    auto end = [&](const caf::actor& a) {
+      caf::anon_send_exit(a, caf::exit_reason::kill);
+      self->wait_for(a);
+    };
+    end(peering); // which makes links
     peering = nullptr;
+    for (auto& link : core->all_brokers())
+      end(link);
   };
   auto patience = std::chrono::milliseconds(300);
-  stuck |= !x.world->end(patience, std::move(end_peering));
+  stuck |= !x.world->end(patience, std::move(end_connections));
   if (stuck) // code that never suspends still refers to them
     static_cast<void>(x.procs.release());
   std::lock_guard guard{x.dialer_mutex};

@@ -60,6 +60,7 @@ public:
   // -- router ----------------------------------------------------------------
 
   std::vector<std::string> peers() const override;
+  std::shared_ptr<answer_source> brings(const std::string& node) const override;
   /// Connects first if there is no link; then it returns true at once.
   bool cast(const std::string& node, const std::string& service,
             const term& op) override;
@@ -75,6 +76,8 @@ public:
   /// Says goodbye to a peer and does not connect to it again by itself.
   bool disconnect(const std::string& name);
   bool connected(const std::string& name) const;
+  /// Requests to other nodes that have no answer yet.
+  std::size_t open_requests() const;
   /// Casts to and from other nodes that could not be delivered.
   std::uint64_t lost_casts() const noexcept;
   /// Opens the listener if there is none.

@@ -63,6 +63,22 @@ outcome node_core::add_peer(const hello& from,
   return term{true};
 }
 
+void node_core::add_broker(const caf::actor& x) {
+  std::unique_lock lock{mutex};
+  std::erase_if(brokers,
+                [](auto& a) { return !caf::actor_cast<caf::actor>(a); });
+  brokers.push_back(x.address());
+}
+
+std::vector<caf::actor> node_core::all_brokers() const {
+  std::vector<caf::actor> out;
+  std::shared_lock lock{mutex};
+  for (auto& x : brokers)
+    if (auto a = caf::actor_cast<caf::actor>(x))
+      out.push_back(std::move(a));
+  return out;
+}
+
 void node_core::tell_services(const peer_event& e) {
   for (auto& [name, s] : direct)
     s->peer(e);

@@ -56,6 +56,11 @@ struct node_core : std::enable_shared_from_this<node_core> {
   std::shared_ptr<runtime::link> find_link(const std::string& name) const;
   std::vector<peer> all_peers() const;
 
+  /// Notes the actor of a link.
+  void add_broker(const caf::actor& x);
+  /// Those that have not gone.
+  std::vector<caf::actor> all_brokers() const;
+
   void add_service(service_box_ptr x);
   /// Hands `c` to a service of this node.
   void dispatch(const std::string& service, call_ptr c);
@@ -108,6 +113,9 @@ struct node_core : std::enable_shared_from_this<node_core> {
   std::map<std::string, peer> peers;
   std::map<std::string, service_box_ptr> services;
   caf::actor peering;
+  /// The actors of links. CAF takes down what they stand on without ending
+  /// them, so that must come before.
+  std::vector<caf::actor_addr> brokers;
   struct waiting_cast {
     std::string service;
     std::string body;

@@ -103,40 +103,92 @@ struct deadline {
   }
 };
 
-class reply_slot;
+class arrival;
 
 /// What brings an answer. Whoever waits for it may help meanwhile.
 class answer_source {
 public:
   virtual ~answer_source() = default;
-  /// Returns when `at` is full or `until` has passed.
-  virtual void wait(reply_slot& at, clock::time_point until) = 0;
-  /// A slot that is watched has become full. Any thread.
+  /// Returns when something is there at `at`, or `until` has passed.
+  virtual void wait(arrival& at, clock::time_point until) = 0;
+  /// At an arrival that is watched something is there now. Any thread.
   virtual void wake() = 0;
 };
 
-/// Where a thread waits for one outcome.
-class reply_slot {
+/// Where one thread waits for something to be there. Who derives keeps it, and
+/// guards it by `mutex_`.
+class arrival {
 public:
-  void set(outcome x) {
-    std::shared_ptr<answer_source> watcher;
-    {
-      std::lock_guard guard{mutex_};
-      if (!value_)
-        value_ = std::move(x);
-      full_ = true;
-      if (watched_)
-        watcher = source_;
-    }
-    arrived_.notify_all();
-    if (watcher)
-      watcher->wake();
-  }
-  /// Waits until the outcome is there or `until` has passed.
+  arrival() = default;
+  arrival(const arrival&) = delete;
+  arrival& operator=(const arrival&) = delete;
+
+  bool there() const noexcept { return there_; }
+  /// Waits until something is there or `until` has passed.
   bool wait_until(clock::time_point until) {
     if (auto s = source())
       s->wait(*this, until);
     return wait_alone(until);
+  }
+
+  // -- for whatever brings it ------------------------------------------------
+
+  /// Whoever waits already goes on alone.
+  void comes_from(std::shared_ptr<answer_source> x) {
+    std::lock_guard guard{mutex_};
+    source_ = std::move(x);
+  }
+  /// While it is watched, the source is woken when something comes.
+  void watch(bool x) {
+    std::lock_guard guard{mutex_};
+    watched_ = x;
+  }
+  bool wait_alone(clock::time_point until) {
+    std::unique_lock lock{mutex_};
+    auto there = [&] { return there_.load(); };
+    if (until == clock::time_point::max()) {
+      changed_.wait(lock, there);
+      return true;
+    }
+    return changed_.wait_until(lock, until, there);
+  }
+
+protected:
+  ~arrival() = default;
+  /// With `mutex_`, by `lock`, which it gives back: something is there.
+  void arrive(std::unique_lock<std::mutex> lock) {
+    there_ = true;
+    auto watcher = watched_ ? source_ : nullptr;
+    lock.unlock();
+    changed_.notify_all();
+    if (watcher)
+      watcher->wake();
+  }
+  /// With `mutex_`: it has been taken.
+  void taken() { there_ = false; }
+
+  mutable std::mutex mutex_;
+
+private:
+  std::shared_ptr<answer_source> source() {
+    std::lock_guard guard{mutex_};
+    return there_ ? nullptr : source_;
+  }
+
+  std::condition_variable changed_;
+  std::atomic<bool> there_{false};
+  bool watched_ = false;
+  std::shared_ptr<answer_source> source_;
+};
+
+/// Where a thread waits for one outcome.
+class reply_slot : public arrival {
+public:
+  void set(outcome x) {
+    std::unique_lock lock{mutex_};
+    if (!value_)
+      value_ = std::move(x);
+    arrive(std::move(lock));
   }
   /// Only after `wait_until` said true.
   outcome take() {
@@ -144,41 +196,8 @@ public:
     return std::move(*value_);
   }
 
-  // -- for whatever brings the answer ----------------------------------------
-
-  /// Whoever waits already goes on alone.
-  void comes_from(std::shared_ptr<answer_source> x) {
-    std::lock_guard guard{mutex_};
-    source_ = std::move(x);
-  }
-  bool full() const noexcept { return full_; }
-  /// While it is watched, the source is woken when the outcome comes.
-  void watch(bool x) {
-    std::lock_guard guard{mutex_};
-    watched_ = x;
-  }
-  bool wait_alone(clock::time_point until) {
-    std::unique_lock lock{mutex_};
-    auto there = [&] { return value_.has_value(); };
-    if (until == clock::time_point::max()) {
-      arrived_.wait(lock, there);
-      return true;
-    }
-    return arrived_.wait_until(lock, until, there);
-  }
-
 private:
-  std::shared_ptr<answer_source> source() {
-    std::lock_guard guard{mutex_};
-    return value_ ? nullptr : source_;
-  }
-
-  std::mutex mutex_;
-  std::condition_variable arrived_;
   std::optional<outcome> value_;
-  std::atomic<bool> full_{false};
-  bool watched_ = false;
-  std::shared_ptr<answer_source> source_;
 };
 using reply_slot_ptr = std::shared_ptr<reply_slot>;
 

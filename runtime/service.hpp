@@ -49,6 +49,11 @@ public:
   virtual origin_ptr self() const = 0;
   /// Names of the nodes that are connected now.
   virtual std::vector<std::string> peers() const = 0;
+  /// What brings the casts of a node; null: nobody can help there.
+  virtual std::shared_ptr<answer_source> brings(const std::string& node) const {
+    static_cast<void>(node);
+    return nullptr;
+  }
   /// One-way; false if the node is not connected. Casts from one thread to
   /// one service of one node arrive in order.
   virtual bool cast(const std::string& node, const std::string& service,

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -299,6 +300,46 @@ def test_a_hook_that_was_registered_later_is_found(worker, name, eventually):
     eventually(lambda: not hooks.providers(name))
     with pytest.raises(NotFoundError):
         erlang.execute(name, "act")
+
+
+@pytest.mark.parametrize("place", ["here", "there"])
+def test_a_hook_comes_and_goes_a_thousand_times_during_calls(
+    worker, place, name, eventually
+):
+    where = worker if place == "there" else erlang.node()
+    if place == "there":
+        erlang.rpc_call(worker, "services", "register", [name])
+        eventually(lambda: hooks.providers(name))
+    else:
+        erlang.register_hook(name, lambda action, x: [where, action, x])
+    done = threading.Event()
+    results = {"answered": 0, "unknown": 0}
+
+    def call():
+        while not done.is_set():
+            try:
+                assert erlang.execute(name, "act", 7) == [where, "act", 7]
+                results["answered"] += 1
+            except NotFoundError:
+                results["unknown"] += 1
+
+    with ThreadPoolExecutor(5) as several:
+        calls = [several.submit(call) for _ in range(4)]
+        if place == "there":
+            churn = ["services", "churn", [name, 1000], 60000]
+            several.submit(erlang.rpc_call, worker, *churn).result()
+        else:
+            for _ in range(1000):
+                erlang.unregister_hook(name)
+                erlang.register_hook(name, lambda action, x: [where, action, x])
+        eventually(lambda: hooks.providers(name) == [where])
+        done.set()
+        for x in calls:
+            x.result()
+    assert results["answered"] > 0
+    assert erlang.execute(name, "act", 1) == [where, "act", 1]
+    (there,) = (x for x in hooks.info() if x["name"] == name and x["node"] == where)
+    assert there["open"] == 0
 
 
 def test_the_hooks_of_a_node_that_ended_are_gone(other_nodes, name, eventually):

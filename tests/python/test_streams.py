@@ -1,11 +1,16 @@
 """Streams: chunks of generators, here and from another node."""
 
 import asyncio
+import os
+import signal
 import threading
+import time
 
 import pytest
 
+import hornbeam
 import hornbeam_erlang as erlang
+from conftest import WORKER
 from hornbeam import HandlerError, NodeError, NotFoundError
 
 
@@ -182,6 +187,62 @@ def test_closing_the_generator_closes_one_on_another_node(worker):
     assert next(chunks) == 0
     chunks.close()
     assert erlang.rpc_call(worker, "services", "was_closed", []) is True
+
+
+def end_of_a_stream_after(end):
+    """Seconds until the generator of another node hears of the end of its stream."""
+    chunks = [erlang.stream("there", "numbers", 10**9)]
+    assert next(chunks[0]) == 0
+    began = time.monotonic()
+    end(chunks)
+    assert erlang.rpc_call(WORKER, "services", "was_closed", []) is True
+    return time.monotonic() - began
+
+
+@pytest.mark.parametrize("end", [lambda x: x[0].close(), lambda x: x.clear()])
+def test_an_early_end_is_known_there_within_100_ms(worker, end):
+    # The fastest of a few: the machine may have other things to do.
+    assert min(end_of_a_stream_after(end) for _ in range(3)) < 0.1
+
+
+def test_ctrl_c_frees_whoever_waits_for_a_chunk_within_100_ms(worker):
+    def once():
+        chunks = erlang.stream("there", "gated")
+        assert next(chunks) == "first"
+        pressed = []
+
+        def press():
+            pressed.append(time.monotonic())
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+
+        timer = threading.Timer(0.05, press)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            next(chunks)
+        took = time.monotonic() - pressed[0]
+        timer.join()
+        return took
+
+    assert min(once() for _ in range(3)) < 0.1
+
+
+def test_ten_thousand_idle_streams_cost_no_thread_each(worker, eventually):
+    def there(what):
+        return erlang.rpc_call(worker, "hornbeam", "status", [])[what]
+
+    def threads():
+        return len(os.listdir("/proc/self/task"))
+
+    before, threads_there = threads(), erlang.rpc_call(worker, "services", "threads", [])
+    streams = [erlang.stream("there", "numbers", 10**9) for _ in range(10_000)]
+    assert all(next(x) == 0 for x in streams)
+    assert hornbeam.cluster.status()["streams_consumed"] == 10_000
+    assert there("streams_provided") == 10_000
+    assert threads() <= before + 2
+    assert erlang.rpc_call(worker, "services", "threads", []) <= threads_there + 8
+    streams.clear()
+    assert hornbeam.cluster.status()["streams_consumed"] == 0
+    eventually(lambda: there("streams_provided") == 0)
 
 
 def test_a_generator_there_runs_only_ahead_as_far_as_it_has_credit(worker, name):

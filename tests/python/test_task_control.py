@@ -263,6 +263,7 @@ def test_a_coroutine_that_is_a_task_ends_with_its_deadline(place, name):
         task = place.start("coroutine", name)
     with pytest.raises(HornbeamTimeout):
         erlang.await_result(task)
+    assert tasks.status(task)["state"] == "failed"
 
 
 def test_many_coroutines_are_tasks_at_once(place):

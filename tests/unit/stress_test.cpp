@@ -8,6 +8,10 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#include <sanitizer/allocator_interface.h>
+#endif
+
 #include "runtime/gen_server.hpp"
 
 // On the scheduler that nodes have, with several threads: what must hold
@@ -40,11 +44,16 @@ void in_threads(int n, F f) {
 
 /// Bytes of memory that this program has now.
 std::size_t memory() {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  // They keep freed memory for a while, to see who uses it.
+  return ::__sanitizer_get_current_allocated_bytes();
+#else
   ::malloc_trim(0);
   std::ifstream in{"/proc/self/statm"};
   std::size_t pages = 0;
   in >> pages >> pages;
   return pages * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+#endif
 }
 constexpr std::size_t mib = 1 << 20;
 

@@ -64,5 +64,7 @@ def wait_for(*names: str, timeout_ms: float = 5000) -> None:
 
 
 def status() -> dict[str, object]:
-    """What `hornbeam status` shows of this node."""
+    """How this node is: what `hornbeam status` shows, and how much is under way:
+    `calls_open` to other nodes, `tasks_running`, `streams_consumed` and
+    `streams_provided`, `processes`."""
     return _native.status()

@@ -283,15 +283,12 @@ def _send_result(job: Job) -> None:
         _pool.fail(job, value)
 
 
-def _forget(job: Job) -> None:
-    _results.pop(job.name, None)
-
-
 def _forked() -> None:
     _calls.clear()
     _results.clear()
     _context.task.set(None)
 
 
-_pool.runners.update(local=_run_local, result=_send_result, forget=_forget)
+_native.set_task_results(_results)
+_pool.runners.update(local=_run_local, result=_send_result)
 _engine.on_fork.append(_forked)

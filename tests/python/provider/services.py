@@ -1,6 +1,7 @@
 """What the second node of the tests serves."""
 
 import asyncio
+import os
 import queue
 import threading
 import time
@@ -72,8 +73,6 @@ def left_ms_back(node, module):
 
 
 def dies():
-    import os
-
     os._exit(9)
 
 
@@ -202,6 +201,17 @@ def register_endless(hook):
 
 def knows_hook(hook):
     return bool(hornbeam.hooks.providers(hook))
+
+
+def churn(hook, times):
+    """Registers and unregisters a hook so many times; it is there in the end."""
+    for _ in range(times):
+        erlang.unregister_hook(hook)
+        register(hook)
+
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
 
 
 def unregister(hook):
