@@ -102,8 +102,8 @@ struct handler_options {
   std::size_t queue = 1000;
   /// It may run twice: a call whose node goes down is sent to another.
   bool retry = false;
-  /// It takes microseconds and waits for nothing: callers in this process do not
-  /// let go of what others may want meanwhile, as Python's lock.
+  /// It takes microseconds and waits for nothing: callers in this process do
+  /// not let go of what others may want meanwhile, as Python's lock.
   bool quick = false;
 };
 

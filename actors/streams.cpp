@@ -25,11 +25,8 @@ failure term_to_failure(const term& x) {
 }
 
 failure node_down(const std::string& node) {
-  return {error_code::no_connection,
-          "the node " + node + " is down",
-          node,
-          {},
-          {}};
+  return {
+    error_code::no_connection, "the node " + node + " is down", node, {}, {}};
 }
 
 term number(std::uint64_t n) {

@@ -1,5 +1,6 @@
 #include "actors/tasks.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 namespace hornbeam::actors {
@@ -124,9 +125,9 @@ std::optional<bool> tasks::cancel(const std::string& id) {
 
 void tasks::records::drop_old() {
   auto too_old = clock::now() - std::chrono::milliseconds(keep.keep_ms);
-  while (!ended.empty()
-         && (ended.size() > keep.keep_count
-             || ended.front().first <= too_old)) {
+  while (
+    !ended.empty()
+    && (ended.size() > keep.keep_count || ended.front().first <= too_old)) {
     all.erase(ended.front().second);
     ended.pop_front();
   }
@@ -196,6 +197,8 @@ term tasks::list() {
     for (auto& [id, t] : records_->all)
       all.push_back(t);
   }
+  std::sort(all.begin(), all.end(),
+            [](auto& a, auto& b) { return a->id() < b->id(); });
   term::sequence out;
   for (auto& t : all)
     out.push_back(t->status());

@@ -3,11 +3,11 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 
 #include "actors/named_handlers.hpp"
@@ -87,7 +87,7 @@ private:
 
     const limits keep;
     mutable std::mutex mutex; ///< guards what follows
-    std::map<std::string, task_ptr> all;
+    std::unordered_map<std::string, task_ptr> all;
     /// When each ended, in that order.
     std::deque<std::pair<runtime::clock::time_point, std::string>> ended;
   };

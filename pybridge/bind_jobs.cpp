@@ -1,5 +1,6 @@
 #include "pybridge/convert.hpp"
 #include "pybridge/module.hpp"
+#include "pybridge/plain_jobs.hpp"
 #include "pybridge/turn.hpp"
 #include "runtime/io_loop.hpp"
 #include "runtime/term_size.hpp"
@@ -9,12 +10,6 @@
 namespace hornbeam::pybridge {
 
 using namespace runtime;
-
-namespace {
-
-PyObject* task_results = nullptr; ///< left behind at exit, on purpose
-
-} // namespace
 
 void bind_jobs(py::module_& m) {
   using guard = py::call_guard<native_call>;
@@ -114,25 +109,33 @@ void bind_jobs(py::module_& m) {
       },
       guard());
 
+  // Runs calls of plain handlers itself, and returns what is none of those.
+  // None: nothing came in time, or such a handler has forked and this is the
+  // child.
   m.def(
     "next_job",
     [](std::int64_t timeout_ms) -> py::object {
-      std::optional<job> x;
-      {
-        without_gil free;
-        x = job_queue::get().next(clock::now()
-                                  + std::chrono::milliseconds(timeout_ms));
+      auto& queue = job_queue::get();
+      auto before = era();
+      for (;;) {
+        std::optional<job> x;
+        {
+          without_gil free;
+          x = queue.next(clock::now() + std::chrono::milliseconds(timeout_ms));
+        }
+        drop_forgotten_results();
+        if (!x)
+          return py::none();
+        // Another thread must wait for the next job beside this one.
+        if (queue.idle() == 0 || !run_plain(*x))
+          return py::cast(*std::move(x));
+        if (era() != before)
+          return py::none();
+        x.reset();
+        queue.done();
       }
-      for (auto& id : job_queue::get().forgotten())
-        if (PyDict_DelItem(task_results, text_to_python(id).ptr()) < 0)
-          PyErr_Clear();
-      return x ? py::cast(*std::move(x)) : py::object(py::none());
     },
     guard());
-  // What tasks of this process have returned, by their ids.
-  m.def("set_task_results", [](py::dict all) {
-    task_results = all.release().ptr();
-  });
   // False if the node has ended.
   m.def(
     "submit_call",

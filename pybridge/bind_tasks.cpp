@@ -24,20 +24,35 @@ struct python_task {
 };
 using task_holder = std::unique_ptr<python_task, leave_to_parent<python_task>>;
 
-actors::task::callback task_done(const reply_slot_ptr& slot,
-                                 const std::shared_ptr<bool>& local) {
-  return [slot, local](const actors::task_result& r) {
-    *local = r.local != nullptr;
-    slot->set(r.local ? outcome{} : r.value);
-  };
-}
-
 } // namespace
 
 py::object task_of(const job& x) {
   if (!x.call.task)
     return py::none();
   return py::cast(task_holder{new python_task{x.call.task, x.made}});
+}
+
+void submit_local_task(actors::services& at, const std::string& id,
+                       const std::string& hook, const std::string& action) {
+  actors::invocation x;
+  x.target = id;
+  x.task = at.tasks.start(id, hook, action);
+  if (!job_queue::get().push({"local", std::move(x), nullptr, nullptr}))
+    at.tasks.finish(id, {job_queue::ended(), nullptr});
+}
+
+outcome wait_for_task(actors::services& at, const std::string& id,
+                      deadline until, bool& local) {
+  auto slot = std::make_shared<reply_slot>();
+  auto is_local = std::make_shared<bool>(false);
+  at.tasks.await_here(id, until,
+                      [slot, is_local](const actors::task_result& r) {
+                        *is_local = r.local != nullptr;
+                        slot->set(r.local ? outcome{} : r.value);
+                      });
+  auto out = slot->there() ? slot->take() : wait_for(slot, until, "task " + id);
+  local = *is_local;
+  return out;
 }
 
 void bind_tasks(py::module_& m) {
@@ -83,11 +98,7 @@ void bind_tasks(py::module_& m) {
   m.def(
     "submit_local_task",
     [](const text& id, const text& hook, const text& action) {
-      actors::invocation x;
-      x.target = id;
-      x.task = node().tasks.start(id, hook, action);
-      if (!job_queue::get().push({"local", std::move(x), nullptr, nullptr}))
-        node().tasks.finish(id, {job_queue::ended(), nullptr});
+      submit_local_task(node(), id, hook, action);
     },
     guard());
   m.def(
@@ -110,13 +121,10 @@ void bind_tasks(py::module_& m) {
   m.def(
     "await_local_task",
     [](const text& id, const py::object& timeout_ms) {
-      auto until = to_deadline(timeout_ms);
-      auto slot = std::make_shared<reply_slot>();
-      auto local = std::make_shared<bool>(false);
-      node().tasks.await_here(id, until, task_done(slot, local));
-      auto x = wait_for(slot, until, "task " + id);
-      return py::make_tuple(*local, *local ? py::object(py::none())
-                                           : value_or_raise(x));
+      bool local = false;
+      auto x = wait_for_task(node(), id, to_deadline(timeout_ms), local);
+      return py::make_tuple(local,
+                            local ? py::object(py::none()) : value_or_raise(x));
     },
     guard());
   m.def(

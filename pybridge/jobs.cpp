@@ -59,7 +59,7 @@ bool job_queue::push(job x) {
   auto woken = give();
   lock.unlock(); // or they would wait for it next
   for (auto& w : woken)
-    w->woken.notify_one();
+    w->called.set();
   return true;
 }
 
@@ -97,9 +97,11 @@ std::optional<job> job_queue::next(clock::time_point until) {
     return begin(std::move(x));
   }
   auto me = this_thread();
-  me->called = false;
+  me->called.clear();
   idle_.push_back(me);
-  me->woken.wait_until(lock, until, [&] { return me->given || me->called; });
+  lock.unlock();
+  me->called.wait_until(until);
+  lock.lock();
   if (me->given)
     return begin(*std::exchange(me->given, std::nullopt));
   std::erase(idle_, me);
@@ -143,7 +145,7 @@ void job_queue::set_limit(std::size_t n) {
   auto woken = give();
   lock.unlock();
   for (auto& w : woken)
-    w->woken.notify_one();
+    w->called.set();
 }
 
 std::size_t job_queue::waiting() const {
@@ -168,7 +170,7 @@ job_queue::pause::pause() {
   auto woken = q.give();
   lock.unlock();
   for (auto& w : woken)
-    w->woken.notify_one();
+    w->called.set();
 }
 
 job_queue::pause::~pause() {
@@ -194,10 +196,8 @@ std::vector<std::string> job_queue::close() {
     std::lock_guard guard{mutex_};
     open_ = false;
     rest.swap(jobs_);
-    for (auto& w : idle_) {
-      w->called = true;
-      w->woken.notify_one();
-    }
+    for (auto& w : idle_)
+      w->called.set();
   }
   std::vector<std::string> never_began;
   for (auto& x : rest) {

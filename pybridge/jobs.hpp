@@ -1,6 +1,5 @@
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -94,9 +93,8 @@ public:
 private:
   /// A thread that waits for a job.
   struct waiter {
-    std::condition_variable woken;
+    runtime::flag called; ///< to come and look
     std::optional<job> given;
-    bool called = false; ///< to come and look
   };
   using waiter_ptr = std::shared_ptr<waiter>;
   static waiter_ptr& this_thread();

@@ -37,6 +37,69 @@ scope_of_names& scope_named(const std::string& x) {
   return x == "hook" ? hooks() : functions();
 }
 
+} // namespace
+
+bool has_deadline() {
+  PyObject* x = nullptr;
+  if (PyContextVar_Get(python.deadline, nullptr, &x) < 0) {
+    PyErr_Clear();
+    return true;
+  }
+  auto some = x != nullptr && x != Py_None;
+  Py_XDECREF(x);
+  return some;
+}
+
+bool is_awaitable(PyObject* x) {
+  auto* type = Py_TYPE(x);
+  return (type->tp_as_async != nullptr
+          && type->tp_as_async->am_await != nullptr)
+         || PyGen_CheckExact(x) != 0; // it may be marked as a coroutine
+}
+
+bool has_hook(PyObject* name) {
+  return PyUnicode_CheckExact(name) != 0
+         && PyDict_Contains(hooks().handlers, name) == 1;
+}
+
+std::optional<plain_target> find_plain(bool is_hook, PyObject* name,
+                                       PyObject* action) {
+  if (PyUnicode_CheckExact(name) == 0
+      || (is_hook && PyUnicode_CheckExact(action) == 0))
+    return std::nullopt;
+  auto* found
+    = PyDict_GetItemWithError((is_hook ? hooks() : functions()).handlers, name);
+  if (found == nullptr) {
+    PyErr_Clear();
+    return std::nullopt;
+  }
+  plain_target out;
+  // To find a method is to run code, which may replace the handler.
+  out.keep = py::reinterpret_borrow<py::object>(found);
+  auto* object = reinterpret_cast<py::detail::instance*>(found);
+  out.handler = object->get_value_and_holder().value_ptr<local_handler>();
+  auto& h = *out.handler;
+  if (h.served->bounds() != nullptr)
+    return std::nullopt;
+  if (!h.by_method) {
+    out.function = h.target;
+    out.takes_action = is_hook;
+    return out;
+  }
+  if (PyUnicode_GET_LENGTH(action) == 0
+      || PyUnicode_READ_CHAR(action, 0) == '_')
+    return std::nullopt;
+  out.function = py::reinterpret_steal<py::object>(
+    into_python([&] { return PyObject_GetAttr(h.target.ptr(), action); }));
+  if (!out.function || PyCallable_Check(out.function.ptr()) == 0) {
+    PyErr_Clear(); // the other way says it better
+    return std::nullopt;
+  }
+  return out;
+}
+
+namespace {
+
 /// The number in the context variable, or -1.
 long depth_here() {
   PyObject* now = nullptr;
@@ -49,15 +112,24 @@ long depth_here() {
   return depth;
 }
 
+} // namespace
+
+long depth_of_call() {
+  auto depth = depth_here();
+  return depth < 0 || depth >= python.max_depth ? -1 : depth + 1;
+}
+
+namespace {
+
 /// Adds one to the depth of the context while a handler runs.
 class deeper {
 public:
   /// False: this call needs more care, or is too deep.
   bool enter() {
-    auto depth = depth_here();
-    if (depth < 0 || depth >= python.max_depth)
+    auto depth = depth_of_call();
+    if (depth < 0)
       return false;
-    auto* next = PyLong_FromLong(depth + 1);
+    auto* next = PyLong_FromLong(depth);
     token_ = next != nullptr ? PyContextVar_Set(python.depth, next) : nullptr;
     Py_XDECREF(next);
     if (token_ == nullptr)
@@ -79,24 +151,6 @@ public:
 private:
   PyObject* token_ = nullptr;
 };
-
-bool has_deadline() {
-  PyObject* x = nullptr;
-  if (PyContextVar_Get(python.deadline, nullptr, &x) < 0) {
-    PyErr_Clear();
-    return true;
-  }
-  auto some = x != nullptr && x != Py_None;
-  Py_XDECREF(x);
-  return some;
-}
-
-bool is_awaitable(PyObject* x) {
-  auto* type = Py_TYPE(x);
-  return (type->tp_as_async != nullptr
-          && type->tp_as_async->am_await != nullptr)
-         || PyGen_CheckExact(x) != 0; // it may be marked as a coroutine
-}
 
 /// Raises what a caller sees for what a handler raised.
 PyObject* translate() {
@@ -142,41 +196,19 @@ PyObject* run(local_handler& h, PyObject* function, PyObject* const* args,
 /// Calls a handler of this process, if it is a plain one: not bounded, no
 /// deadline around, nothing wrong with the arguments. Null without an error:
 /// it is not.
-PyObject* call_here(scope_of_names& scope, PyObject* const* args, Py_ssize_t n,
-                    PyObject* names, bool has_action) {
-  if (n < 1 + has_action || !PyUnicode_CheckExact(args[0])
-      || (has_action && !PyUnicode_CheckExact(args[1]))
-      || (!has_action && names != nullptr) || has_deadline())
+PyObject* call_here(bool is_hook, PyObject* const* args, Py_ssize_t n,
+                    PyObject* names) {
+  if (n < 1 + is_hook || (!is_hook && names != nullptr) || has_deadline())
     return nullptr;
-  auto* found = PyDict_GetItemWithError(scope.handlers, args[0]);
-  if (found == nullptr) {
-    PyErr_Clear();
+  auto to = find_plain(is_hook, args[0], is_hook ? args[1] : nullptr);
+  if (!to)
     return nullptr;
-  }
-  // To find a method is to run code, which may replace the handler.
-  auto keep = py::reinterpret_borrow<py::object>(found);
-  auto* object = reinterpret_cast<py::detail::instance*>(found);
-  auto* h = object->get_value_and_holder().value_ptr<local_handler>();
-  if (h->served->bounds() != nullptr)
-    return nullptr;
-  auto function = h->target;
-  auto skip = Py_ssize_t{1};
-  if (h->by_method) {
-    if (PyUnicode_GET_LENGTH(args[1]) == 0
-        || PyUnicode_READ_CHAR(args[1], 0) == '_')
-      return nullptr;
-    function = py::reinterpret_steal<py::object>(
-      into_python([&] { return PyObject_GetAttr(h->target.ptr(), args[1]); }));
-    if (!function || PyCallable_Check(function.ptr()) == 0) {
-      PyErr_Clear(); // the other way says it better
-      return nullptr;
-    }
-    skip = 2;
-  }
   deeper inside;
   if (!inside.enter())
     return nullptr;
-  auto* result = run(*h, function.ptr(), args + skip, n - skip, names);
+  auto skip = Py_ssize_t{is_hook && !to->takes_action ? 2 : 1};
+  auto* result = run(*to->handler, to->function.ptr(), args + skip, n - skip,
+                     names);
   inside.leave();
   return result;
 }
@@ -190,8 +222,8 @@ bool call_native(bool is_hook, PyObject* const* args, Py_ssize_t n,
       || !PyUnicode_CheckExact(args[0])
       || (is_hook && !PyUnicode_CheckExact(args[1])) || has_deadline())
     return false;
-  auto depth = depth_here();
-  if (depth < 0 || depth >= python.max_depth)
+  auto depth = depth_of_call();
+  if (depth < 0)
     return false;
   native_call guard;
   auto name = to_text(args[0], "the name");
@@ -202,7 +234,7 @@ bool call_native(bool is_hook, PyObject* const* args, Py_ssize_t n,
   x.target = std::move(name);
   if (is_hook)
     x.action = to_text(args[1], "an action");
-  x.depth = static_cast<std::uint32_t>(depth + 1);
+  x.depth = static_cast<std::uint32_t>(depth);
   auto first = Py_ssize_t{1} + is_hook;
   x.args.reserve(static_cast<std::size_t>(n - first));
   for (auto i = first; i < n; ++i)
@@ -217,7 +249,7 @@ bool call_native(bool is_hook, PyObject* const* args, Py_ssize_t n,
     h->invoke(std::move(x), std::move(reply));
   }
   result = value_or_raise(slot->there() ? slot->take()
-                                       : wait_for(slot, {}, "the call"));
+                                        : wait_for(slot, {}, "the call"));
   return true;
 }
 
@@ -225,7 +257,7 @@ template <bool IsHook>
 PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t n,
                 PyObject* names) {
   auto& scope = IsHook ? hooks() : functions();
-  auto* result = call_here(scope, args, n, names, IsHook);
+  auto* result = call_here(IsHook, args, n, names);
   if (result != nullptr || PyErr_Occurred() != nullptr)
     return result;
   try {

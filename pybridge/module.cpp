@@ -24,6 +24,7 @@ PYBIND11_MODULE(_native, m) {
   pb::bind_handlers(m);
   pb::bind_tasks(m);
   pb::bind_jobs(m);
+  pb::bind_plain_jobs(m);
   pb::bind_mailboxes(m);
   pb::bind_streams(m);
 }

@@ -2,7 +2,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,6 +12,7 @@
 #include <utility>
 #include <variant>
 
+#include "runtime/flag.hpp"
 #include "runtime/term.hpp"
 
 namespace hornbeam::runtime {
@@ -123,7 +123,7 @@ public:
   arrival(const arrival&) = delete;
   arrival& operator=(const arrival&) = delete;
 
-  bool there() const noexcept { return there_; }
+  bool there() const noexcept { return there_.is_set(); }
   /// Waits until something is there or `until` has passed.
   bool wait_until(clock::time_point until) {
     if (auto s = source())
@@ -143,40 +143,32 @@ public:
     std::lock_guard guard{mutex_};
     watched_ = x;
   }
-  bool wait_alone(clock::time_point until) {
-    std::unique_lock lock{mutex_};
-    auto there = [&] { return there_.load(); };
-    if (until == clock::time_point::max()) {
-      changed_.wait(lock, there);
-      return true;
-    }
-    return changed_.wait_until(lock, until, there);
-  }
+  bool wait_alone(clock::time_point until) { return there_.wait_until(until); }
 
 protected:
   ~arrival() = default;
   /// With `mutex_`, by `lock`, which it gives back: something is there.
   void arrive(std::unique_lock<std::mutex> lock) {
-    there_ = true;
+    bool asleep = there_.hoist();
     auto watcher = watched_ ? source_ : nullptr;
-    lock.unlock();
-    changed_.notify_all();
+    lock.unlock(); // or those who wait would wait for it next
+    if (asleep)
+      there_.wake();
     if (watcher)
       watcher->wake();
   }
   /// With `mutex_`: it has been taken.
-  void taken() { there_ = false; }
+  void taken() { there_.clear(); }
 
   mutable std::mutex mutex_;
 
 private:
   std::shared_ptr<answer_source> source() {
     std::lock_guard guard{mutex_};
-    return there_ ? nullptr : source_;
+    return there() ? nullptr : source_;
   }
 
-  std::condition_variable changed_;
-  std::atomic<bool> there_{false};
+  flag there_;
   bool watched_ = false;
   std::shared_ptr<answer_source> source_;
 };

@@ -295,16 +295,22 @@ class Registry:
                 if not _loop.is_awaitable(result):
                     job.reply(result)
                     return
-                # The pool's thread does not wait for a coroutine.
-                loop = _loop.usable(handler.home)
-                answer = _answer(job, result, owner)
-                future = asyncio.run_coroutine_threadsafe(answer, loop)
+                _go_on(job, result, handler, owner)
                 goes_on = True
             finally:
                 if not goes_on:
                     owner.close()
-            if ms is not None:
-                loop.call_soon_threadsafe(loop.call_later, ms / 1000, future.cancel)
+
+
+def _go_on(job: Job, awaitable: Any, handler: Handler, owner: Any) -> None:
+    """Answer a job with what its handler has still to do: the pool's thread does
+    not wait for a coroutine."""
+    ms = job.left_ms
+    loop = _loop.usable(handler.home)
+    answer = _answer(job, awaitable, owner)
+    future = asyncio.run_coroutine_threadsafe(answer, loop)
+    if ms is not None:
+        loop.call_soon_threadsafe(loop.call_later, ms / 1000, future.cancel)
 
 
 async def _answer(job: Job, awaitable: Any, owner: Any) -> None:
@@ -317,3 +323,15 @@ async def _answer(job: Job, awaitable: Any, owner: Any) -> None:
         _pool.fail(job, e)
     finally:
         owner.close()
+
+
+_native.set_job_context(
+    {
+        "deadline": _context._deadline,
+        "depth": _context._depth,
+        "task": _context.task,
+        "settings": vars(_context),
+        "fail": _pool.fail,
+        "go_on": _go_on,
+    }
+)

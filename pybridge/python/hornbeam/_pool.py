@@ -53,6 +53,8 @@ def _work() -> None:
     while True:
         job = _native.next_job(IDLE_MS)
         if job is None:
+            if _native.era() != era:
+                _end_child()
             with _lock:
                 if _threads > 1 and _native.idle_threads() > 0:
                     _threads -= 1

@@ -92,6 +92,7 @@ def _existing() -> _native.Mailbox | None:
 
 
 _native.set_caller(_existing)
+_native.set_job_context({"owner": _owner, "owner_type": Owner})
 
 
 def self() -> Pid:

@@ -50,12 +50,15 @@ class Status(TypedDict):
 # -- for those who have an id -------------------------------------------------
 
 
-def execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> str:
-    """Start an action of a hook and return the id of the task at once.
+#: Start an action of a hook and return the id of the task at once.
+execute_async = _native.execute_async
+#: Wait for a task and return its result.
+await_result = _native.await_result
 
-    Raises `NotFoundError` if no node has the hook. What the handler raises is
-    raised by `await_result`.
-    """
+
+def _execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> str:
+    """What `execute_async` does unless this process has the hook and no deadline
+    is around."""
     hooks._check(app_path, action)
     where = _native.pick("hook", app_path)
     if where is None:
@@ -72,14 +75,9 @@ def execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> s
     return task_id
 
 
-def await_result(task_id: str, timeout_ms: float = 30000) -> Any:
-    """Wait for a task and return its result.
-
-    Raises `HornbeamTimeout` if it does not end in time (it goes on and can be
-    waited for again), `HandlerError` if it failed, `TaskCancelled` if it was
-    cancelled, `NotFoundError` if it is unknown or no longer kept, `NodeError`
-    if its node has gone.
-    """
+def _await_result(task_id: str, timeout_ms: float = 30000) -> Any:
+    """What `await_result` does unless the task is of this node and no deadline is
+    around."""
     _check_id(task_id)
     timeout = _context.timeout(timeout_ms)
     where = _node_of(task_id)
@@ -267,6 +265,12 @@ def _go_on(
     asyncio.run_coroutine_threadsafe(run(), _loop.usable(handler.home))
 
 
+def _go_on_from_native(
+    task_id: str, awaitable: Any, handler: _handlers.Handler, owner: process.Owner
+) -> None:
+    _go_on(task_id, awaitable, handler, None, owner, _handlers.Call(handler))
+
+
 def _finish(task_id: str, ok: bool, value: Any) -> None:
     _results[task_id] = (ok, value)
     _native.finish_local_task(task_id, ok)
@@ -289,6 +293,15 @@ def _forked() -> None:
     _context.task.set(None)
 
 
-_native.set_task_results(_results)
+_native.set_job_context(
+    {
+        "calls": _calls,
+        "results": _results,
+        "go_on_task": _go_on_from_native,
+        "execute_async": _execute_async,
+        "await_result": _await_result,
+        "local_result": local_result,
+    }
+)
 _pool.runners.update(local=_run_local, result=_send_result)
 _engine.on_fork.append(_forked)
