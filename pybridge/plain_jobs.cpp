@@ -92,7 +92,6 @@ std::optional<plain_call> call_of_task(const job& x) {
                            py::object(all[1]).ptr());
   if (!target)
     return std::nullopt;
-  PyDict_DelItem(python().calls, id.ptr());
   plain_call out{std::move(*target), all[2], all[3],
                  PyLong_AsLong(py::object(all[5]).ptr())};
   if (out.target.takes_action)
@@ -212,8 +211,7 @@ std::optional<std::pair<bool, py::object>> run_handler(job& x, plain_call c,
 bool run_plain(job& x) {
   bool is_task = x.kind == "local";
   bool is_hook = is_task || x.kind == "hook";
-  if ((!is_hook && x.kind != "function") || x.made != era() || x.call.place
-      || (x.call.task && !x.call.task->begin()))
+  if ((!is_hook && x.kind != "function") || x.made != era() || x.call.place)
     return false;
   std::optional<plain_call> c;
   try {
@@ -221,8 +219,10 @@ bool run_plain(job& x) {
   } catch (py::error_already_set&) {
     return false; // the other way says it better
   }
-  if (!c)
+  if (!c || (x.call.task && !x.call.task->begin()))
     return false;
+  if (is_task)
+    PyDict_DelItem(python().calls, text_to_python(x.call.target).ptr());
   auto keep = c->target;
   auto& stats = keep.handler->served->stats();
   bool timing = is_task && stats.to_be_timed();

@@ -162,8 +162,9 @@ def until(condition, what, seconds=20):
 
 hornbeam.cluster.wait_for(ONE, TWO, timeout_ms=20000)
 for x in (ONE, TWO):
+    for y in (ONE, TWO, node()):
+        until(lambda: rpc_call(x, "service", "knows", [y]), f"{x} knows {y}")
     until(lambda: hornbeam.hooks.providers(x), x)
-    until(lambda: rpc_call(x, "service", "knows", [node()]), "we are known")
 
 def native_threads():
     return len(os.listdir("/proc/self/task"))
