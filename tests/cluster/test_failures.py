@@ -184,6 +184,7 @@ def nothing_left_here(threads):
     until(lambda: native_threads() <= threads, "threads have ended", 30)
 """
 
+
 class Cluster:
     def __init__(self, folder, more=""):
         self.folder = folder

@@ -7,10 +7,10 @@ import threading
 import time
 
 import pytest
+from conftest import WORKER
 
 import hornbeam
 import hornbeam_erlang as erlang
-from conftest import WORKER
 from hornbeam import HandlerError, NodeError, NotFoundError
 
 
@@ -233,7 +233,8 @@ def test_ten_thousand_idle_streams_cost_no_thread_each(worker, eventually):
     def threads():
         return len(os.listdir("/proc/self/task"))
 
-    before, threads_there = threads(), erlang.rpc_call(worker, "services", "threads", [])
+    before = threads()
+    threads_there = erlang.rpc_call(worker, "services", "threads", [])
     streams = [erlang.stream("there", "numbers", 10**9) for _ in range(10_000)]
     assert all(next(x) == 0 for x in streams)
     assert hornbeam.cluster.status()["streams_consumed"] == 10_000
