@@ -116,6 +116,14 @@ private:
 /// Services may die so often within 5 seconds before all are started anew.
 constexpr std::int64_t service_restarts = 100;
 
+/// The actor system that connects to others, made when first needed. The actor
+/// that does so may outlive a node that could not wait for it.
+struct dialing {
+  std::mutex mutex;
+  std::unique_ptr<caf_world> world;
+  bool ended = false;
+};
+
 } // namespace
 
 struct node::impl {
@@ -178,8 +186,7 @@ struct node::impl {
   std::shared_ptr<runtime::groups> pg;
   std::mutex root_mutex;
   term root;
-  std::mutex dialer_mutex;
-  std::unique_ptr<caf_world> dialer; ///< made when first needed
+  std::shared_ptr<dialing> dialer = std::make_shared<dialing>();
   std::mutex listen_mutex;
   std::atomic<bool> stopped{false};
   int port_at_fork = 0; ///< of the listener
@@ -200,11 +207,14 @@ std::shared_ptr<node> node::start(node_settings s) {
   auto& x = *self->impl_;
   x.world = std::make_unique<caf_world>(x.core->settings,
                                         x.core->settings.workers);
-  x.core->dialer = [&x]() -> caf::actor_system& {
-    std::lock_guard guard{x.dialer_mutex};
-    if (!x.dialer)
-      x.dialer = std::make_unique<caf_world>(x.core->settings, 1);
-    return x.dialer->system();
+  x.core->dialer = [d = x.dialer,
+                    settings = x.core->settings]() -> caf::actor_system& {
+    std::lock_guard guard{d->mutex};
+    if (d->ended)
+      throw std::runtime_error("this node has ended");
+    if (!d->world)
+      d->world = std::make_unique<caf_world>(settings, 1);
+    return d->world->system();
   };
   caf_visit visit;
   x.procs = std::make_unique<runtime::processes>(self->system(), *self);
@@ -500,9 +510,9 @@ void node::stop() {
   bool stuck = x.procs->count().second > 0;
   // First what uses the dialer, then the dialer.
   auto end_connections = [peering = std::move(peering), core,
-                          &world = *x.world]() mutable {
+                          &sys = x.world->system()]() mutable {
     // CAF's own end hangs or crashes while published actors live, or links.
-    caf::scoped_actor self{world.system()};
+    caf::scoped_actor self{sys};
     auto end = [&](const caf::actor& a) {
       caf::anon_send_exit(a, caf::exit_reason::kill);
       self->wait_for(a);
@@ -516,15 +526,16 @@ void node::stop() {
   stuck |= !x.world->end(patience, std::move(end_connections));
   if (stuck) // code that never suspends still refers to them
     static_cast<void>(x.procs.release());
-  std::lock_guard guard{x.dialer_mutex};
-  if (x.dialer)
-    x.dialer->end(patience, {});
+  std::lock_guard guard{x.dialer->mutex};
+  x.dialer->ended = true;
+  if (x.dialer->world)
+    x.dialer->world->end(patience, {});
 }
 
 void node::before_fork() {
   auto& x = *impl_;
   x.listen_mutex.lock();
-  x.dialer_mutex.lock(); // no new connection is begun from here on
+  x.dialer->mutex.lock(); // no new connection is begun from here on
   auto until = clock::now() + std::chrono::milliseconds(200);
   while (x.core->dials_in_flight > 0 && clock::now() < until)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -534,7 +545,7 @@ void node::before_fork() {
 }
 
 void node::after_fork_in_parent() {
-  impl_->dialer_mutex.unlock();
+  impl_->dialer->mutex.unlock();
   impl_->listen_mutex.unlock();
 }
 
@@ -543,8 +554,8 @@ void node::abandon_after_fork() {
   x.stopped = true;
   x.core->registry.disown();
   x.world->close_descriptors_after_fork();
-  if (x.dialer)
-    x.dialer->close_descriptors_after_fork();
+  if (x.dialer->world)
+    x.dialer->world->close_descriptors_after_fork();
   // What CAF had accepted and did not watch yet.
   if (x.port_at_fork != 0)
     for (auto fd : sockets_of_port(x.port_at_fork))
