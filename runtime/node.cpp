@@ -522,7 +522,8 @@ void node::stop() {
     for (auto& link : core->all_brokers())
       end(link);
   };
-  auto patience = std::chrono::milliseconds(300);
+  // Code that never suspends may hold a worker, and CAF with it, for ever.
+  auto patience = std::chrono::milliseconds(stuck ? 300 : 3000);
   stuck |= !x.world->end(patience, std::move(end_connections));
   if (stuck) // code that never suspends still refers to them
     static_cast<void>(x.procs.release());
