@@ -57,6 +57,17 @@ std::string fast_docstring(const char* name, bool is_method,
   return out.append(")\n--\n\n").append(doc);
 }
 
+py::object take_error() {
+  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+  PyErr_Fetch(&type, &value, &trace);
+  PyErr_NormalizeException(&type, &value, &trace);
+  if (trace != nullptr)
+    PyException_SetTraceback(value, trace);
+  Py_XDECREF(type);
+  Py_XDECREF(trace);
+  return py::reinterpret_steal<py::object>(value);
+}
+
 void set_current_error() noexcept {
   try {
     throw;

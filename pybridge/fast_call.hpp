@@ -88,6 +88,9 @@ bool bind_arguments(const char* function, std::span<const fast_parameter> to,
 std::string fast_docstring(const char* name, bool is_method,
                            const char* parameters, const char* doc);
 
+/// Takes the error that is set, as an exception object.
+py::object take_error();
+
 /// Sets Python's error to the C++ exception that is being handled.
 void set_current_error() noexcept;
 

@@ -156,16 +156,9 @@ private:
 PyObject* translate() {
   if (PyErr_ExceptionMatches(PyExc_Exception) == 0)
     return nullptr;
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  if (trace != nullptr)
-    PyException_SetTraceback(value, trace);
-  Py_XDECREF(type);
-  Py_XDECREF(trace);
-  auto* never
-    = into_python([&] { return PyObject_CallOneArg(python.translate, value); });
-  Py_DECREF(value);
+  auto value = take_error();
+  auto* never = into_python(
+    [&] { return PyObject_CallOneArg(python.translate, value.ptr()); });
   Py_XDECREF(never);
   return nullptr;
 }

@@ -118,18 +118,6 @@ std::optional<plain_call> call_of_request(const job& x, bool is_hook) {
   return out;
 }
 
-/// The exception that is set, as an object.
-py::object take_error() {
-  PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
-  PyErr_Fetch(&type, &value, &trace);
-  PyErr_NormalizeException(&type, &value, &trace);
-  if (trace != nullptr)
-    PyException_SetTraceback(value, trace);
-  Py_XDECREF(type);
-  Py_XDECREF(trace);
-  return py::reinterpret_steal<py::object>(value);
-}
-
 py::object as_python(job&& x) {
   return py::cast(std::move(x));
 }

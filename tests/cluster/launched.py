@@ -116,6 +116,20 @@ def run(*args, env=None, cwd=None):
     )
 
 
+def up(folder, script):
+    """The cluster of `folder`, which has a cluster.toml, with `script` running on
+    its node web; that prints "all well" at its end."""
+    path = folder / "script.py"
+    path.write_text(script + "\nprint('all well')\n")
+    return Launched(
+        "up",
+        folder / "cluster.toml",
+        "--run",
+        f"web:{path}",
+        env={"RUNTIME_DIRECTORY": str(folder / "run")},
+    )
+
+
 class Watched:
     """A process that is not ours, held so that its id is not used again."""
 

@@ -5,7 +5,7 @@ import signal
 import textwrap
 
 import pytest
-from launched import Launched
+from launched import Launched, up
 
 WORKER = """
 import threading, time
@@ -96,20 +96,12 @@ class Cluster:
 
     def up(self, script):
         """The cluster, with `script` running on web."""
-        path = self.folder / "script.py"
-        path.write_text(PRELUDE + textwrap.dedent(script) + "\nprint('all well')\n")
-        return Launched(
-            "up",
-            self.folder / "cluster.toml",
-            "--run",
-            f"web:{path}",
-            env={"RUNTIME_DIRECTORY": str(self.folder / "run")},
-        )
+        return up(self.folder, PRELUDE + textwrap.dedent(script))
 
     def passes(self, script):
-        with self.up(script) as up:
-            assert up.wait(60) == 0, str(up)
-            assert up.line("all well")
+        with self.up(script) as nodes:
+            assert nodes.wait(60) == 0, str(nodes)
+            assert nodes.line("all well")
 
 
 @pytest.fixture
@@ -251,10 +243,10 @@ def test_a_killed_node_fails_its_callers_and_the_others_go_on(cluster):
     except LookupError:
         pass
     """
-    with cluster.up(script) as up:
-        up.line(r"\| ready$")
-        os.kill(up.pid_of("worker1"), signal.SIGKILL)
-        assert up.wait(60) == 0, str(up)
+    with cluster.up(script) as nodes:
+        nodes.line(r"\| ready$")
+        os.kill(nodes.pid_of("worker1"), signal.SIGKILL)
+        assert nodes.wait(60) == 0, str(nodes)
 
 
 def test_a_stopped_node_is_down_after_the_detection_time(cluster):
@@ -269,13 +261,13 @@ def test_a_stopped_node_is_down_after_the_detection_time(cluster):
     until(lambda: victim in nodes(), "it is back")
     assert rpc_call(victim, "worker", "add", [1, 1]) == 2
     """
-    with cluster.up(script) as up:
-        up.line(r"\| ready$")
-        pid = up.pid_of("worker1")
+    with cluster.up(script) as nodes:
+        nodes.line(r"\| ready$")
+        pid = nodes.pid_of("worker1")
         os.kill(pid, signal.SIGSTOP)
-        up.line(r"\| seen$")
+        nodes.line(r"\| seen$")
         os.kill(pid, signal.SIGCONT)
-        assert up.wait(60) == 0, str(up)
+        assert nodes.wait(60) == 0, str(nodes)
 
 
 def test_the_tour_of_the_demo_finds_every_answer_right(tmp_path):
@@ -291,6 +283,6 @@ def test_the_tour_of_the_demo_finds_every_answer_right(tmp_path):
             "RUNTIME_DIRECTORY": str(tmp_path),
             "HORNBEAM_SECRET": str(tmp_path / "secret.pem"),
         },
-    ) as up:
-        assert up.wait(60) == 0, str(up)
-        assert up.line("Every answer was right")
+    ) as nodes:
+        assert nodes.wait(60) == 0, str(nodes)
+        assert nodes.line("Every answer was right")

@@ -6,7 +6,7 @@ import signal
 import textwrap
 
 import pytest
-from launched import Launched
+from launched import up
 
 DETECTION_MS = 1500
 
@@ -210,16 +210,20 @@ class Cluster:
             )
         )
 
-    def up(self, script):
-        path = self.folder / "script.py"
-        path.write_text(PRELUDE + textwrap.dedent(script) + "\nprint('all well')\n")
-        return Launched(
-            "up",
-            self.folder / "cluster.toml",
-            "--run",
-            f"web:{path}",
-            env={"RUNTIME_DIRECTORY": str(self.folder / "run")},
-        )
+    def passes(self, script, how=None):
+        """Runs `script` on web. With a signal `how` it goes to the node one once
+        the script is "ready"; if that stops the node, it goes on once the
+        script has "seen" it."""
+        with up(self.folder, PRELUDE + textwrap.dedent(script)) as nodes:
+            if how is not None:
+                nodes.line(r"\| ready$")
+                pid = nodes.pid_of("one")
+                os.kill(pid, how)
+                nodes.line(r"\| seen$")
+                if how == signal.SIGSTOP:
+                    os.kill(pid, signal.SIGCONT)
+            assert nodes.wait(90) == 0, str(nodes)
+            assert nodes.line("all well")
 
 
 @pytest.fixture
@@ -267,15 +271,7 @@ def test_whoever_waits_for_a_provider_that_fails_is_told_in_time(cluster, how):
     until(lambda: hornbeam.hooks.providers(ONE), "its hook")
     assert execute(ONE, "hold") == ONE
     """
-    with cluster.up(script) as up:
-        up.line(r"\| ready$")
-        pid = up.pid_of("one")
-        os.kill(pid, how)
-        up.line(r"\| seen$")
-        if how == signal.SIGSTOP:
-            os.kill(pid, signal.SIGCONT)
-        assert up.wait(60) == 0, str(up)
-        assert up.line("all well")
+    cluster.passes(script, how)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
@@ -298,15 +294,7 @@ def test_a_provider_keeps_nothing_of_a_consumer_that_fails(cluster, how):
     until(lambda: at(ONE, "calls_open", "streams_consumed") == [0, 0],
           "nothing is left there")
     """
-    with cluster.up(script) as up:
-        up.line(r"\| ready$")
-        pid = up.pid_of("one")
-        os.kill(pid, how)
-        up.line(r"\| seen$")
-        if how == signal.SIGSTOP:
-            os.kill(pid, signal.SIGCONT)
-        assert up.wait(60) == 0, str(up)
-        assert up.line("all well")
+    cluster.passes(script, how)
 
 
 def test_nested_calls_of_two_nodes_with_pools_of_one_do_not_deadlock(tmp_path):
@@ -325,6 +313,4 @@ def test_nested_calls_of_two_nodes_with_pools_of_one_do_not_deadlock(tmp_path):
             hornbeam.aio.execute(ONE, "nested_softly", TWO, 5) for _ in range(40)])
     assert asyncio.run(main()) == [[ONE, TWO] * 3] * 40
     """
-    with Cluster(tmp_path, more="pool = 1").up(script) as up:
-        assert up.wait(90) == 0, str(up)
-        assert up.line("all well")
+    Cluster(tmp_path, more="pool = 1").passes(script)
