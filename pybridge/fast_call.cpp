@@ -57,6 +57,14 @@ std::string fast_docstring(const char* name, bool is_method,
   return out.append(")\n--\n\n").append(doc);
 }
 
+void add_method(py::object& module, PyMethodDef& def) {
+  auto* made = PyCFunction_NewEx(&def, module.ptr(),
+                                 module.attr("__name__").ptr());
+  if (made == nullptr)
+    throw py::error_already_set();
+  module.attr(def.ml_name) = py::reinterpret_steal<py::object>(made);
+}
+
 py::object take_error() {
   PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
   PyErr_Fetch(&type, &value, &trace);

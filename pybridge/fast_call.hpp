@@ -91,6 +91,13 @@ std::string fast_docstring(const char* name, bool is_method,
 /// Takes the error that is set, as an exception object.
 py::object take_error();
 
+/// What stands in a PyMethodDef for such a function,
+inline PyCFunction as_method(_PyCFunctionFastWithKeywords f) {
+  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
+}
+/// and what makes it one of the module. `def` lives for ever.
+void add_method(py::object& module, PyMethodDef& def);
+
 /// Sets Python's error to the C++ exception that is being handled.
 void set_current_error() noexcept;
 
@@ -140,15 +147,14 @@ template <auto F, literal Name, literal Parameters, class Subject>
 void add_fast(py::object& scope, PyTypeObject* type, const char* doc) {
   static const auto text = fast_docstring(Name.text, type != nullptr,
                                           Parameters.text, doc);
-  static PyMethodDef def{
-    Name.text,
-    reinterpret_cast<PyCFunction>(
-      reinterpret_cast<void (*)()>(&fast_entry<F, Name, Parameters, Subject>)),
-    METH_FASTCALL | METH_KEYWORDS, text.c_str()};
-  auto* made = type != nullptr
-                 ? PyDescr_NewMethod(type, &def)
-                 : PyCFunction_NewEx(&def, scope.ptr(),
-                                     scope.attr("__name__").ptr());
+  static PyMethodDef def{Name.text,
+                         as_method(&fast_entry<F, Name, Parameters, Subject>),
+                         METH_FASTCALL | METH_KEYWORDS, text.c_str()};
+  if (type == nullptr) {
+    add_method(scope, def);
+    return;
+  }
+  auto* made = PyDescr_NewMethod(type, &def);
   if (made == nullptr)
     throw py::error_already_set();
   scope.attr(Name.text) = py::reinterpret_steal<py::object>(made);

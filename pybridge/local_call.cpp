@@ -265,15 +265,6 @@ PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t n,
     [&] { return PyObject_Vectorcall(scope.elsewhere, args, n, names); });
 }
 
-void add(py::module_& m, PyMethodDef& def) {
-  m.attr(def.ml_name) = py::reinterpret_steal<py::object>(
-    PyCFunction_NewEx(&def, m.ptr(), m.attr("__name__").ptr()));
-}
-
-PyCFunction as_function(_PyCFunctionFastWithKeywords f) {
-  return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(f));
-}
-
 } // namespace
 
 void set_local_handler(const std::string& scope, const std::string& name,
@@ -288,7 +279,7 @@ void set_local_handler(const std::string& scope, const std::string& name,
 
 void bind_local_calls(py::module_& m) {
   static PyMethodDef execute{
-    "execute", as_function(entry<true>), METH_FASTCALL | METH_KEYWORDS,
+    "execute", as_method(entry<true>), METH_FASTCALL | METH_KEYWORDS,
     "execute($module, app_path, action, /, *args, **kwargs)\n--\n\n"
     "Run an action of a hook and return its result.\n\n"
     "Raises `NotFoundError` if no node has the hook or the action is unknown,\n"
@@ -298,12 +289,12 @@ void bind_local_calls(py::module_& m) {
     "its queue is full, `HornbeamTimeout` if the deadline passes. All are\n"
     "RuntimeErrors."};
   static PyMethodDef call{
-    "call", as_function(entry<false>), METH_FASTCALL | METH_KEYWORDS,
+    "call", as_method(entry<false>), METH_FASTCALL | METH_KEYWORDS,
     "call($module, name, /, *args)\n--\n\n"
     "Call a registered function: of this node, else of a connected one.\n\n"
     "Raises as `hornbeam.hooks.execute` does."};
-  add(m, execute);
-  add(m, call);
+  add_method(m, execute);
+  add_method(m, call);
   m.def("set_elsewhere", [](const std::string& scope, py::object f) {
     scope_named(scope).elsewhere = f.release().ptr();
   });

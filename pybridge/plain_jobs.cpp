@@ -247,16 +247,13 @@ PyObject* execute_async(PyObject*, PyObject* const* args, Py_ssize_t n,
                         PyObject* names) {
   auto& p = python();
   auto* app = engine::get().running();
-  if (app == nullptr || n < 2 || PyUnicode_CheckExact(args[1]) == 0
+  auto depth = app != nullptr ? depth_of_call() : -1;
+  if (depth < 0 || n < 2 || PyUnicode_CheckExact(args[1]) == 0
       || !has_hook(args[0]) || has_deadline() || !no_default_timeout())
     return into_python(
       [&] { return PyObject_Vectorcall(p.execute_async, args, n, names); });
   native_call guard;
   try {
-    auto depth = depth_of_call();
-    if (depth < 0)
-      return into_python(
-        [&] { return PyObject_Vectorcall(p.execute_async, args, n, names); });
     py::tuple rest(static_cast<std::size_t>(n - 2));
     for (Py_ssize_t i = 2; i < n; ++i)
       rest[static_cast<std::size_t>(i - 2)] = py::handle{args[i]};
@@ -304,15 +301,12 @@ py::object await_result(py::handle id, py::handle timeout_ms) {
 
 void bind_plain_jobs(py::module_& m) {
   static PyMethodDef def{
-    "execute_async",
-    reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&execute_async)),
-    METH_FASTCALL | METH_KEYWORDS,
+    "execute_async", as_method(execute_async), METH_FASTCALL | METH_KEYWORDS,
     "execute_async($module, app_path, action, /, *args, **kwargs)\n--\n\n"
     "Start an action of a hook and return the id of the task at once.\n\n"
     "Raises `NotFoundError` if no node has the hook. What the handler raises\n"
     "is raised by `await_result`."};
-  m.attr(def.ml_name) = py::reinterpret_steal<py::object>(
-    PyCFunction_NewEx(&def, m.ptr(), m.attr("__name__").ptr()));
+  add_method(m, def);
   def_fast<await_result, "await_result", "task_id, timeout_ms=30000">(
     m, "Wait for a task and return its result.\n\n"
        "Raises `HornbeamTimeout` if it does not end in time (it goes on and\n"

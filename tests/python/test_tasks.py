@@ -1,6 +1,7 @@
 """Tasks: execute_async and await_result."""
 
 import asyncio
+import contextvars
 import threading
 
 import pytest
@@ -61,6 +62,21 @@ def test_a_task_runs_in_another_thread_with_the_very_objects(gate, name):
     assert erlang.await_result(erlang.execute_async(name, "same", thing)) is thing
     thread = erlang.await_result(erlang.execute_async(name, "thread"))
     assert thread != threading.get_ident()
+
+
+@pytest.mark.parametrize("bounds", [{}, {"concurrency": 1}])
+def test_what_a_handler_sets_in_its_context_is_gone_after_the_call(name, bounds):
+    mark = contextvars.ContextVar("mark", default=None)
+
+    def handler(action):
+        before = mark.get()
+        mark.set("set")
+        return before
+
+    erlang.register_hook(name, handler, **bounds)
+    tasks = [erlang.execute_async(name, "x") for _ in range(20)]
+    assert [erlang.await_result(x) for x in tasks] == [None] * 20
+    erlang.unregister_hook(name)
 
 
 def test_a_result_may_be_awaited_more_than_once(gate, name):

@@ -62,18 +62,22 @@ def _work() -> None:
             continue
         if _native.idle_threads() == 0:
             _add_thread()
-        # Coroutines and threads that the handler starts take it along.
-        token = _context.task.set(job.task)
         try:
-            runners[job.kind](job)
+            # Its own, as those have that next_job runs by itself.
+            contextvars.Context().run(_run, job)
         except BaseException as e:  # a handler may raise SystemExit and worse
             fail(job, e)
         finally:
-            _context.task.reset(token)
             del job
             if _native.era() != era:
                 _end_child()
             _native.job_done()
+
+
+def _run(job: Job) -> None:
+    # Coroutines and threads that the handler starts take it along.
+    _context.task.set(job.task)
+    runners[job.kind](job)
 
 
 def _end_child() -> None:
