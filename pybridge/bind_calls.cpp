@@ -30,14 +30,13 @@ void bind_calls(py::module_& m) {
        const py::object& args, const py::object& timeout_ms,
        std::uint32_t depth) {
       auto until = to_deadline(timeout_ms);
-      auto [slot, reply] = make_reply();
       auto op = make_request(name, args);
       auto& from = *node().node; // starts the node, which needs the lock
-      {
-        without_gil free; // a large value takes a while to encode
-        from.request(to, service, op, until, depth, std::move(reply));
-      }
-      return value_or_raise(wait_for(slot, until, service + " on " + to));
+      return value_or_raise(ask(
+        [&](responder reply) {
+          from.request(to, service, op, until, depth, std::move(reply));
+        },
+        until, service + " on " + to));
     },
     guard());
   m.def(

@@ -128,14 +128,11 @@ void bind_handlers(py::module_& m) {
        const py::object& args, const py::dict& kwargs,
        const py::object& timeout_ms, std::uint32_t depth) {
       auto until = to_deadline(timeout_ms);
-      auto [slot, reply] = make_reply();
       auto x = make_invocation(name, action, args, kwargs, until, depth);
       auto& to = handlers(scope); // starts the node, which needs the lock
-      {
-        without_gil free;
-        to.invoke(std::move(x), std::move(reply));
-      }
-      return value_or_raise(wait_for(slot, until, scope + " " + name));
+      return value_or_raise(
+        ask([&](responder reply) { to.invoke(std::move(x), std::move(reply)); },
+            until, scope + " " + name));
     },
     guard());
   m.def(

@@ -131,13 +131,10 @@ void bind_lifecycle(py::module_& m) {
     "connect",
     [](const text& target, const py::object& timeout_ms) {
       auto until = to_deadline(timeout_ms);
-      auto [slot, reply] = make_reply();
       auto& from = *node().node; // starts the node, which needs the lock
-      {
-        without_gil free; // opening the listener may take a while
-        from.connect(target, until, std::move(reply));
-      }
-      return value_or_raise(wait_for(slot, until, "connect to " + target));
+      return value_or_raise(ask(
+        [&](responder reply) { from.connect(target, until, std::move(reply)); },
+        until, "connect to " + target));
     },
     guard());
   m.def(

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "runtime/blocking.hpp"
+#include "runtime/turns.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -49,6 +50,11 @@ native_call::native_call() {
 native_call::~native_call() {
   --visitors;
   --own;
+}
+
+without_gil::without_gil(turn t) : state_(PyEval_SaveThread()) {
+  if (t == turn::pass)
+    runtime::turns::pass();
 }
 
 without_gil::~without_gil() noexcept(false) {

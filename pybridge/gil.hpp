@@ -33,7 +33,9 @@ public:
 /// Gives the lock back while a call waits.
 class without_gil {
 public:
-  without_gil() : state_(PyEval_SaveThread()) {}
+  enum class turn { pass, keep };
+  /// Who goes to sleep in an `arrival` may keep its turn until then.
+  explicit without_gil(turn t = turn::pass);
   ~without_gil() noexcept(false);
   without_gil(const without_gil&) = delete;
   without_gil& operator=(const without_gil&) = delete;

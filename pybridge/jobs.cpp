@@ -11,6 +11,9 @@ using namespace runtime;
 
 namespace {
 
+/// Jobs that wake a thread each after one has had to wait for another.
+constexpr int eager_jobs = 100;
+
 thread_local bool runs_a_job = false;
 thread_local bool answering = false; ///< on the way to its next job
 /// What this thread has still to answer.
@@ -42,6 +45,7 @@ std::vector<job_queue::waiter_ptr> job_queue::give() {
     to->given = std::move(jobs_.front());
     jobs_.pop_front();
     ++running_;
+    ++begun_;
     out.push_back(std::move(to));
   }
   return out;
@@ -56,8 +60,39 @@ bool job_queue::push(job x) {
     return false;
   }
   jobs_.push_back(std::move(x));
+  if (leave())
+    return true;
   auto woken = give();
   lock.unlock(); // or they would wait for it next
+  for (auto& w : woken)
+    w->called.set();
+  return true;
+}
+
+bool job_queue::leave() {
+  auto* loop = io_loop::own();
+  if (loop == nullptr || running_ == 0)
+    return false;
+  if (eager_ > 0) {
+    --eager_;
+    return false;
+  }
+  if (!std::exchange(looked_after_, true))
+    loop->in_a_moment([this] { return hurry(); });
+  return true;
+}
+
+bool job_queue::hurry() {
+  std::unique_lock lock{mutex_};
+  if (jobs_.empty())
+    return looked_after_ = false;
+  std::vector<waiter_ptr> woken;
+  if (begun_ == seen_) {
+    eager_ = eager_jobs;
+    woken = give();
+  }
+  seen_ = begun_;
+  lock.unlock();
   for (auto& w : woken)
     w->called.set();
   return true;
@@ -73,6 +108,21 @@ void job_queue::answer(std::function<void()> f) {
   f();
 }
 
+void job_queue::answer_now(bool more) {
+  if (!answers.empty()) {
+    std::optional<io_loop::patient> then;
+    if (more) // they are sent with the next answer
+      then.emplace();
+    io_loop::guest here;
+    answering = true;
+    for (auto& f : std::exchange(answers, {}))
+      f();
+    answering = false;
+  }
+  if (!more)
+    io_loop::settle();
+}
+
 job job_queue::begin(job x) {
   runs_a_job = true;
   hold(x.call.place);
@@ -80,20 +130,18 @@ job job_queue::begin(job x) {
 }
 
 std::optional<job> job_queue::next(clock::time_point until) {
-  if (!answers.empty()) {
-    io_loop::guest here;
-    answering = true;
-    for (auto& f : std::exchange(answers, {}))
-      f();
-    answering = false;
-  }
   std::unique_lock lock{mutex_};
+  bool more = !jobs_.empty() && running_ < limit_;
+  lock.unlock();
+  answer_now(more);
+  lock.lock();
   if (!open_)
     return std::nullopt;
   if (!jobs_.empty() && running_ < limit_) {
     auto x = std::move(jobs_.front());
     jobs_.pop_front();
     ++running_;
+    ++begun_;
     return begin(std::move(x));
   }
   auto me = this_thread();
@@ -188,6 +236,7 @@ job_queue::pause::~pause() {
 void job_queue::open() {
   std::lock_guard guard{mutex_};
   open_ = true;
+  looked_after_ = false; // the loop that did has gone
 }
 
 std::vector<std::string> job_queue::close() {
@@ -219,6 +268,7 @@ void job_queue::reset() {
   new auto(std::exchange(answers, {}));
   forgotten_.clear();
   running_ = 0;
+  looked_after_ = false;
   runs_a_job = false;
 }
 
@@ -261,6 +311,15 @@ void python_source::close() {
       return; // whoever runs it sees that it is closed
   }
   schedule();
+}
+
+bool python_source::fresh() const {
+  return begins_ && has_credit();
+}
+
+bool python_source::has_credit() const {
+  std::lock_guard guard{mutex_};
+  return !closed_ && credit_ > 0;
 }
 
 bool python_source::take_credit() {

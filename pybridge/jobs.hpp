@@ -42,6 +42,11 @@ struct job {
 /// the thread that has been idle for the shortest time, whose memory is still
 /// in the caches.
 ///
+/// Threads of Python run one at a time: while one runs jobs, no other is woken
+/// for what comes in from other nodes, unless that one takes no further job for
+/// a fraction of a millisecond, as one that sleeps or computes. And what it
+/// answers meanwhile is sent together.
+///
 /// The queue needs no bound of its own yet: requests to it are bounded by what
 /// their senders have in flight.
 class job_queue {
@@ -99,11 +104,17 @@ private:
   using waiter_ptr = std::shared_ptr<waiter>;
   static waiter_ptr& this_thread();
 
+  /// Sends what this thread has to answer; `more`: there is another job for it.
+  static void answer_now(bool more);
   /// The job that this thread runs from here on.
   job begin(job x);
   /// Gives waiting jobs to idle threads, which the caller wakes once it has
   /// let go of the lock.
   std::vector<waiter_ptr> give();
+  /// Whether to leave a new job to the threads that run, which this has looked
+  /// after.
+  bool leave();
+  bool hurry();
 
   mutable std::mutex mutex_;
   std::deque<job> jobs_;
@@ -111,6 +122,10 @@ private:
   std::vector<waiter_ptr> idle_; ///< the last one has been idle the shortest
   std::size_t running_ = 0;
   std::size_t limit_ = 8;
+  std::uint64_t begun_ = 0;   ///< jobs in all
+  std::uint64_t seen_ = 0;    ///< of those, by `hurry`
+  int eager_ = 0;             ///< so many jobs wake a thread each
+  bool looked_after_ = false; ///< there is going to be a `hurry`
   bool open_ = true;
 };
 
@@ -142,6 +157,9 @@ public:
 
   // By the pool's thread that runs it.
 
+  /// Whether it has not been asked for anything yet, and is to be.
+  bool fresh() const;
+  bool has_credit() const;
   /// Takes one unit of credit. False: there is none, and the thread must stop
   /// running this source, or it is closed.
   bool take_credit();

@@ -236,13 +236,12 @@ bool call_native(bool is_hook, PyObject* const* args, Py_ssize_t n,
     result = value_or_raise(*answer);
     return true;
   }
-  auto [slot, reply] = make_reply();
-  {
-    without_gil free; // it may wait for a thread that wants the lock
-    h->invoke(std::move(x), std::move(reply));
-  }
-  result = value_or_raise(slot->there() ? slot->take()
-                                        : wait_for(slot, {}, "the call"));
+  // It may wait for a thread that wants Python's lock.
+  result = value_or_raise(ask(
+    [&](runtime::responder reply) {
+      h->invoke(std::move(x), std::move(reply));
+    },
+    {}, "the call"));
   return true;
 }
 

@@ -19,13 +19,12 @@ term ask_node(const std::string& to, const std::string& name, const term& op) {
     throw py::error_already_set();
   auto until = to_deadline(context[py::int_(0)]);
   auto depth = py::cast<std::uint32_t>(context[py::int_(1)]);
-  auto [slot, reply] = make_reply();
   auto& from = *node().node; // starts the node, which needs the lock
-  {
-    without_gil free; // a large value takes a while to encode
-    from.request(to, "table:" + name, op, until, depth, std::move(reply));
-  }
-  auto answer = wait_for(slot, until, "table " + name + " on " + to);
+  auto answer = ask(
+    [&](responder reply) {
+      from.request(to, "table:" + name, op, until, depth, std::move(reply));
+    },
+    until, "table " + name + " on " + to);
   if (!answer)
     raise(answer.error());
   return *answer;

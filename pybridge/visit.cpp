@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "pybridge/convert.hpp"
+#include "runtime/io_loop.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -65,7 +66,8 @@ bool wait_in_slices(const std::function<bool(clock::time_point)>& wait,
   for (;;) {
     bool ready = false;
     {
-      without_gil guard;
+      without_gil guard{without_gil::turn::keep};
+      turns::taker here;
       ready = wait(std::min(until.at, clock::now() + slice));
     }
     if (ready)
@@ -79,18 +81,29 @@ bool wait_in_slices(const std::function<bool(clock::time_point)>& wait,
   }
 }
 
-std::pair<reply_slot_ptr, responder> make_reply() {
-  auto slot = std::make_shared<reply_slot>();
-  return {slot, responder{slot}};
-}
-
 outcome wait_for(const reply_slot_ptr& slot, deadline until,
-                 const std::string& what) {
-  auto ready = wait_in_slices([&](auto at) { return slot->wait_until(at); },
-                              until);
+                 const std::string& what, const std::function<void()>& first) {
+  bool begun = !first;
+  auto ready = wait_in_slices(
+    [&](auto at) {
+      if (!std::exchange(begun, true)) {
+        std::optional<io_loop::patient> here;
+        if (turns::get().lined_up()) // whoever comes next sends this as well
+          here.emplace();
+        first();
+      }
+      return slot->wait_until(at);
+    },
+    until);
   if (ready)
     return slot->take();
   return failure{error_code::timeout, what + ": no answer in time", {}, {}, {}};
+}
+
+outcome ask(const std::function<void(responder)>& send, deadline until,
+            const std::string& what) {
+  auto slot = std::make_shared<reply_slot>();
+  return wait_for(slot, until, what, [&] { send(responder{slot}); });
 }
 
 term::sequence to_sequence(const py::object& xs, const char* root) {

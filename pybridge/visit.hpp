@@ -22,12 +22,16 @@ runtime::deadline to_deadline(const py::object& timeout_ms);
 bool wait_in_slices(const std::function<bool(runtime::clock::time_point)>& wait,
                     runtime::deadline until);
 
-/// Waits for a reply and returns the value or raises.
+/// Waits for what fills a slot, as `wait_in_slices` does; if given, it does
+/// `first` before, without Python's lock.
 runtime::outcome wait_for(const runtime::reply_slot_ptr& slot,
-                          runtime::deadline until, const std::string& what);
+                          runtime::deadline until, const std::string& what,
+                          const std::function<void()>& first = nullptr);
 
-/// A slot and the responder that fills it.
-std::pair<runtime::reply_slot_ptr, runtime::responder> make_reply();
+/// Calls `send` without Python's lock (a large value takes a while to encode)
+/// and waits for the answer.
+runtime::outcome ask(const std::function<void(runtime::responder)>& send,
+                     runtime::deadline until, const std::string& what);
 
 runtime::term::sequence to_sequence(const py::object& xs, const char* root);
 runtime::term::entries to_entries(const py::dict& xs, const char* root);

@@ -30,8 +30,10 @@ public:
     word_ = 1;
     return waiting_ != 0;
   }
-  void wake() noexcept {
-    ::syscall(SYS_futex, &word_, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr,
+  void wake() noexcept { wake(this); }
+  /// Only where it is matters: it may be gone.
+  static void wake(flag* x) noexcept {
+    ::syscall(SYS_futex, &x->word_, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr,
               nullptr, 0);
   }
   /// False if it was not set before `until`.

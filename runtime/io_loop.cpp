@@ -40,6 +40,10 @@ constexpr int crowd = 100;
 thread_local bool inside = false;          ///< this thread turns a loop
 thread_local const io_loop* led = nullptr; ///< by this thread
 thread_local int guests = 0;               ///< scopes of this thread
+thread_local int patients = 0;             //
+thread_local io_loop* own_loop = nullptr;
+/// Where this thread has deferred something.
+thread_local std::vector<std::weak_ptr<io_loop>> unsettled;
 
 multiplexer& sockets_of(caf::actor_system& sys) {
   return dynamic_cast<multiplexer&>(sys.middleman().backend());
@@ -188,6 +192,9 @@ bool io_loop::turn(int turns, bool look) {
   table_user_scope nobody{{}}; // what comes in is not the caller's doing
   auto& x = sockets_of(system_);
   visit here{x};
+  // The own thread leaves it to those who have their turn, for a moment.
+  if (own_loop != this || due_ || !turns::get().active())
+    run_deferred();
   run_posted(x, turns);
   write_at_once(x);
   x.handle_internal_events();
@@ -251,44 +258,115 @@ void io_loop::watch(int event, clock::time_point until) {
 }
 
 void io_loop::run() {
+  own_loop = this;
   while (!stopped_) {
     // Else the leader sees to it; but what is undone does not wake it.
-    if (!leading_ || undone_) {
+    if (!leading_ || undone_ || due_) {
+      turns::bringer many;
       std::lock_guard lock{running_};
       while (!stopped_ && turn(helping_turns, true)) {
       }
     }
-    stand_aside();
-    watch(call_event_, soon_at_);
-    if (clock::now() >= soon_at_) {
-      soon_at_ = clock::time_point::max();
-      for (auto& f : std::exchange(soon_, {}))
-        f();
+    if (!hurries_ && turns::get().active()) {
+      hurries_ = true;
+      in_a_moment([this] { return hurries_ = turns::get().hurry(); });
     }
+    stand_aside();
+    if (due_)
+      continue;
+    watch(call_event_, soon_at_);
+    if (clock::now() >= soon_at_)
+      run_soon();
   }
 }
 
-bool io_loop::is_own_thread() const noexcept {
-  return std::this_thread::get_id() == thread_.get_id();
+io_loop* io_loop::own() noexcept {
+  return own_loop;
 }
 
-void io_loop::in_a_moment(std::function<void()> f) {
+void io_loop::in_a_moment(std::function<bool()> f) {
   if (soon_.empty())
     soon_at_ = clock::now() + moment;
   soon_.push_back(std::move(f));
+  looking_ = true;
+}
+
+void io_loop::run_soon() {
+  // What nobody has run since the last time.
+  due_ = has_deferred_ && runs_ == seen_runs_;
+  seen_runs_ = runs_;
+  soon_at_ = clock::time_point::max();
+  for (auto& f : std::exchange(soon_, {}))
+    if (f())
+      in_a_moment(std::move(f));
+  // Whoever defers something asks whether it looks before and afterwards.
+  looking_ = !soon_.empty();
+}
+
+io_loop::patient::patient() {
+  ++patients;
+}
+
+io_loop::patient::~patient() {
+  --patients;
+}
+
+bool io_loop::defer(std::function<void()> f) {
+  if (patients == 0 || !looks())
+    return false;
+  {
+    std::lock_guard guard{deferred_mutex_};
+    deferred_.push_back(std::move(f));
+    has_deferred_ = true;
+  }
+  if (!looks()) {
+    turn_deferred();
+  } else if (std::none_of(unsettled.begin(), unsettled.end(),
+                          [&](auto& x) { return x.lock().get() == this; })) {
+    unsettled.push_back(weak_from_this());
+  }
+  return true;
+}
+
+void io_loop::run_deferred() {
+  if (!has_deferred_)
+    return;
+  std::unique_lock lock{deferred_mutex_};
+  has_deferred_ = false;
+  due_ = false;
+  ++runs_;
+  auto all = std::exchange(deferred_, {});
+  lock.unlock();
+  for (auto& f : all)
+    f();
+}
+
+void io_loop::turn_deferred() {
+  if (has_deferred_ && !try_run([] {}))
+    call_back();
+}
+
+void io_loop::settle() {
+  for (auto& x : std::exchange(unsettled, {}))
+    if (auto loop = x.lock())
+      loop->turn_deferred();
 }
 
 void io_loop::stand_aside() {
   std::unique_lock lock{mutex_};
-  auto called = [&] { return called_ || stopped_; };
+  auto called = [&] { return called_ || stopped_ || clock::now() >= soon_at_; };
   for (int i = 0; !called() && (leading_ || led_ != seen_); ++i) {
     if (led_ != seen_)
       i = 0;
     seen_ = led_;
-    if (i < naps) {
+    if (i < naps || looking_) {
       napping_ = true;
-      changed_.wait_for(lock, nap, called);
+      changed_.wait_until(lock, std::min(soon_at_, clock::now() + nap), called);
       napping_ = false;
+      if (has_deferred_) {
+        due_ = true;
+        break;
+      }
     } else {
       deep_ = true;
       changed_.wait(lock, called);
@@ -312,6 +390,13 @@ void io_loop::wait(arrival& at, clock::time_point until) {
     crowd_ = crowd;
   if (crowd_ > 0) {
     --crowd_;
+    if (turns::taker::here()) {
+      if (!turns::get().lined_up())
+        turn_deferred(); // nobody else does it next
+      at.wait_in_turn(until);
+      --waiting_;
+      return;
+    }
   } else if (!inside && !stopped_ && !leading_.exchange(true)) {
     lead(at, until);
     bool call = false;
@@ -330,6 +415,7 @@ void io_loop::wait(arrival& at, clock::time_point until) {
 
 void io_loop::lead(arrival& at, clock::time_point until) {
   led = this;
+  turns::pass();
   at.watch(true);
   bool more = false;
   while (!at.there() && !stopped_) {
@@ -360,6 +446,10 @@ void io_loop::stop() {
   while (leading_)
     std::this_thread::yield();
   std::lock_guard lock{running_};
+  {
+    std::lock_guard guard{deferred_mutex_};
+    deferred_.clear();
+  }
   sockets_of(system_).thread_id(std::this_thread::get_id());
   std::lock_guard guard{loops_mutex};
   loops().erase(&system_);

@@ -41,9 +41,27 @@ public:
   /// nothing was done, if some thread is in the loop, perhaps this one.
   bool try_run(const std::function<void()>& f);
 
-  bool is_own_thread() const noexcept;
-  /// Has the loop's own thread, which calls this, run `f` soon.
-  void in_a_moment(std::function<void()> f);
+  /// The loop whose own thread this is, or none.
+  static io_loop* own() noexcept;
+  /// Has the loop's own thread, which calls this, run `f` in a moment, and then
+  /// again and again until it says false.
+  void in_a_moment(std::function<bool()> f);
+
+  /// Around work of a thread that is not the last of its kind, and so leaves it
+  /// to another one to see to it that what it posts is sent.
+  class patient {
+  public:
+    patient();
+    ~patient();
+    patient(const patient&) = delete;
+    patient& operator=(const patient&) = delete;
+  };
+  /// Has `f` run in the loop by whoever turns it next, in a moment at the
+  /// latest. False if this thread isn't patient, or if the own thread is not
+  /// about to look.
+  bool defer(std::function<void()> f);
+  /// Turns every loop to which this thread has deferred something.
+  static void settle();
 
   /// Something was posted from outside: if nobody waits for it, the loop's own
   /// thread does from now on.
@@ -75,6 +93,7 @@ private:
   explicit io_loop(caf::actor_system& sys);
 
   void run();
+  void run_soon();
   void stand_aside();
   /// Waits for the sockets or one of our events.
   void watch(int event, clock::time_point until);
@@ -82,6 +101,10 @@ private:
   /// Runs what is posted inside, and if `look` what the sockets have, then what
   /// that has posted. True if something is left inside. With `running_`.
   bool turn(int turns, bool look);
+  /// Whether the own thread is going to look at what was deferred.
+  bool looks() const noexcept { return looking_ || napping_; }
+  void run_deferred();
+  void turn_deferred();
   void call_back();
 
   caf::actor_system& system_;
@@ -99,8 +122,17 @@ private:
   std::atomic<int> crowd_{0};        ///< waits to come in which nobody leads
 
   /// Of the own thread.
-  std::vector<std::function<void()>> soon_;
+  std::vector<std::function<bool()>> soon_;
   clock::time_point soon_at_ = clock::time_point::max();
+  std::atomic<bool> looking_{false}; ///< there is something in `soon_`
+  bool hurries_ = false;             ///< it looks after `turns`
+
+  std::mutex deferred_mutex_;
+  std::vector<std::function<void()>> deferred_;
+  std::atomic<bool> has_deferred_{false};
+  std::atomic<bool> due_{false};       ///< and the moment has passed
+  std::atomic<std::uint64_t> runs_{0}; ///< of what was deferred
+  std::uint64_t seen_runs_ = 0;        ///< by the own thread
 
   std::mutex mutex_; ///< guards what follows
   std::condition_variable changed_;

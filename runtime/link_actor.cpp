@@ -81,7 +81,7 @@ void flush(link_broker* self) {
   auto& st = self->state;
   // More may follow at once, as the chunks of a stream do: those wait for each
   // other for a moment, if this is the thread that can look again.
-  bool own = st.loop && st.loop->is_own_thread();
+  bool own = st.loop && st.loop.get() == io_loop::own();
   bool sent = false;
   for (;;) {
     auto batch = st.wire->next_batch(own && sent);
@@ -94,6 +94,7 @@ void flush(link_broker* self) {
     st.loop->in_a_moment([weak = self->address()] {
       if (auto a = caf::actor_cast<caf::actor>(weak))
         caf::anon_send(a, flush_atom::value);
+      return false;
     });
 }
 
@@ -166,7 +167,9 @@ std::shared_ptr<link> make_link(link_broker* self, const hello& from) {
     auto a = caf::actor_cast<caf::actor>(weak);
     if (!a)
       return;
-    auto tell = [&] { caf::anon_send(a, flush_atom::value); };
+    auto tell = [a] { caf::anon_send(a, flush_atom::value); };
+    if (loop && loop->defer(tell))
+      return;
     if ((urgent || io_loop::guest::here()) && loop && loop->try_run(tell))
       return;
     tell();

@@ -14,6 +14,7 @@
 
 #include "runtime/flag.hpp"
 #include "runtime/term.hpp"
+#include "runtime/turns.hpp"
 
 namespace hornbeam::runtime {
 
@@ -143,13 +144,30 @@ public:
     std::lock_guard guard{mutex_};
     watched_ = x;
   }
-  bool wait_alone(clock::time_point until) { return there_.wait_until(until); }
+  bool wait_alone(clock::time_point until) {
+    turns::pass();
+    return there_.wait_until(until);
+  }
+  /// The same as one of many that need one lock afterwards.
+  bool wait_in_turn(clock::time_point until) {
+    auto may = [this](bool x) {
+      std::lock_guard guard{mutex_};
+      in_turn_ = x;
+    };
+    may(true);
+    bool out = wait_alone(until);
+    may(false);
+    turns::get().awake(there_);
+    return out;
+  }
 
 protected:
   ~arrival() = default;
   /// With `mutex_`, by `lock`, which it gives back: something is there.
   void arrive(std::unique_lock<std::mutex> lock) {
     bool asleep = there_.hoist();
+    if (asleep && in_turn_ && turns::get().line_up(there_))
+      asleep = false; // or rather, somebody else is going to wake it
     auto watcher = watched_ ? source_ : nullptr;
     lock.unlock(); // or those who wait would wait for it next
     if (asleep)
@@ -170,6 +188,7 @@ private:
 
   flag there_;
   bool watched_ = false;
+  bool in_turn_ = false;
   std::shared_ptr<answer_source> source_;
 };
 

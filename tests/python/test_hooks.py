@@ -406,3 +406,29 @@ def test_a_coroutine_handler_called_from_its_own_loop_says_what_to_do(name):
         return await hornbeam.aio.execute(name, "x")
 
     assert asyncio.run(main()) == 5
+
+
+def test_calls_from_another_node_that_wait_for_each_other_meet(
+    worker, name, eventually
+):
+    erlang.rpc_call(worker, "services", "register_meeting", [name, 4])
+    eventually(lambda: hornbeam.hooks.providers(name))
+    with ThreadPoolExecutor(4) as several:
+        for _ in range(20):
+            met = [several.submit(erlang.execute, name, "meet") for _ in range(4)]
+            assert sorted(x.result(60) for x in met) == [0, 1, 2, 3]
+
+
+def test_threads_that_wait_for_each_other_between_their_calls_all_go_on(worker):
+    together = threading.Barrier(8)
+
+    def run(mine):
+        got = []
+        for i in range(50):
+            got.append(erlang.rpc_call(worker, "services", "echo", [(mine, i)]))
+            together.wait(30)  # not by a call of ours
+        return got
+
+    with ThreadPoolExecutor(8) as several:
+        all_got = list(several.map(run, range(8)))
+    assert all_got == [[(mine, i) for i in range(50)] for mine in range(8)]

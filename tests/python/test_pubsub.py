@@ -192,7 +192,10 @@ def test_what_is_published_before_a_process_ends_arrives(
         hornbeam.configure(cluster={CLUSTER!r}, secret={str(SECRET)!r})
         hornbeam.cluster.connect({worker!r})
         erlang.rpc_call({worker!r}, "services", "add", [])
-        while not hornbeam.pubsub.subscribers({name!r}):
+        while not (
+            hornbeam.pubsub.subscribers({name!r})
+            and "there note" in hornbeam.functions.names()
+        ):
             erlang.rpc_call({worker!r}, "services", "add", [])
         for i in range(50):
             assert erlang.publish({name!r}, i) == 1

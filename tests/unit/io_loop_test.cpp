@@ -105,6 +105,44 @@ TEST_CASE("who has turned a loop keeps no share in its system") {
   CHECK(caf::logger::current_logger() == nullptr);
 }
 
+TEST_CASE("what is deferred runs though nobody settles it") {
+  world w;
+  auto slot = w.slot();
+  auto until = clock::now() + seconds(60);
+  auto f = [slot] { slot->set(term{true}); };
+  CHECK_FALSE(w.loop->defer(f)); // this thread is not patient
+  io_loop::patient here;
+  auto look = std::make_shared<std::atomic<bool>>(true);
+  w.sockets().post([look] {
+    if (auto* own = io_loop::own())
+      own->in_a_moment([look] { return look->load(); });
+  });
+  while (!w.loop->defer(f) && clock::now() < until)
+    std::this_thread::yield();
+  CHECK(slot->wait_alone(until));
+  *look = false;
+}
+
+TEST_CASE("who defers can settle it") {
+  world w;
+  auto look = std::make_shared<std::atomic<bool>>(true);
+  auto until = clock::now() + seconds(60);
+  auto slot = w.slot();
+  w.sockets().post([look] {
+    if (auto* own = io_loop::own())
+      own->in_a_moment([look] { return look->load(); });
+  });
+  {
+    io_loop::patient here;
+    while (!w.loop->defer([slot] { slot->set(term{true}); })
+           && clock::now() < until)
+      std::this_thread::yield();
+  }
+  io_loop::settle();
+  CHECK(slot->wait_alone(until));
+  *look = false;
+}
+
 TEST_CASE("a loop that stops lets go who leads it") {
   auto w = std::make_unique<world>();
   auto slot = w->slot();

@@ -189,6 +189,12 @@ def register_slow(hook):
     erlang.register_hook(hook, handler)
 
 
+def register_meeting(hook, number):
+    """Registers a hook whose calls end when so many of them run."""
+    meeting = threading.Barrier(number)
+    erlang.register_hook(hook, lambda action: meeting.wait(30))
+
+
 def register_endless(hook):
     def handler(action):
         n = 0
