@@ -2,8 +2,6 @@
 #include "pybridge/module.hpp"
 #include "pybridge/plain_jobs.hpp"
 #include "pybridge/turn.hpp"
-#include "runtime/io_loop.hpp"
-#include "runtime/term_size.hpp"
 
 // What the pool's threads (hornbeam/_pool.py) use.
 
@@ -82,32 +80,10 @@ void bind_jobs(py::module_& m) {
     .def(
       "closed", [](job& x) { return !ours(x) || x.source->closed(); }, guard())
     .def(
-      "chunk",
-      [](job& x, const py::object& value) {
-        auto t = to_term(value, "chunk");
-        if (!ours(x))
-          return;
-        // To encode what is small takes less than to give Python's lock back.
-        constexpr std::size_t small = 16 * 1024;
-        std::optional<without_gil> free;
-        std::optional<io_loop::guest> here;
-        // Somebody waits for the first one; others are sent together.
-        bool first = x.source->begins();
-        if (first || bytes_of(t) > small)
-          free.emplace();
-        if (first)
-          here.emplace();
-        x.source->sink().chunk(std::move(t));
-      },
+      "chunk", [](job& x, const py::object& value) { send_chunk(x, value); },
       guard())
     .def(
-      "end",
-      [](job& x) {
-        if (ours(x))
-          job_queue::get().answer(
-            [source = x.source] { source->sink().end(); });
-      },
-      guard());
+      "end", [](job& x) { end_stream(x); }, guard());
 
   // Runs calls of plain handlers itself, and returns what is none of those.
   // None: nothing came in time, or such a handler has forked and this is the

@@ -102,7 +102,7 @@ void bind_streams(py::module_& m) {
         if (s.made != era())
           return;
         without_gil free;
-        io_loop::guest here;
+        io_loop::patient here; // nobody waits for that
         s.reader->close();
       },
       guard());

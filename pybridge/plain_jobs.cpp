@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <tuple>
 #include <utility>
 
 #include "actors/task.hpp"
@@ -11,6 +12,8 @@
 #include "pybridge/local_call.hpp"
 #include "pybridge/module.hpp"
 #include "pybridge/visit.hpp"
+#include "runtime/io_loop.hpp"
+#include "runtime/term_size.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -31,6 +34,7 @@ struct python_side {
   PyObject* calls = nullptr;         ///< dict of tasks that have not begun
   PyObject* results = nullptr;       ///< dict of tasks that have ended
   PyObject* go_on_task = nullptr;    ///< (id, awaitable, handler, owner)
+  PyObject* go_on_stream = nullptr;  ///< (job, result, handler, owner)
   PyObject* execute_async = nullptr; ///< for all that is not plain
   PyObject* await_result = nullptr;  ///< the same
   PyObject* local_result = nullptr;  ///< (id): returns or raises it
@@ -146,6 +150,38 @@ void end_request(job& x, bool ok, const py::object& value) {
   }
 }
 
+/// The context in which a job runs.
+class job_context : own_context {
+public:
+  job_context(const job& x, const py::object& owner, long depth) {
+    auto& p = python();
+    set(p.owner, owner);
+    set(p.depth, py::int_(depth));
+    if (x.call.task)
+      set(p.task, task_of(x));
+    if (!x.call.until.infinite())
+      set(p.deadline, py::float_(std::chrono::duration<double>(
+                                   x.call.until.at.time_since_epoch())
+                                   .count()));
+  }
+};
+
+/// What a handler returns or raises.
+std::pair<bool, py::object> call_handler(const plain_call& c) {
+  auto* result = into_python([&] {
+    return PyObject_Call(c.target.function.ptr(), c.args.ptr(), c.kwargs.ptr());
+  });
+  if (result == nullptr)
+    return {false, take_error()};
+  return {true, py::reinterpret_steal<py::object>(result)};
+}
+
+void close_owner(const py::object& owner) {
+  auto box = steal(PyObject_GetAttr(owner.ptr(), python().box));
+  if (!box.is_none())
+    call_python(steal(PyObject_GetAttrString(owner.ptr(), "close")).ptr());
+}
+
 /// Runs the handler. None if it goes on as a coroutine.
 std::optional<std::pair<bool, py::object>> run_handler(job& x, plain_call c,
                                                        bool is_task) {
@@ -155,21 +191,8 @@ std::optional<std::pair<bool, py::object>> run_handler(job& x, plain_call c,
   bool ok = false;
   bool goes_on = false;
   {
-    own_context here;
-    here.set(p.owner, owner);
-    here.set(p.depth, py::int_(c.depth));
-    if (x.call.task)
-      here.set(p.task, task_of(x));
-    if (!x.call.until.infinite())
-      here.set(p.deadline, py::float_(std::chrono::duration<double>(
-                                        x.call.until.at.time_since_epoch())
-                                        .count()));
-    auto* result = into_python([&] {
-      return PyObject_Call(c.target.function.ptr(), c.args.ptr(),
-                           c.kwargs.ptr());
-    });
-    ok = result != nullptr;
-    value = ok ? py::reinterpret_steal<py::object>(result) : take_error();
+    job_context here{x, owner, c.depth};
+    std::tie(ok, value) = call_handler(c);
     if (ok && is_awaitable(value.ptr())) {
       auto& handler = c.target.handler->handler;
       try {
@@ -188,15 +211,105 @@ std::optional<std::pair<bool, py::object>> run_handler(job& x, plain_call c,
   }
   if (goes_on)
     return std::nullopt;
-  auto box = steal(PyObject_GetAttr(owner.ptr(), p.box));
-  if (!box.is_none())
-    call_python(steal(PyObject_GetAttrString(owner.ptr(), "close")).ptr());
+  close_owner(owner);
   return std::pair{ok, std::move(value)};
+}
+
+/// Takes chunks of a generator while there is credit. False: it has not ended.
+bool run_generator(job& x, const py::object& generator) {
+  auto next = Py_TYPE(generator.ptr())->tp_iternext;
+  do {
+    x.source->take_credit();
+    auto* chunk = into_python([&] { return next(generator.ptr()); });
+    if (x.made != era()) {
+      Py_XDECREF(chunk);
+      return false;
+    }
+    if (chunk == nullptr) {
+      if (PyErr_Occurred() != nullptr
+          && PyErr_ExceptionMatches(PyExc_StopIteration) == 0)
+        throw py::error_already_set();
+      PyErr_Clear();
+      end_stream(x);
+      return true;
+    }
+    send_chunk(x, py::reinterpret_steal<py::object>(chunk));
+  } while (x.source->has_credit());
+  return false;
+}
+
+/// Begins a stream. What is no generator, and one that has to wait for credit,
+/// goes on in Python.
+bool begin_stream(job& x) {
+  if (!x.source->fresh())
+    return false;
+  std::optional<plain_call> c;
+  try {
+    c = call_of_request(x, true);
+  } catch (py::error_already_set&) {
+    return false; // the other way says it better
+  }
+  if (!c)
+    return false;
+  auto& p = python();
+  auto keep = c->target;
+  py::object owner = call_python(p.owner_type);
+  job_context here{x, owner, c->depth};
+  auto [ok, value] = call_handler(*c);
+  bool over = !ok;
+  if (ok && PyGen_CheckExact(value.ptr()) != 0) {
+    try {
+      over = run_generator(x, value);
+    } catch (...) {
+      set_current_error();
+      auto why = take_error();
+      value = std::move(why); // the generator ends
+      ok = false;
+      over = true;
+    }
+  }
+  if (x.made != era()) { // a child, in which the parent's stream does not end
+    static_cast<void>(value.release());
+    return true;
+  }
+  if (!over) {
+    call_python(p.go_on_stream, as_python(std::move(x)), value,
+                keep.handler->handler, owner);
+    return true;
+  }
+  if (!ok)
+    call_python(p.fail, as_python(std::move(x)), value);
+  close_owner(owner);
+  return true;
 }
 
 } // namespace
 
+void send_chunk(job& x, py::handle value) {
+  auto t = to_term(value, "chunk");
+  if (x.made != era())
+    return;
+  // To encode what is small takes less than to give Python's lock back.
+  constexpr std::size_t small = 16 * 1024;
+  std::optional<without_gil> free;
+  std::optional<io_loop::guest> here;
+  // Somebody waits for the first one; others are sent together.
+  bool first = x.source->begins();
+  if (first || bytes_of(t) > small)
+    free.emplace();
+  if (first)
+    here.emplace();
+  x.source->sink().chunk(std::move(t));
+}
+
+void end_stream(job& x) {
+  if (x.made == era())
+    job_queue::get().answer([source = x.source] { source->sink().end(); });
+}
+
 bool run_plain(job& x) {
+  if (x.kind == "stream")
+    return x.made == era() && !x.call.place && begin_stream(x);
   bool is_task = x.kind == "local";
   bool is_hook = is_task || x.kind == "hook";
   if ((!is_hook && x.kind != "function") || x.made != era() || x.call.place)
@@ -330,6 +443,7 @@ void bind_plain_jobs(py::module_& m) {
     take(p.calls, "calls");
     take(p.results, "results");
     take(p.go_on_task, "go_on_task");
+    take(p.go_on_stream, "go_on_stream");
     take(p.execute_async, "execute_async");
     take(p.await_result, "await_result");
     take(p.local_result, "local_result");

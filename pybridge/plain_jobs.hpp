@@ -3,16 +3,20 @@
 #include "pybridge/jobs.hpp"
 
 // Calls of plain handlers by threads of the pool: from other nodes, and tasks
-// of this process. What they cost is little more than what the interpreter
-// takes for the call, so they are written against its C API. Everything out of
-// the ordinary is left to the Python code that does the same
-// (hornbeam/_handlers.py and hornbeam/tasks.py).
+// of this process; and the beginnings of their streams. What they cost is
+// little more than what the interpreter takes for the call, so they are written
+// against its C API. Everything out of the ordinary is left to the Python code
+// that does the same (hornbeam/_handlers.py and hornbeam/tasks.py).
 
 namespace hornbeam::pybridge {
 
-/// Runs a job and answers it, if it is the call of a plain handler; false, and
-/// nothing was done, if it is not.
+/// Runs a job and answers it, if it is the call of a plain handler or the
+/// beginning of a stream of one; false, and nothing was done, if it is not.
 bool run_plain(job& x);
+
+/// Sends a chunk of the stream that `x` runs. The first is sent at once.
+void send_chunk(job& x, py::handle value);
+void end_stream(job& x);
 
 /// Drops the results of tasks of this process that are no longer kept. With
 /// Python's lock.

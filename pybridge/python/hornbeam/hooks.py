@@ -209,22 +209,37 @@ _streams: dict[int, _handlers.Chunks] = {}
 
 
 def _run_stream(job: Job) -> None:
+    from hornbeam import process
+
+    chunks = _streams.get(job.source_id)
+    # A stream is one call, and keeps its mailbox over all its jobs.
+    owner = chunks.owner if chunks is not None else process.Owner()
+    _go_on(job, chunks, owner, None)
+
+
+def _go_on_from_native(
+    job: Job, result: Any, handler: _handlers.Handler, owner: Any
+) -> None:
+    """What is left of a stream that the native module has begun."""
+    _go_on(job, None, owner, (result, handler.home))
+
+
+def _go_on(
+    job: Job,
+    chunks: _handlers.Chunks | None,
+    owner: Any,
+    begun: tuple[Any, Any] | None,
+) -> None:
     """Run a generator as far as its consumer has given credit. It is kept by
-    the number of its source between the jobs."""
+    the number of its source between the jobs. `begun`: what its handler has
+    returned, and the home of that."""
     from hornbeam import process
 
     number = job.source_id
-    chunks = _streams.get(number)
-    # A stream is one call, and keeps its mailbox over all its jobs.
-    owner = chunks.owner if chunks is not None else process.Owner()
     with _context.entered(job.depth, job.left_ms), process.running_as(owner):
         try:
-            if chunks is None and not job.closed():
-                handler = registry.get(job.name)
-                function, before = handler.find(job.name, job.action)
-                chunks = _handlers.Chunks(
-                    function(*before, *job.args, **job.kwargs), handler.home
-                )
+            if chunks is None and (begun is not None or not job.closed()):
+                chunks = _handlers.Chunks(*(begun or _begin(job)))
                 chunks.owner = owner
                 _streams[number] = chunks
             while job.take_credit():
@@ -248,6 +263,12 @@ def _run_stream(job: Job) -> None:
             owner.close()
 
 
+def _begin(job: Job) -> tuple[Any, Any]:
+    handler = registry.get(job.name)
+    function, before = handler.find(job.name, job.action)
+    return function(*before, *job.args, **job.kwargs), handler.home
+
+
 def _close_quietly(chunks: _handlers.Chunks | None) -> None:
     # The consumer has gone: nobody is left to hear of an error in `finally`.
     if chunks is not None:
@@ -258,6 +279,7 @@ def _close_quietly(chunks: _handlers.Chunks | None) -> None:
 
 
 _pool.runners["stream"] = _run_stream
+_native.set_job_context({"go_on_stream": _go_on_from_native})
 
 
 def _forked() -> None:
