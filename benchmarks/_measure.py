@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from statistics import median
 
 Action = Callable[[], object]
@@ -42,6 +43,21 @@ def cost_of_threads(action: Action, threads: int = 16, each: int = 200) -> float
             t.join()
 
     return cost(all_of_them, 2.0) / (threads * each)
+
+
+def cost_of_coroutines(
+    action: Callable[[], Awaitable[object]], coroutines: int, each: int = 200
+) -> float:
+    """Microseconds a call when so many coroutines of one loop call it at once."""
+
+    async def many() -> None:
+        for _ in range(each):
+            await action()
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*[many() for _ in range(coroutines)])
+
+    return cost(lambda: asyncio.run(all_of_them()), 2.0) / (coroutines * each)
 
 
 def _count(action: Action, seconds: float) -> int:

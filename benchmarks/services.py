@@ -15,7 +15,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from _measure import cost, cost_of_threads, costs, heading, plain, row, value_of
+from _measure import (
+    cost,
+    cost_of_coroutines,
+    cost_of_threads,
+    costs,
+    heading,
+    plain,
+    row,
+    value_of,
+)
 from _peers import remote_erlang, run_parts, second_node
 
 HERE = Path(__file__).resolve().parent
@@ -96,6 +105,7 @@ def count(chunks: object) -> None:
 
 
 def remote() -> None:
+    from hornbeam import aio
     from hornbeam_erlang import execute, stream
 
     with second_node(WORKER):
@@ -109,6 +119,11 @@ def remote() -> None:
             row("execute", one, "erpc:call, no TLS", erpc, 1.6)
         each = cost_of_threads(lambda: execute("remote", "echo", 1))
         row("execute, 16 threads, each", each, "one thread", one, 1 / 4)
+        alone, together = (
+            cost_of_coroutines(lambda: aio.execute("remote", "echo", 1), n)
+            for n in (1, 16)
+        )
+        row("execute, 16 coroutines, each", together, "one coroutine", alone, 1 / 4)
         chunk = cost(lambda: count(stream("remote", "count", 10_000)), 2.0) / 10_000
         plain("stream, a chunk", chunk, 5.0)
         first = cost(lambda: next(stream("remote", "count", 1)), 1.0)

@@ -464,6 +464,8 @@ void set_python_types(const py::dict& x) {
 }
 
 term to_term(py::handle x, const char* root) {
+  if (PyUnicode_CheckExact(x.ptr()) && PyUnicode_IS_COMPACT_ASCII(x.ptr()))
+    return with_utf8(x.ptr(), term::string); // as most keys are
   try {
     return converter{}.convert(x.ptr());
   } catch (not_a_term& e) {

@@ -307,7 +307,9 @@ void end_stream(job& x) {
     job_queue::get().answer([source = x.source] { source->sink().end(); });
 }
 
-bool run_plain(job& x) {
+namespace {
+
+bool run(job& x) {
   if (x.kind == "stream")
     return x.made == era() && !x.call.place && begin_stream(x);
   bool is_task = x.kind == "local";
@@ -340,6 +342,30 @@ bool run_plain(job& x) {
     end_request(x, result->first, result->second);
   }
   return true;
+}
+
+} // namespace
+
+bool run_plain(job& x) {
+  auto task = x.kind == "local" ? x.call.target : std::string{};
+  try {
+    return run(x);
+  } catch (...) { // no memory; the thread must go on
+    set_current_error();
+    auto why = take_error();
+    failure f{error_code::internal,
+              "the call could not be run: " + std::string{py::str(why)},
+              node().node->name(),
+              {},
+              {}};
+    if (x.source)
+      x.source->sink().fail(f);
+    else if (x.reply)
+      (*x.reply)(f);
+    else if (!task.empty())
+      node().tasks.finish(task, {f, nullptr});
+    return true;
+  }
 }
 
 void drop_forgotten_results() {

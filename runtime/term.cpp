@@ -269,13 +269,42 @@ term::object* term::make_object(std::size_t bytes, std::size_t size) {
   return p;
 }
 
+namespace {
+
+/// Up to 16 bytes as two words. To copy them through memory would be to wait
+/// until single bytes that were stored can be loaded as a word.
+std::pair<std::uint64_t, std::uint64_t> words_of(std::string_view x) {
+  static_assert(std::endian::native == std::endian::little);
+  auto load = [&]<class T>(T, std::size_t at) {
+    T out;
+    std::memcpy(&out, x.data() + at, sizeof out);
+    return std::uint64_t{out};
+  };
+  auto n = x.size();
+  auto bits = [](std::size_t bytes) { return 8 * bytes; };
+  if (n > 8)
+    return {load(std::uint64_t{}, 0),
+            load(std::uint64_t{}, n - 8) >> bits(16 - n)};
+  if (n >= 4)
+    return {load(std::uint32_t{}, 0)
+              | load(std::uint32_t{}, n - 4) << bits(n - 4),
+            0};
+  if (n == 0)
+    return {0, 0};
+  return {load(std::uint8_t{}, 0) | load(std::uint8_t{}, n / 2) << bits(n / 2)
+            | load(std::uint8_t{}, n - 1) << bits(n - 1),
+          0};
+}
+
+} // namespace
+
 term::term(kind k, std::string_view text) {
   if (text.size() <= inline_text) {
-    char raw[16]{};
-    std::memcpy(raw + 2, text.data(), text.size());
-    std::memcpy(&head_, raw, sizeof head_);
-    std::memcpy(&value_, raw + sizeof head_, sizeof value_);
-    head_ |= head(k, text.size());
+    // Behind the two bytes of the head.
+    auto [low, high] = words_of(text);
+    head_ = head(k, text.size()) | low << 16;
+    auto rest = low >> 48 | high << 16;
+    std::memcpy(&value_, &rest, sizeof value_);
   } else {
     head_ = head(k, heap);
     value_.p = make_object(text.size(), text.size());

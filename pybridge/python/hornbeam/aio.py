@@ -54,8 +54,9 @@ class _Port:
             turn.lend()
         try:
             start(self.completions, key)
-            seconds = None if timeout_ms is None else max(0.0, timeout_ms) / 1000
-            async with _timeout(seconds):
+            if timeout_ms is None:
+                return await future
+            async with _timeout(max(0.0, timeout_ms) / 1000):
                 return await future
         except asyncio.TimeoutError:
             raise errors.HornbeamTimeout(f"{what}: no answer in time") from None
