@@ -219,10 +219,12 @@ std::optional<std::pair<bool, py::object>> run_handler(job& x, plain_call c,
 bool run_generator(job& x, const py::object& generator) {
   auto next = Py_TYPE(generator.ptr())->tp_iternext;
   do {
-    x.source->take_credit();
+    if (!x.source->take_credit())
+      return false;
     auto* chunk = into_python([&] { return next(generator.ptr()); });
     if (x.made != era()) {
       Py_XDECREF(chunk);
+      PyErr_Clear();
       return false;
     }
     if (chunk == nullptr) {
@@ -347,21 +349,19 @@ bool run(job& x) {
 } // namespace
 
 bool run_plain(job& x) {
+  auto source = x.source; // the job may be given away
+  auto reply = x.reply;
   auto task = x.kind == "local" ? x.call.target : std::string{};
   try {
     return run(x);
-  } catch (...) { // no memory; the thread must go on
-    set_current_error();
-    auto why = take_error();
-    failure f{error_code::internal,
-              "the call could not be run: " + std::string{py::str(why)},
-              node().node->name(),
-              {},
-              {}};
-    if (x.source)
-      x.source->sink().fail(f);
-    else if (x.reply)
-      (*x.reply)(f);
+  } catch (...) { // as without memory: the thread must go on
+    auto f = current_failure();
+    f.code = error_code::internal;
+    PyErr_Clear();
+    if (source)
+      source->sink().fail(f);
+    else if (reply)
+      (*reply)(f);
     else if (!task.empty())
       node().tasks.finish(task, {f, nullptr});
     return true;

@@ -25,11 +25,8 @@ public:
     if (hoist())
       wake();
   }
-  /// The same in two steps; true if somebody must be woken.
-  bool hoist() noexcept {
-    word_ = 1;
-    return waiting_ != 0;
-  }
+  /// The same in two steps; true if somebody must be woken, which is said once.
+  bool hoist() noexcept { return word_.exchange(1) == 0 && waiting_ != 0; }
   void wake() noexcept { wake(this); }
   /// Only where it is matters: it may be gone.
   static void wake(flag* x) noexcept {

@@ -301,6 +301,8 @@ void io_loop::run_soon() {
       in_a_moment(std::move(f));
   // Whoever defers something asks whether it looks before and afterwards.
   looking_ = !soon_.empty();
+  if (!looking_ && has_deferred_)
+    due_ = true;
 }
 
 io_loop::patient::patient() {
@@ -316,11 +318,15 @@ bool io_loop::defer(std::function<void()> f) {
     return false;
   {
     std::lock_guard guard{deferred_mutex_};
+    if (stopped_)
+      return false;
     deferred_.push_back(std::move(f));
     has_deferred_ = true;
   }
   if (!looks()) {
-    turn_deferred();
+    // This thread may hold locks that the loop would take.
+    due_ = true;
+    call_back();
   } else if (std::none_of(unsettled.begin(), unsettled.end(),
                           [&](auto& x) { return x.lock().get() == this; })) {
     unsettled.push_back(weak_from_this());
@@ -329,11 +335,11 @@ bool io_loop::defer(std::function<void()> f) {
 }
 
 void io_loop::run_deferred() {
+  due_ = false;
   if (!has_deferred_)
     return;
   std::unique_lock lock{deferred_mutex_};
   has_deferred_ = false;
-  due_ = false;
   ++runs_;
   auto all = std::exchange(deferred_, {});
   lock.unlock();
@@ -342,8 +348,10 @@ void io_loop::run_deferred() {
 }
 
 void io_loop::turn_deferred() {
-  if (has_deferred_ && !try_run([] {}))
+  if (has_deferred_ && !try_run([] {})) {
+    due_ = true;
     call_back();
+  }
 }
 
 void io_loop::settle() {

@@ -129,7 +129,7 @@ public:
   bool wait_until(clock::time_point until) {
     if (auto s = source())
       s->wait(*this, until);
-    return wait_alone(until);
+    return there() || wait_alone(until);
   }
 
   // -- for whatever brings it ------------------------------------------------

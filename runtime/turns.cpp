@@ -9,6 +9,9 @@ namespace hornbeam::runtime {
 
 namespace {
 
+/// How long a turn may take. A thread of which the kernel takes its core for a
+/// moment has not kept it.
+constexpr auto longest = 3 * turns::patience;
 /// When a thread has kept its turn, as one that sleeps or computes between its
 /// calls does, some answers are brought without turns: the fewest if that is
 /// rare, and from one time to the next twice as many if it is not.
@@ -79,6 +82,7 @@ flag* turns::advance() {
     return on_its_way_ = nullptr;
   }
   turn_ = next_++;
+  since_ = flag::clock::now();
   ++good_;
   on_its_way_ = line_.front();
   line_.pop_front();
@@ -120,7 +124,7 @@ bool turns::hurry() {
   if (turn_ == 0)
     return false;
   flag* next = nullptr;
-  if (seen_ == turn_) {
+  if (flag::clock::now() - since_ > longest) {
     if (!line_.empty()) {
       penalty_ = good_ > rare ? fewest : std::clamp(2 * penalty_, fewest, most);
       without_ = penalty_;
@@ -128,8 +132,7 @@ bool turns::hurry() {
     }
     next = advance();
   }
-  seen_ = turn_;
-  bool active = seen_ != 0;
+  bool active = turn_ != 0;
   lock.unlock();
   if (next != nullptr)
     flag::wake(next);

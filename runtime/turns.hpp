@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <mutex>
@@ -15,10 +17,12 @@ namespace hornbeam::runtime {
 /// more than most calls do.
 ///
 /// What always holds: while threads are lined up, one of those that were has
-/// the turn; and one that keeps it longer than from one `hurry` to the next
-/// loses it.
+/// the turn; and one that keeps it for three times `patience` loses it at the
+/// next `hurry`.
 class turns {
 public:
+  static constexpr std::chrono::microseconds patience{150};
+
   /// Those of this process: there is one such lock.
   static turns& get();
 
@@ -50,8 +54,8 @@ public:
   void awake(flag& x);
   /// If this thread has the turn, gives it to the next one.
   static void pass();
-  /// Takes the turn from a thread that has had it since the last call. False
-  /// if nobody has it.
+  /// Takes the turn from a thread that has had it for too long. False if nobody
+  /// has it.
   bool hurry();
   /// Whether a thread has the turn.
   bool active() const noexcept { return turn_ != 0; }
@@ -72,7 +76,7 @@ private:
   flag* on_its_way_ = nullptr; ///< has the turn and does not know it yet
   std::uint64_t next_ = 1;
   std::atomic<std::uint64_t> turn_{0}; ///< the number of this one, or none
-  std::uint64_t seen_ = 0;             ///< by `hurry`
+  flag::clock::time_point since_;      ///< when it began
   int good_ = 0;                       ///< turns since one was kept
   int penalty_ = 0;                    ///< how many do without the next time
   int without_ = 0;                    ///< how many still do

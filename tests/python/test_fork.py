@@ -341,6 +341,27 @@ def test_a_fork_inside_a_handler_that_returns_in_the_child_ends_it():
     ) == []
 
 
+def test_a_fork_inside_a_stream_that_leaves_in_the_child_ends_it():
+    assert run(
+        """
+        from hornbeam import _native
+        def handler(action, how):
+            pid = os.fork()
+            state_incr("n")  # the child starts a node
+            if pid == 0 and how == "exit":
+                raise SystemExit(3)
+            if pid == 0 and how == "return":
+                return
+            yield pid
+        register_hook("forks", handler)
+        for how in ("exit", "return", "go on"):
+            stream = _native.open_stream("forks", "x", (how,), {}, None, 0)
+            more, (pid,) = stream.next(20000)
+            wait(pid)
+        """
+    ) == []
+
+
 def test_children_of_pools_and_popen_use_the_engine():
     assert run(
         """

@@ -309,3 +309,10 @@ def test_wrong_names_are_refused_at_once():
         erlang.stream(5, "x")
     with pytest.raises(TypeError):
         erlang.stream("x", 5)
+
+
+def test_an_error_without_a_text_ends_a_stream_of_another_node(worker):
+    chunks = erlang.stream("there", "miss_unprintably")
+    assert next(chunks) == 1
+    with pytest.raises(NotFoundError, match="no text"), hornbeam.deadline(20000):
+        next(chunks)

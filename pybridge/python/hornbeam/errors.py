@@ -111,9 +111,9 @@ def describe(error: BaseException) -> tuple[int, str, str, str]:
         return (REMOTE, error.message, error.class_name, error.traceback or text)
     for cls, code in _codes:
         if isinstance(error, cls):
-            return (code, str(error), type(error).__name__, text)
+            return (code, _message(error), type(error).__name__, text)
     if type(error) in (HornbeamError, TaskCancelled):
-        return (INTERNAL, str(error), type(error).__name__, text)
+        return (INTERNAL, _message(error), type(error).__name__, text)
     return (REMOTE, _message(error), type(error).__qualname__, text)
 
 

@@ -17,6 +17,11 @@ class Unprintable(Exception):
         raise ValueError("no text")
 
 
+class UnprintablyMissing(hornbeam.NotFoundError):
+    def __str__(self):
+        raise ValueError("no text")
+
+
 # -- called by rpc ------------------------------------------------------------
 
 
@@ -271,6 +276,10 @@ class There:
 
     def deeper(self, back):
         return erlang.execute(back, "deeper", "there")
+
+    def miss_unprintably(self):
+        yield 1
+        raise UnprintablyMissing("it")
 
     async def coroutine(self, value):
         await asyncio.sleep(0)
