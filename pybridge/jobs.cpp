@@ -37,18 +37,29 @@ job_queue::waiter_ptr& job_queue::this_thread() {
   return one;
 }
 
-std::vector<job_queue::waiter_ptr> job_queue::give() {
-  std::vector<waiter_ptr> out;
-  while (!jobs_.empty() && running_ < limit_ && !idle_.empty()) {
+bool job_queue::has_one() const {
+  return !jobs_.empty() && running_ < limit_;
+}
+
+job job_queue::take() {
+  auto x = std::move(jobs_.front());
+  jobs_.pop_front();
+  ++running_;
+  ++begun_;
+  return x;
+}
+
+void job_queue::give(std::unique_lock<std::mutex> lock) {
+  std::vector<waiter_ptr> woken;
+  while (has_one() && !idle_.empty()) {
     auto to = std::move(idle_.back());
     idle_.pop_back();
-    to->given = std::move(jobs_.front());
-    jobs_.pop_front();
-    ++running_;
-    ++begun_;
-    out.push_back(std::move(to));
+    to->given = take();
+    woken.push_back(std::move(to));
   }
-  return out;
+  lock.unlock(); // or they would wait for it next
+  for (auto& w : woken)
+    w->called.set();
 }
 
 bool job_queue::push(job x) {
@@ -60,12 +71,8 @@ bool job_queue::push(job x) {
     return false;
   }
   jobs_.push_back(std::move(x));
-  if (leave())
-    return true;
-  auto woken = give();
-  lock.unlock(); // or they would wait for it next
-  for (auto& w : woken)
-    w->called.set();
+  if (!leave())
+    give(std::move(lock));
   return true;
 }
 
@@ -86,15 +93,10 @@ bool job_queue::hurry() {
   std::unique_lock lock{mutex_};
   if (jobs_.empty())
     return looked_after_ = false;
-  std::vector<waiter_ptr> woken;
-  if (begun_ == seen_) {
+  if (std::exchange(seen_, begun_) == begun_) {
     eager_ = eager_jobs;
-    woken = give();
+    give(std::move(lock));
   }
-  seen_ = begun_;
-  lock.unlock();
-  for (auto& w : woken)
-    w->called.set();
   return true;
 }
 
@@ -131,19 +133,14 @@ job job_queue::begin(job x) {
 
 std::optional<job> job_queue::next(clock::time_point until) {
   std::unique_lock lock{mutex_};
-  bool more = !jobs_.empty() && running_ < limit_;
+  bool more = has_one();
   lock.unlock();
   answer_now(more);
   lock.lock();
   if (!open_)
     return std::nullopt;
-  if (!jobs_.empty() && running_ < limit_) {
-    auto x = std::move(jobs_.front());
-    jobs_.pop_front();
-    ++running_;
-    ++begun_;
-    return begin(std::move(x));
-  }
+  if (has_one())
+    return begin(take());
   auto me = this_thread();
   me->called.clear();
   idle_.push_back(me);
@@ -190,10 +187,7 @@ std::vector<std::string> job_queue::forgotten() {
 void job_queue::set_limit(std::size_t n) {
   std::unique_lock lock{mutex_};
   limit_ = n == 0 ? 1 : n;
-  auto woken = give();
-  lock.unlock();
-  for (auto& w : woken)
-    w->called.set();
+  give(std::move(lock));
 }
 
 std::size_t job_queue::waiting() const {
@@ -215,10 +209,7 @@ job_queue::pause::pause() {
   auto& q = job_queue::get();
   std::unique_lock lock{q.mutex_};
   --q.running_;
-  auto woken = q.give();
-  lock.unlock();
-  for (auto& w : woken)
-    w->called.set();
+  q.give(std::move(lock));
 }
 
 job_queue::pause::~pause() {

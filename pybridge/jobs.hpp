@@ -108,12 +108,17 @@ private:
   static void answer_now(bool more);
   /// The job that this thread runs from here on.
   job begin(job x);
-  /// Gives waiting jobs to idle threads, which the caller wakes once it has
-  /// let go of the lock.
-  std::vector<waiter_ptr> give();
-  /// Whether to leave a new job to the threads that run, which this has looked
-  /// after.
+  // With `mutex_`.
+  /// Whether a job waits that may run now.
+  bool has_one() const;
+  /// Takes that job.
+  job take();
+  /// Gives waiting jobs to idle threads and wakes those without `lock`.
+  void give(std::unique_lock<std::mutex> lock);
+  /// Whether to leave a new job to the threads that run; a loop looks after it.
   bool leave();
+  /// Gives what was left, without `mutex_`, if no job has begun since the last
+  /// time. False if nothing is left.
   bool hurry();
 
   mutable std::mutex mutex_;

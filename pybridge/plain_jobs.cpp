@@ -254,7 +254,6 @@ bool begin_stream(job& x) {
   if (!c)
     return false;
   auto& p = python();
-  auto keep = c->target;
   py::object owner = call_python(p.owner_type);
   job_context here{x, owner, c->depth};
   auto [ok, value] = call_handler(*c);
@@ -264,8 +263,7 @@ bool begin_stream(job& x) {
       over = run_generator(x, value);
     } catch (...) {
       set_current_error();
-      auto why = take_error();
-      value = std::move(why); // the generator ends
+      value = take_error(); // the generator ends
       ok = false;
       over = true;
     }
@@ -276,7 +274,7 @@ bool begin_stream(job& x) {
   }
   if (!over) {
     call_python(p.go_on_stream, as_python(std::move(x)), value,
-                keep.handler->handler, owner);
+                c->target.handler->handler, owner);
     return true;
   }
   if (!ok)
@@ -312,11 +310,13 @@ void end_stream(job& x) {
 namespace {
 
 bool run(job& x) {
+  if (x.made != era() || x.call.place)
+    return false;
   if (x.kind == "stream")
-    return x.made == era() && !x.call.place && begin_stream(x);
+    return begin_stream(x);
   bool is_task = x.kind == "local";
   bool is_hook = is_task || x.kind == "hook";
-  if ((!is_hook && x.kind != "function") || x.made != era() || x.call.place)
+  if (!is_hook && x.kind != "function")
     return false;
   std::optional<plain_call> c;
   try {

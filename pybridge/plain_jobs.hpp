@@ -6,7 +6,7 @@
 // of this process; and the beginnings of their streams. What they cost is
 // little more than what the interpreter takes for the call, so they are written
 // against its C API. Everything out of the ordinary is left to the Python code
-// that does the same (hornbeam/_handlers.py and hornbeam/tasks.py).
+// that does the same (hornbeam/_handlers.py, hooks.py and tasks.py).
 
 namespace hornbeam::pybridge {
 

@@ -396,16 +396,13 @@ void io_loop::call_back() {
 void io_loop::wait(arrival& at, clock::time_point until) {
   if (waiting_.fetch_add(1) > 0)
     crowd_ = crowd;
-  if (crowd_ > 0) {
+  bool crowded = crowd_ > 0;
+  if (crowded)
     --crowd_;
-    if (turns::taker::here()) {
-      if (!turns::get().lined_up())
-        turn_deferred(); // nobody else does it next
-      at.wait_in_turn(until);
-      --waiting_;
-      return;
-    }
-  } else if (!inside && !stopped_ && !leading_.exchange(true)) {
+  bool in_turn = crowded && turns::taker::here();
+  if (!in_turn || !turns::get().lined_up())
+    turn_deferred(); // nobody else does it next
+  if (!crowded && !inside && !stopped_ && !leading_.exchange(true)) {
     lead(at, until);
     bool call = false;
     {
@@ -417,7 +414,10 @@ void io_loop::wait(arrival& at, clock::time_point until) {
     if (call || waiting_ > 1)
       call_back();
   }
-  at.wait_alone(until);
+  if (in_turn)
+    at.wait_in_turn(until);
+  else
+    at.wait_alone(until);
   --waiting_;
 }
 

@@ -9,9 +9,6 @@ namespace hornbeam::runtime {
 
 namespace {
 
-/// How long a turn may take. A thread of which the kernel takes its core for a
-/// moment has not kept it.
-constexpr auto longest = 3 * turns::patience;
 /// When a thread has kept its turn, as one that sleeps or computes between its
 /// calls does, some answers are brought without turns: the fewest if that is
 /// rare, and from one time to the next twice as many if it is not.
@@ -76,27 +73,25 @@ void turns::awake(flag& x) {
   }
 }
 
-flag* turns::advance() {
+void turns::advance(std::unique_lock<std::mutex> lock) {
   if (line_.empty()) {
     turn_ = 0;
-    return on_its_way_ = nullptr;
+    on_its_way_ = nullptr;
+    return;
   }
   turn_ = next_++;
   since_ = flag::clock::now();
   ++good_;
-  on_its_way_ = line_.front();
+  auto* next = on_its_way_ = line_.front();
   line_.pop_front();
-  return on_its_way_;
+  lock.unlock(); // or whoever is woken would wait for it next
+  flag::wake(next);
 }
 
 void turns::start() {
   std::unique_lock lock{mutex_};
-  if (turn_ != 0)
-    return;
-  auto* next = advance();
-  lock.unlock();
-  if (next != nullptr)
-    flag::wake(next);
+  if (turn_ == 0)
+    advance(std::move(lock));
 }
 
 void turns::pass() {
@@ -106,12 +101,8 @@ void turns::pass() {
 
 void turns::pass(std::uint64_t turn) {
   std::unique_lock lock{mutex_};
-  if (turn != turn_)
-    return; // it came too late
-  auto* next = advance();
-  lock.unlock(); // or whoever is woken would wait for it next
-  if (next != nullptr)
-    flag::wake(next);
+  if (turn == turn_) // else it comes too late
+    advance(std::move(lock));
 }
 
 bool turns::lined_up() const {
@@ -123,20 +114,16 @@ bool turns::hurry() {
   std::unique_lock lock{mutex_};
   if (turn_ == 0)
     return false;
-  flag* next = nullptr;
-  if (flag::clock::now() - since_ > longest) {
-    if (!line_.empty()) {
-      penalty_ = good_ > rare ? fewest : std::clamp(2 * penalty_, fewest, most);
-      without_ = penalty_;
-      good_ = 0;
-    }
-    next = advance();
+  if (flag::clock::now() - since_ <= patience)
+    return true;
+  bool more = !line_.empty();
+  if (more) {
+    penalty_ = good_ > rare ? fewest : std::clamp(2 * penalty_, fewest, most);
+    without_ = penalty_;
+    good_ = 0;
   }
-  bool active = turn_ != 0;
-  lock.unlock();
-  if (next != nullptr)
-    flag::wake(next);
-  return active;
+  advance(std::move(lock));
+  return more;
 }
 
 void turns::reset() {

@@ -17,11 +17,13 @@ namespace hornbeam::runtime {
 /// more than most calls do.
 ///
 /// What always holds: while threads are lined up, one of those that were has
-/// the turn; and one that keeps it for three times `patience` loses it at the
+/// the turn; and one that keeps it for longer than `patience` loses it at the
 /// next `hurry`.
 class turns {
 public:
-  static constexpr std::chrono::microseconds patience{150};
+  /// A thread of which the kernel takes its core for a moment has not kept its
+  /// turn.
+  static constexpr std::chrono::microseconds patience{450};
 
   /// Those of this process: there is one such lock.
   static turns& get();
@@ -66,8 +68,8 @@ public:
   void reset();
 
 private:
-  /// Gives the turn to the next; whom to wake. With `mutex_`.
-  flag* advance();
+  /// Gives the turn to the next, and wakes it without `lock`, that of `mutex_`.
+  void advance(std::unique_lock<std::mutex> lock);
   void pass(std::uint64_t turn);
   void start();
 
