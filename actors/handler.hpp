@@ -10,7 +10,7 @@
 #include <string>
 
 #include "actors/gate.hpp"
-#include "runtime/outcome.hpp"
+#include "runtime/reply.hpp"
 #include "runtime/service.hpp"
 #include "runtime/term.hpp"
 

@@ -69,7 +69,7 @@ void remote_table::peer(const peer_event& e) {
 outcome remote_table::request_once(const term& op, deadline until) const {
   auto slot = std::make_shared<reply_slot>();
   net_->request(options().home, service_, op, until,
-                table_user::current().depth, responder{slot});
+                caller::current().depth, responder{slot});
   if (!slot->wait_until(until.at))
     return failure{error_code::timeout,
                    "the table '" + name() + "' at " + options().home
@@ -81,7 +81,7 @@ outcome remote_table::request_once(const term& op, deadline until) const {
 }
 
 term remote_table::request(const term& op) const {
-  auto until = table_user::current().until;
+  auto until = caller::current().until;
   if (until.infinite())
     until = deadline::in(default_patience_ms);
   if (lost_) {

@@ -13,7 +13,7 @@ namespace hornbeam::actors {
 /// message to the table's actor there and one back (see `tables.hpp`), however
 /// many keys it has.
 ///
-/// The caller waits, until the deadline of `table_user` or five seconds, so
+/// The caller waits, until the deadline of `caller` or five seconds, so
 /// this is for threads: a process or an actor in C++ sends the message itself.
 /// Errors are those of the table at home, `failed` with `timeout` (it may have
 /// been done), or with `no_connection`: at once while the home, which was

@@ -195,7 +195,7 @@ term services::status() {
   term::entries sizes;
   for (auto& t : node->tables().all())
     try {
-      table_user_scope as{{t->owner_serial()}}; // an operator sees all of them
+      caller_scope as{{t->owner_serial()}}; // an operator sees all of them
       sizes.emplace_back(term::string(t->name()), number(t->size()));
     } catch (const failed& e) { // of the file of a table
       sizes.emplace_back(term::string(t->name()), term::string(e.what()));

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/outcome.hpp"
+#include "runtime/reply.hpp"
 #include "runtime/term.hpp"
 
 namespace hornbeam::actors {

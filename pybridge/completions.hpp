@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "pybridge/gil.hpp"
-#include "runtime/outcome.hpp"
+#include "runtime/reply.hpp"
 
 namespace hornbeam::pybridge {
 

@@ -403,7 +403,7 @@ py::object give_away(const table_handle& t, py::handle to, py::handle data) {
   auto whom = pid_of(to, "to");
   auto gift = to_term(given(data), "data");
   auto& all = node().node->tables();
-  table_user_scope as{{calling_process(), {}, 0}};
+  caller_scope as{{calling_process(), {}, 0}};
   {
     without_gil free;
     all.give_away(t.name(), whom, std::move(gift));
@@ -416,7 +416,7 @@ py::object set_heir(const table_handle& t, py::handle heir, py::handle data) {
   auto whom = heir_of(t.name(), heir);
   auto legacy = to_term(given(data), "data");
   auto& all = node().node->tables();
-  table_user_scope as{{calling_process(), {}, 0}};
+  caller_scope as{{calling_process(), {}, 0}};
   {
     without_gil free;
     all.set_heir(t.name(), whom, std::move(legacy));

@@ -15,7 +15,7 @@ public:
   explicit local_use(runtime::table* t) : table_(t) {
     if (t != nullptr && t->options().access != runtime::table_access::open)
       [[unlikely]]
-      as_.emplace(runtime::table_user{calling_process(), {}, 0});
+      as_.emplace(runtime::caller{calling_process(), {}, 0});
   }
 
   explicit operator bool() const noexcept { return table_ != nullptr; }
@@ -24,7 +24,7 @@ public:
 
 private:
   runtime::table* table_;
-  std::optional<runtime::table_user_scope> as_;
+  std::optional<runtime::caller_scope> as_;
 };
 
 /// A table as Python holds it: one of this node, which is used in the calling

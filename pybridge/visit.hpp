@@ -5,7 +5,7 @@
 #include "pybridge/engine.hpp"
 #include "pybridge/gil.hpp"
 #include "pybridge/jobs.hpp"
-#include "runtime/outcome.hpp"
+#include "runtime/reply.hpp"
 
 namespace hornbeam::pybridge {
 

@@ -4,7 +4,7 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/process.hpp"
+#include "runtime/ticks.hpp"
 
 namespace hornbeam::runtime {
 

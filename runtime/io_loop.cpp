@@ -15,7 +15,7 @@
 #include <caf/io/network/default_multiplexer.hpp>
 
 #include "runtime/caf.hpp"
-#include "runtime/table.hpp"
+#include "runtime/caller.hpp"
 
 namespace hornbeam::runtime {
 
@@ -189,7 +189,7 @@ io_loop::~io_loop() {
 }
 
 bool io_loop::turn(int turns, bool look) {
-  table_user_scope nobody{{}}; // what comes in is not the caller's doing
+  caller_scope nobody{{}}; // what comes in is not the caller's doing
   auto& x = sockets_of(system_);
   visit here{x};
   // The own thread leaves it to those who have their turn, for a moment.

@@ -12,7 +12,7 @@
 
 #include <caf/fwd.hpp>
 
-#include "runtime/outcome.hpp"
+#include "runtime/reply.hpp"
 
 namespace hornbeam::runtime {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "runtime/outcome.hpp"
+#include "runtime/reply.hpp"
 
 namespace hornbeam::runtime {
 

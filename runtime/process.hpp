@@ -4,7 +4,6 @@
 #include <coroutine>
 #include <cstdint>
 #include <exception>
-#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -12,16 +11,13 @@
 #include "runtime/signal_queue.hpp"
 #include "runtime/small_mutex.hpp"
 #include "runtime/term.hpp"
+#include "runtime/ticks.hpp"
 
 namespace hornbeam::runtime {
 
 class processes;
 class process;
 struct relations;
-
-/// Moments of a node's clock in nanoseconds.
-using ticks = std::int64_t;
-inline constexpr ticks never = std::numeric_limits<ticks>::max();
 
 /// Unwinds the code of a process that has been ended from outside. Never
 /// caught for good: every later call into the runtime raises it again.
@@ -165,9 +161,6 @@ protected:
   bool trap_exit_ = false; ///< under `mutex_`
   bool leaving_ = false;   ///< the code is being unwound
 };
-
-/// Of the process that CAF's scheduler runs in this thread, or 0.
-std::uint64_t serial_of_running_process() noexcept;
 
 inline void intrusive_ptr_add_ref(process* x) noexcept {
   x->refs_.fetch_add(1, std::memory_order_relaxed);

@@ -10,6 +10,7 @@
 
 #include "runtime/atoms.hpp"
 #include "runtime/caf.hpp"
+#include "runtime/caller.hpp"
 #include "runtime/relations.hpp"
 
 namespace hornbeam::runtime {
@@ -18,8 +19,6 @@ namespace {
 
 /// The worker of CAF that runs a process in this thread.
 thread_local caf::execution_unit* current_worker = nullptr;
-/// The serial of that process.
-thread_local std::uint64_t running_serial = 0;
 
 /// The reason with which an exception that leaves the body ends it.
 term reason_of(const std::exception_ptr& x) {
@@ -64,9 +63,9 @@ public:
 
   resume_result resume(caf::execution_unit* worker, size_t steps) override {
     current_worker = worker;
-    running_serial = serial();
+    set_running_process(serial());
     auto result = run(static_cast<std::int32_t>(steps));
-    running_serial = 0;
+    set_running_process(0);
     current_worker = nullptr;
     return result;
   }
@@ -128,10 +127,6 @@ private:
 };
 
 } // namespace
-
-std::uint64_t serial_of_running_process() noexcept {
-  return running_serial;
-}
 
 term exception_reason(const std::exception& e) {
   auto name = boost::core::demangle(typeid(e).name());

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "runtime/outcome.hpp"
+#include "runtime/reply.hpp"
 #include "runtime/term.hpp"
 
 namespace hornbeam::runtime {

@@ -1,31 +1,9 @@
 #include "runtime/table.hpp"
 
-#include "runtime/process.hpp"
 #include "runtime/table_host.hpp"
 #include "runtime/table_snapshot.hpp"
 
 namespace hornbeam::runtime {
-
-namespace {
-
-thread_local const table_user* current_user = nullptr;
-
-} // namespace
-
-table_user table_user::current() noexcept {
-  if (current_user != nullptr)
-    return *current_user;
-  return {serial_of_running_process(), {}, 0};
-}
-
-table_user_scope::table_user_scope(const table_user& x) noexcept
-  : before_(current_user), now_(x) {
-  current_user = &now_;
-}
-
-table_user_scope::~table_user_scope() {
-  current_user = before_;
-}
 
 table::table(std::string name, table_options options)
   : name_(std::move(name)), options_(std::move(options)) {}
@@ -37,7 +15,7 @@ void table::refuse_others(const char* what) const {
                    + "' is no more: it was deleted, or its "
                      "owner has ended"};
   auto owner = owner_serial_.load();
-  if (owner != 0 && table_user::current().process == owner)
+  if (owner != 0 && caller::current().process == owner)
     return;
   bool others_read = options_.access == table_access::readable;
   throw failed{
@@ -52,7 +30,7 @@ term table::check_owner(const char* what) const {
   if (ended())
     refuse_others(what);
   auto owner = owner_serial_.load();
-  if (owner == 0 || table_user::current().process != owner)
+  if (owner == 0 || caller::current().process != owner)
     throw failed{error_code::refused,
                  std::string{"only its owner may "} + what + " the table '"
                    + name_ + "'; that is "

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/caller.hpp"
 #include "runtime/counter.hpp"
 #include "runtime/outcome.hpp"
 #include "runtime/table_options.hpp"
@@ -39,31 +40,6 @@ struct table_batch {
 struct swap_result {
   bool done = false;
   std::optional<term> found;
-};
-
-/// Who uses tables in this thread, and how long that may take. A process in C++
-/// is known by itself; whoever runs code for another one says so:
-///
-///     table_user_scope as{{pid.as_pid().serial}};
-struct table_user {
-  std::uint64_t process = 0; ///< serial of a process of this node; 0: nobody
-  /// For tables whose home is another node; by default five seconds.
-  deadline until = {};
-  std::uint32_t depth = 0; ///< calls that are open around this one
-
-  static table_user current() noexcept;
-};
-
-class table_user_scope {
-public:
-  explicit table_user_scope(const table_user& x) noexcept;
-  ~table_user_scope();
-  table_user_scope(const table_user_scope&) = delete;
-  table_user_scope& operator=(const table_user_scope&) = delete;
-
-private:
-  const table_user* before_;
-  const table_user now_;
 };
 
 /// A table of keys and values. Every operation is atomic and safe from any

@@ -3,7 +3,8 @@
 #include <functional>
 #include <memory>
 
-#include "runtime/process.hpp"
+#include "runtime/term.hpp"
+#include "runtime/ticks.hpp"
 
 namespace hornbeam::runtime {
 

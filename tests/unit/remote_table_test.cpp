@@ -293,7 +293,7 @@ TEST_CASE_METHOD(fixture, "a home that is down is an error at once") {
 TEST_CASE_METHOD(fixture, "an answer that does not come is a timeout") {
   far.size();
   way->silent = true;
-  table_user_scope as{{0, deadline::in(20), 0}};
+  caller_scope as{{0, deadline::in(20), 0}};
   try {
     far.get(term{1});
     FAIL("no error");

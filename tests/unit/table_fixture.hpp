@@ -22,7 +22,7 @@ struct table_node : one_node {
   /// Does `f` as the process does it.
   template <class F>
   static auto as(const term& pid, F f) {
-    table_user_scope scope{{pid.as_pid().serial}};
+    caller_scope scope{{pid.as_pid().serial}};
     return f();
   }
 
