@@ -6,8 +6,8 @@
 #include <chrono>
 #include <cstdint>
 
-#include "runtime/outcome.hpp"
-#include "runtime/term.hpp"
+#include "runtime/call/outcome.hpp"
+#include "runtime/term/term.hpp"
 
 namespace hornbeam::actors {
 

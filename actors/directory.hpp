@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/service.hpp"
+#include "runtime/call/service.hpp"
 
 namespace hornbeam::actors {
 

@@ -10,9 +10,9 @@
 #include <string>
 
 #include "actors/gate.hpp"
-#include "runtime/reply.hpp"
-#include "runtime/service.hpp"
-#include "runtime/term.hpp"
+#include "runtime/call/reply.hpp"
+#include "runtime/call/service.hpp"
+#include "runtime/term/term.hpp"
 
 namespace hornbeam::actors {
 

@@ -68,8 +68,8 @@ void remote_table::peer(const peer_event& e) {
 
 outcome remote_table::request_once(const term& op, deadline until) const {
   auto slot = std::make_shared<reply_slot>();
-  net_->request(options().home, service_, op, until,
-                caller::current().depth, responder{slot});
+  net_->request(options().home, service_, op, until, caller::current().depth,
+                responder{slot});
   if (!slot->wait_until(until.at))
     return failure{error_code::timeout,
                    "the table '" + name() + "' at " + options().home

@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
-#include "runtime/service.hpp"
-#include "runtime/table.hpp"
+#include "runtime/call/service.hpp"
+#include "runtime/table/table.hpp"
 
 namespace hornbeam::actors {
 

@@ -1,8 +1,8 @@
 #include "actors/services.hpp"
 
 #include "actors/tables.hpp"
-#include "runtime/self.hpp"
-#include "runtime/wire.hpp"
+#include "runtime/process/self.hpp"
+#include "runtime/term/wire.hpp"
 
 namespace hornbeam::actors {
 

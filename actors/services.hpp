@@ -11,7 +11,7 @@
 #include "actors/streams.hpp"
 #include "actors/tasks.hpp"
 #include "actors/topics.hpp"
-#include "runtime/node.hpp"
+#include "runtime/node/node.hpp"
 
 namespace hornbeam::actors {
 

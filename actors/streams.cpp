@@ -2,8 +2,8 @@
 
 #include <iterator>
 
-#include "runtime/io_loop.hpp"
-#include "runtime/wire.hpp"
+#include "runtime/caf/io_loop.hpp"
+#include "runtime/term/wire.hpp"
 
 namespace hornbeam::actors {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "runtime/table_options.hpp"
-#include "runtime/term.hpp"
+#include "runtime/settings/table_options.hpp"
+#include "runtime/term/term.hpp"
 
 namespace hornbeam::actors {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "runtime/service.hpp"
-#include "runtime/tables.hpp"
+#include "runtime/call/service.hpp"
+#include "runtime/node/tables.hpp"
 
 namespace hornbeam::actors {
 

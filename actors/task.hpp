@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/reply.hpp"
-#include "runtime/term.hpp"
+#include "runtime/call/reply.hpp"
+#include "runtime/term/term.hpp"
 
 namespace hornbeam::actors {
 

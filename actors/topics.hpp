@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "actors/directory.hpp"
-#include "runtime/processes.hpp"
+#include "runtime/process/processes.hpp"
 
 namespace hornbeam::actors {
 

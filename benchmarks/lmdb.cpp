@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runtime/lmdb_table.hpp"
+#include "runtime/table_lmdb/table.hpp"
 
 // The lmdb engine alone, from C++, in one process and in two at once.
 

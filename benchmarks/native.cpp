@@ -1,6 +1,6 @@
 #include <pybind11/pybind11.h>
 
-#include "runtime/wire.hpp"
+#include "runtime/term/wire.hpp"
 
 // What the function `hornbeam.term_size` of every node does, as pybind11 calls
 // it.

@@ -19,10 +19,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "runtime/attached_process.hpp"
-#include "runtime/caf.hpp"
-#include "runtime/gen_server.hpp"
-#include "runtime/parking.hpp"
+#include "runtime/caf/caf.hpp"
+#include "runtime/caf/parking.hpp"
+#include "runtime/otp/gen_server.hpp"
+#include "runtime/process/attached_process.hpp"
 
 using namespace hornbeam::runtime;
 

@@ -17,7 +17,7 @@
 
 #include <malloc.h>
 
-#include "runtime/memory_table.hpp"
+#include "runtime/table_memory/table.hpp"
 
 using namespace hornbeam::runtime;
 

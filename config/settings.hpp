@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/settings.hpp"
+#include "runtime/settings/settings.hpp"
 
 namespace hornbeam::config {
 

@@ -4,8 +4,8 @@
 #include "config/load.hpp"
 #include "launcher/commands.hpp"
 #include "launcher/rows.hpp"
-#include "runtime/lmdb_files.hpp"
-#include "runtime/outcome.hpp"
+#include "runtime/call/outcome.hpp"
+#include "runtime/table_lmdb/files.hpp"
 
 namespace hornbeam::launcher {
 

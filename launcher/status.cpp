@@ -4,7 +4,7 @@
 
 #include "launcher/rows.hpp"
 #include "launcher/visitor.hpp"
-#include "runtime/host_registry.hpp"
+#include "runtime/base/host_registry.hpp"
 
 namespace hornbeam::launcher {
 

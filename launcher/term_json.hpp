@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "runtime/term.hpp"
+#include "runtime/term/term.hpp"
 
 namespace hornbeam::launcher {
 

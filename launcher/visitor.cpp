@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "config/load.hpp"
-#include "runtime/secret.hpp"
+#include "runtime/link/secret.hpp"
 
 namespace hornbeam::launcher {
 

@@ -5,7 +5,7 @@
 
 #include "config/settings.hpp"
 #include "launcher/commands.hpp"
-#include "runtime/node.hpp"
+#include "runtime/node/node.hpp"
 
 namespace hornbeam::launcher {
 

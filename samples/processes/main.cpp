@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "actors/services.hpp"
-#include "runtime/supervisor.hpp"
+#include "runtime/otp/supervisor.hpp"
 
 // Let it crash: a shop sells until its stock does not add up, dies of it, and
 // its supervisor starts it again with what it was first given.

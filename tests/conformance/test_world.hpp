@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "interpreter/machine.hpp"
-#include "runtime/node.hpp"
+#include "runtime/node/node.hpp"
 #include "trace_text.hpp"
 
 namespace hornbeam::conformance {

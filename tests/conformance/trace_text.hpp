@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "runtime/term.hpp"
+#include "runtime/term/term.hpp"
 
 namespace hornbeam::conformance {
 

@@ -52,7 +52,7 @@ def public(x):
 
 
 def is_fast(x):
-    """Functions of pybridge/fast_call.hpp have a signature that Python reads."""
+    """Functions of pybridge/calls/fast_call.hpp have a signature that Python reads."""
     return getattr(x, "__text_signature__", None) is not None
 
 

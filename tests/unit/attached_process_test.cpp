@@ -3,7 +3,7 @@
 #include <thread>
 
 #include "real_scheduler.hpp"
-#include "runtime/gen_server.hpp"
+#include "runtime/otp/gen_server.hpp"
 
 using namespace hornbeam::test;
 using namespace std::chrono_literals;

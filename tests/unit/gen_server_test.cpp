@@ -1,6 +1,6 @@
 #include "process_fixture.hpp"
 
-#include "runtime/gen_server.hpp"
+#include "runtime/otp/gen_server.hpp"
 
 using namespace hornbeam::test;
 

@@ -10,9 +10,9 @@
 #include <unistd.h>
 
 #include "actors/services.hpp"
-#include "runtime/caf.hpp"
-#include "runtime/caf_world.hpp"
-#include "runtime/io_loop.hpp"
+#include "runtime/caf/caf.hpp"
+#include "runtime/caf/caf_world.hpp"
+#include "runtime/caf/io_loop.hpp"
 
 using namespace hornbeam;
 using namespace hornbeam::runtime;

@@ -3,8 +3,8 @@
 #include <random>
 #include <thread>
 
-#include "runtime/link.hpp"
-#include "runtime/wire.hpp"
+#include "runtime/link/link.hpp"
+#include "runtime/term/wire.hpp"
 
 using namespace hornbeam;
 using namespace hornbeam::runtime;

@@ -6,8 +6,8 @@
 
 #include "child_process.hpp"
 #include "lmdb_fixture.hpp"
-#include "runtime/lmdb_files.hpp"
-#include "runtime/tables.hpp"
+#include "runtime/node/tables.hpp"
+#include "runtime/table_lmdb/files.hpp"
 
 using namespace hornbeam::runtime;
 using hornbeam::testing::child_process;

@@ -5,7 +5,7 @@
 #include <memory>
 #include <string>
 
-#include "runtime/lmdb_table.hpp"
+#include "runtime/table_lmdb/table.hpp"
 
 namespace hornbeam::testing {
 

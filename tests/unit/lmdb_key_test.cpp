@@ -4,8 +4,8 @@
 #include <limits>
 #include <random>
 
-#include "runtime/lmdb_key.hpp"
-#include "runtime/wire.hpp"
+#include "runtime/table_lmdb/key.hpp"
+#include "runtime/term/wire.hpp"
 
 using namespace hornbeam::runtime;
 

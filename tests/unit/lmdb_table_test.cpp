@@ -6,7 +6,7 @@
 #include <thread>
 
 #include "lmdb_fixture.hpp"
-#include "runtime/wire.hpp"
+#include "runtime/term/wire.hpp"
 
 using namespace hornbeam::runtime;
 using hornbeam::testing::lmdb_folder;

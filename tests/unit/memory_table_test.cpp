@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "runtime/memory_table.hpp"
+#include "runtime/table_memory/table.hpp"
 
 using namespace hornbeam::runtime;
 

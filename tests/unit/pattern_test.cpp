@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "runtime/pattern.hpp"
+#include "runtime/term/pattern.hpp"
 
 using namespace hornbeam::runtime;
 

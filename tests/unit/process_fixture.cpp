@@ -5,8 +5,8 @@
 
 #include <caf/scheduler/test_coordinator.hpp>
 
-#include "runtime/caf.hpp"
-#include "runtime/wire.hpp"
+#include "runtime/caf/caf.hpp"
+#include "runtime/term/wire.hpp"
 
 namespace hornbeam::test {
 

@@ -12,9 +12,9 @@
 #include <utility>
 #include <vector>
 
-#include "runtime/attached_process.hpp"
-#include "runtime/groups.hpp"
-#include "runtime/processes.hpp"
+#include "runtime/otp/groups.hpp"
+#include "runtime/process/attached_process.hpp"
+#include "runtime/process/processes.hpp"
 
 namespace hornbeam::test {
 

@@ -2,8 +2,8 @@
 
 #include <thread>
 
-#include "runtime/caf.hpp"
-#include "runtime/parking.hpp"
+#include "runtime/caf/caf.hpp"
+#include "runtime/caf/parking.hpp"
 
 namespace hornbeam::test {
 

@@ -6,8 +6,8 @@
 #include "actors/remote_table.hpp"
 #include "actors/table_options_term.hpp"
 #include "actors/tables.hpp"
-#include "runtime/memory_table.hpp"
-#include "runtime/wire.hpp"
+#include "runtime/table_memory/table.hpp"
+#include "runtime/term/wire.hpp"
 
 using namespace hornbeam;
 using namespace hornbeam::runtime;

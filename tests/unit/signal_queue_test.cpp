@@ -3,7 +3,7 @@
 #include <thread>
 #include <vector>
 
-#include "runtime/signal_queue.hpp"
+#include "runtime/process/signal_queue.hpp"
 
 using namespace hornbeam::runtime;
 

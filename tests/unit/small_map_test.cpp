@@ -4,7 +4,7 @@
 #include <random>
 #include <string>
 
-#include "runtime/small_map.hpp"
+#include "runtime/base/small_map.hpp"
 
 using hornbeam::runtime::small_map;
 

@@ -13,7 +13,7 @@
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 #endif
 
-#include "runtime/gen_server.hpp"
+#include "runtime/otp/gen_server.hpp"
 
 // On the scheduler that nodes have, with several threads: what must hold
 // whatever comes first. At the end of each test nothing is left.

@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "actors/services.hpp"
-#include "runtime/attached_process.hpp"
-#include "runtime/caf.hpp"
+#include "runtime/caf/caf.hpp"
+#include "runtime/process/attached_process.hpp"
 
 // Services of real nodes whose actors are killed: the supervisor brings them
 // back, what they had is still there, and who calls notices a delay at most.

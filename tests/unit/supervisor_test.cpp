@@ -1,6 +1,6 @@
 #include "process_fixture.hpp"
 
-#include "runtime/supervisor.hpp"
+#include "runtime/otp/supervisor.hpp"
 
 using namespace hornbeam::test;
 

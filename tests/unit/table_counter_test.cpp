@@ -1,6 +1,6 @@
 #include <catch2/catch.hpp>
 
-#include "runtime/memory_table.hpp"
+#include "runtime/table_memory/table.hpp"
 
 // The cases of ets:update_counter/3,4 in OTP's manual.
 

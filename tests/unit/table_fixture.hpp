@@ -1,9 +1,9 @@
 #pragma once
 
 #include "process_fixture.hpp"
-#include "runtime/memory_table.hpp"
-#include "runtime/node_table_host.hpp"
-#include "runtime/tables.hpp"
+#include "runtime/node/node_table_host.hpp"
+#include "runtime/node/tables.hpp"
+#include "runtime/table_memory/table.hpp"
 
 namespace hornbeam::test {
 

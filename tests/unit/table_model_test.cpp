@@ -5,8 +5,8 @@
 #include <map>
 #include <random>
 
-#include "runtime/entry_store.hpp"
-#include "runtime/memory_table.hpp"
+#include "runtime/table_memory/entry_store.hpp"
+#include "runtime/table_memory/table.hpp"
 
 // Random operations on a table and on the plainest thing that could be one: a
 // list of entries that is searched from its front.

@@ -5,7 +5,7 @@
 #include <random>
 #include <thread>
 
-#include "runtime/memory_table.hpp"
+#include "runtime/table_memory/table.hpp"
 
 using namespace hornbeam::runtime;
 

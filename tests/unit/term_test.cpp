@@ -5,7 +5,7 @@
 #include <random>
 #include <unordered_set>
 
-#include "runtime/wire.hpp"
+#include "runtime/term/wire.hpp"
 
 using namespace hornbeam::runtime;
 

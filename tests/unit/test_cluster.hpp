@@ -7,10 +7,10 @@
 
 #include <caf/scheduler/test_coordinator.hpp>
 
-#include "runtime/caf.hpp"
-#include "runtime/service.hpp"
-#include "runtime/service_box.hpp"
-#include "runtime/wire.hpp"
+#include "runtime/caf/caf.hpp"
+#include "runtime/call/service.hpp"
+#include "runtime/link/service_box.hpp"
+#include "runtime/term/wire.hpp"
 
 namespace hornbeam::test {
 

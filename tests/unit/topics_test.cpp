@@ -1,7 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "actors/topics.hpp"
-#include "runtime/attached_process.hpp"
+#include "runtime/process/attached_process.hpp"
 #include "test_cluster.hpp"
 
 using namespace hornbeam;

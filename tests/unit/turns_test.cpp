@@ -2,7 +2,7 @@
 
 #include <thread>
 
-#include "runtime/turns.hpp"
+#include "runtime/base/turns.hpp"
 
 using namespace hornbeam::runtime;
 

@@ -4,7 +4,7 @@
 #include <limits>
 #include <random>
 
-#include "runtime/wire.hpp"
+#include "runtime/term/wire.hpp"
 
 using namespace hornbeam::runtime;
 

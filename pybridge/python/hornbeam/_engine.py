@@ -19,7 +19,7 @@ settings: dict[str, Any] = {}
 task_keep_ms = 3600 * 1000
 task_keep_count = 10000
 
-#: The settings of a node, as in runtime/settings.hpp, and its plug-ins.
+#: The settings of a node, as in runtime/settings/settings.hpp, and its plug-ins.
 SETTINGS = frozenset(
     "name cluster listen host port secret insecure_loopback_without_tls hidden "
     "peers workers heartbeat_ms detection_ms connect_ms flush_ms tables "

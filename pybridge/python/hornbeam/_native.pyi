@@ -1,6 +1,6 @@
 """The engine under the package; not for direct use.
 
-Made by pybridge/bind_*.cpp and module.cpp; tests/python/test_stubs.py holds
+Made by pybridge/bindings/; tests/python/test_stubs.py holds
 this file and the module equal. Timeouts are in milliseconds, None: no limit.
 """
 

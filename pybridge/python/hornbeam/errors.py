@@ -63,7 +63,7 @@ class HandlerError(HornbeamError):
         self.traceback = traceback
 
 
-# The numbers of error_code in runtime/outcome.hpp.
+# The numbers of error_code in runtime/call/outcome.hpp.
 INTERNAL, TIMEOUT, NO_CONNECTION, NOT_FOUND, REMOTE = range(5)
 BAD_TYPE, BAD_VALUE, OVERLOADED, REFUSED, ENDED = range(5, 10)
 

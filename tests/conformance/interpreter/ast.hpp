@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "interpreter/lexer.hpp"
-#include "runtime/term.hpp"
+#include "runtime/term/term.hpp"
 
 namespace hornbeam::conformance {
 

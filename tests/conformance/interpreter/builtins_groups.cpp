@@ -1,5 +1,5 @@
 #include "interpreter/machine.hpp"
-#include "runtime/groups.hpp"
+#include "runtime/otp/groups.hpp"
 
 // pg, and what scenarios have of their own.
 

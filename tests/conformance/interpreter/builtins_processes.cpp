@@ -1,7 +1,7 @@
 #include <chrono>
 
 #include "interpreter/machine.hpp"
-#include "runtime/wire.hpp"
+#include "runtime/term/wire.hpp"
 
 // Starting processes; what is known of them; names, dictionary, timers.
 

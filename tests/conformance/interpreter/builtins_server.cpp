@@ -1,5 +1,5 @@
 #include "interpreter/machine.hpp"
-#include "runtime/gen_server.hpp"
+#include "runtime/otp/gen_server.hpp"
 
 // gen_server and sys: the runtime's server with callbacks of the scenario.
 

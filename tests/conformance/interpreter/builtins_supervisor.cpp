@@ -1,5 +1,5 @@
 #include "interpreter/machine.hpp"
-#include "runtime/supervisor.hpp"
+#include "runtime/otp/supervisor.hpp"
 
 // supervisor: the runtime's supervisor with children that the scenario starts.
 

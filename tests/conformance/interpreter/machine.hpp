@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "interpreter/ast.hpp"
-#include "runtime/groups.hpp"
-#include "runtime/processes.hpp"
+#include "runtime/otp/groups.hpp"
+#include "runtime/process/processes.hpp"
 
 // The interpreter walks over the tree of a scenario. Every expression is a
 // coroutine, since `receive` may stand anywhere. A process of the scenario is

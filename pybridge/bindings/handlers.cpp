@@ -1,0 +1,160 @@
+#include "pybridge/bindings/module.hpp"
+#include "pybridge/calls/completions.hpp"
+#include "pybridge/calls/local_call.hpp"
+#include "pybridge/calls/turn.hpp"
+#include "pybridge/values/convert.hpp"
+
+// Hooks and functions: their registration in this process, their places if they
+// are bounded, what is known of them, and calls of them, wherever they are.
+
+namespace hornbeam::pybridge {
+
+using namespace runtime;
+
+namespace {
+
+actors::named_handlers& handlers(const std::string& scope) {
+  return scope == "hook" ? node().hooks : node().functions;
+}
+
+std::unique_ptr<turn> wait_for_turn(local_handler& h,
+                                    const py::object& timeout_ms) {
+  auto until = to_deadline(timeout_ms);
+  auto slot = std::make_shared<reply_slot>();
+  auto out = std::make_unique<turn>(h.served, [slot] { slot->set(outcome{}); });
+  auto ready = slot->there()
+               || wait_in_slices([&](auto at) { return slot->wait_until(at); },
+                                 until);
+  if (!ready)
+    raise(actors::served_handler::expired());
+  return out;
+}
+
+} // namespace
+
+void bind_handlers(py::module_& m) {
+  using guard = py::call_guard<native_call>;
+
+  using turn_holder = std::unique_ptr<turn, leave_to_parent<turn>>;
+  py::class_<turn, turn_holder>(m, "Turn")
+    // Around code of this thread that runs in it: when it waits for another
+    // call, it lends the turn.
+    .def(
+      "hold", [](turn& x) { job_queue::hold(x.place()); }, guard())
+    .def(
+      "let_go", [](turn&) { job_queue::let_go(); }, guard())
+    .def("leave", &turn::leave, guard())
+    .def(
+      "lend", [](turn& x) { x.place()->lend(); }, guard())
+    .def(
+      "resume", [](turn& x) { x.place()->resume(); }, guard());
+
+  using holder = std::unique_ptr<local_handler, leave_to_parent<local_handler>>;
+  py::class_<local_handler, holder>(m, "Served")
+    .def(
+      "enter",
+      [](local_handler& h, const py::object& timeout_ms) {
+        return turn_holder{wait_for_turn(h, timeout_ms).release()};
+      },
+      guard())
+    .def(
+      "ask",
+      [](local_handler& h, const std::shared_ptr<completions>& c,
+         std::uint64_t key) {
+        return turn_holder{new turn{h.served, [c, key] {
+                                      c->add({key, term{}, false});
+                                    }}};
+      },
+      guard())
+    .def(
+      "count",
+      [](local_handler& h, bool ok, double seconds) {
+        h.served->stats().count(ok);
+        h.served->stats().add(
+          std::chrono::nanoseconds{static_cast<std::int64_t>(seconds * 1e9)});
+      },
+      guard());
+
+  m.def(
+    "register_handler",
+    [](const text& scope, const text& name, const py::object& handler,
+       const py::object& target, bool by_method, std::size_t concurrency,
+       std::size_t queue, bool retry) {
+      auto served = handlers(scope).add(name,
+                                        std::make_shared<python_handler>(scope),
+                                        {concurrency, queue, retry});
+      auto out = py::cast(holder{
+        new local_handler{std::move(served), handler, target, by_method}});
+      set_local_handler(scope, name, out);
+      return out;
+    },
+    guard());
+  m.def(
+    "unregister_handler",
+    [](const text& scope, const text& name) {
+      set_local_handler(scope, name, {});
+      return handlers(scope).remove(name);
+    },
+    guard());
+  m.def(
+    "handler_info",
+    [](const text& scope) { return to_python(handlers(scope).info()); },
+    guard());
+  m.def(
+    "handler_names",
+    [](const text& scope) { return list_of_text(handlers(scope).names()); },
+    guard());
+  m.def(
+    "pick",
+    [](const text& scope, const text& name) -> py::object {
+      auto where = handlers(scope).pick(name);
+      return where ? text_to_python(*where) : py::none();
+    },
+    guard());
+  m.def(
+    "providers",
+    [](const text& scope, const text& name) {
+      std::vector<std::string> out;
+      if (handlers(scope).local(name))
+        out.push_back(node().node->name());
+      for (auto& x : handlers(scope).directory().remote(name))
+        out.push_back(x.node);
+      return list_of_text(out);
+    },
+    guard());
+  m.def(
+    "invoke",
+    [](const text& scope, const text& name, const text& action,
+       const py::object& args, const py::dict& kwargs,
+       const py::object& timeout_ms, std::uint32_t depth) {
+      auto until = to_deadline(timeout_ms);
+      auto x = make_invocation(name, action, args, kwargs, until, depth);
+      auto& to = handlers(scope); // starts the node, which needs the lock
+      return value_or_raise(
+        ask([&](responder reply) { to.invoke(std::move(x), std::move(reply)); },
+            until, scope + " " + name));
+    },
+    guard());
+  m.def(
+    "invoke_async",
+    [](const std::shared_ptr<completions>& c, std::uint64_t key,
+       const text& scope, const text& name, const text& action,
+       const py::object& args, const py::dict& kwargs,
+       const py::object& timeout_ms, std::uint32_t depth) {
+      handlers(scope).invoke(make_invocation(name, action, args, kwargs,
+                                             to_deadline(timeout_ms), depth),
+                             c->responder_for(key));
+    },
+    guard());
+  m.def(
+    "cast_handler",
+    [](const text& scope, const text& name, const text& action,
+       const py::object& args, const py::dict& kwargs) {
+      return handlers(scope).cast(
+        make_invocation(name, action, args, kwargs, {}, 0));
+    },
+    guard());
+  bind_local_calls(m);
+}
+
+} // namespace hornbeam::pybridge

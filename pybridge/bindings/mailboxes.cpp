@@ -1,0 +1,152 @@
+#include "pybridge/bindings/module.hpp"
+#include "pybridge/calls/completions.hpp"
+#include "pybridge/calls/python_mailbox.hpp"
+#include "pybridge/calls/visit.hpp"
+#include "pybridge/values/convert.hpp"
+
+namespace hornbeam::pybridge {
+
+using namespace runtime;
+
+namespace {
+
+using kind = python_mailbox::kind;
+
+/// What `to` means to `processes::send`: a str is a name, two of them are a
+/// name and a node.
+term address(const py::object& to) {
+  auto x = to_term(to, "to");
+  if (x.is(term::kind::string))
+    return term::atom(x.text());
+  if (x.is(term::kind::pid) || x.is(term::kind::atom)
+      || (x.is(term::kind::reference) && x.as_reference().owner != 0))
+    return x;
+  auto is_name = [](const term& n) {
+    return n.is(term::kind::string) || n.is(term::kind::atom);
+  };
+  if (x.is(term::kind::tuple) && x.items().size() == 2 && is_name(x.items()[0])
+      && is_name(x.items()[1])) {
+    auto me = node().node->name();
+    return term::tuple_of(
+      term::atom(x.items()[0].text()),
+      term::atom(full_node_name(std::string{x.items()[1].text()}, me)));
+  }
+  PyErr_Format(PyExc_TypeError,
+               "messages go to a pid, an alias, a name or (name, node), not "
+               "to %R",
+               to.ptr());
+  throw py::error_already_set();
+}
+
+void send(const py::object& to, const py::object& message) {
+  auto whom = address(to);
+  auto x = to_term(message, "message");
+  auto& processes = node().node->processes();
+  if (whom.is(term::kind::atom) && !processes.whereis(std::string{whom.text()}))
+    raise({error_code::not_found,
+           "no process has the name '" + std::string{whom.text()} + "'",
+           {},
+           {},
+           {}});
+  bool near = whom.is(term::kind::pid) ? processes.is_local(whom.as_pid())
+                                       : !whom.is(term::kind::tuple);
+  std::optional<without_gil> free;
+  if (!near) // a large message for another node takes a while to encode
+    free.emplace();
+  try {
+    processes.send(whom, std::move(x));
+  } catch (const erlang_error&) {
+    // It has lost its name since: as if it had ended a moment later.
+  }
+}
+
+} // namespace
+
+void bind_mailboxes(py::module_& m) {
+  using guard = py::call_guard<native_call>;
+
+  using holder
+    = std::unique_ptr<python_mailbox, leave_to_parent<python_mailbox>>;
+  py::class_<python_mailbox, holder>(m, "Mailbox")
+    .def(py::init<>(), guard())
+    .def_property_readonly("pid",
+                           [](python_mailbox& x) { return to_python(x.pid()); })
+    .def_property_readonly("closed",
+                           [](python_mailbox& x) { return x.closed(); })
+    .def("__len__", [](python_mailbox& x) { return x.size(); })
+    .def(
+      "subscribe",
+      [](python_mailbox& x, const py::object& topic) {
+        return x.subscribe(to_text(topic, "topic"));
+      },
+      guard())
+    .def(
+      "unsubscribe",
+      [](python_mailbox& x, const py::object& topic) {
+        return x.unsubscribe(to_text(topic, "topic"));
+      },
+      guard())
+    // What a topic (or `topic`) has sent first: (topic, body), or None.
+    .def(
+      "receive_topic",
+      [](python_mailbox& x, const py::object& timeout_ms,
+         const py::object& topic) -> py::object {
+        auto until = to_deadline(timeout_ms);
+        std::optional<std::string> wanted;
+        if (!topic.is_none())
+          wanted = to_text(topic, "topic");
+        auto got = x.receive(kind::of_topics, until, wanted);
+        if (!got)
+          return py::none();
+        auto items = got->items();
+        return py::make_tuple(to_python(items[1]), to_python(items[2]));
+      },
+      py::arg("timeout_ms"), py::arg("topic") = py::none(), guard())
+    // What a process has sent first, or `fallback`.
+    .def(
+      "receive",
+      [](python_mailbox& x, const py::object& timeout_ms,
+         const py::object& fallback) {
+        auto got = x.receive(kind::of_processes, to_deadline(timeout_ms));
+        return got ? to_python(*got) : fallback;
+      },
+      py::arg("timeout_ms"), py::arg("fallback") = py::none(), guard())
+    // Answers when there is something to receive, perhaps for nothing; returns
+    // a number for `forget_notice`.
+    .def(
+      "notify",
+      [](python_mailbox& x, const std::shared_ptr<completions>& c,
+         std::uint64_t key, bool of_topics) {
+        return x.notify_once(of_topics ? kind::of_topics : kind::of_processes,
+                             [c, key] {
+                               c->add({key, term{}, false});
+                             });
+      },
+      guard())
+    .def("forget_notice", &python_mailbox::forget_notice, guard())
+    .def("close", &python_mailbox::close, guard());
+
+  m.def("send", send, guard());
+  m.def("set_caller", [](py::object f) { set_caller(std::move(f)); });
+  m.def(
+    "publish",
+    [](const py::object& topic, const py::object& body) {
+      auto name = to_text(topic, "topic");
+      auto x = to_term(body, "message");
+      auto& t = node().topics;
+      without_gil free;
+      return t.publish(name, x);
+    },
+    guard());
+  m.def(
+    "subscribers",
+    [](const py::object& topic) {
+      return node().topics.count(to_text(topic, "topic"));
+    },
+    guard());
+  m.def(
+    "topic_names",
+    [] { return list_of_text(node().topics.directory().names()); }, guard());
+}
+
+} // namespace hornbeam::pybridge

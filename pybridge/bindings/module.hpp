@@ -1,0 +1,27 @@
+#pragma once
+
+#include "pybridge/calls/visit.hpp"
+
+namespace hornbeam::pybridge {
+
+// The parts of the module.
+void bind_lifecycle(py::module_& m);
+void bind_tables(py::module_& m);
+void bind_calls(py::module_& m);
+void bind_handlers(py::module_& m);
+void bind_jobs(py::module_& m);
+void bind_mailboxes(py::module_& m);
+void bind_streams(py::module_& m);
+void bind_tasks(py::module_& m);
+void bind_plain_jobs(py::module_& m);
+
+/// The task of a job as Python has it, or None.
+py::object task_of(const job& x);
+/// Has the pool run a call that Python keeps under `id` as a task.
+void submit_local_task(actors::services& at, const std::string& id,
+                       const std::string& hook, const std::string& action);
+/// Waits for a task of this node. If its result is `local`, Python keeps it.
+runtime::outcome wait_for_task(actors::services& at, const std::string& id,
+                               runtime::deadline until, bool& local);
+
+} // namespace hornbeam::pybridge

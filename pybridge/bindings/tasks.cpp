@@ -1,0 +1,142 @@
+#include "actors/task.hpp"
+
+#include "pybridge/bindings/module.hpp"
+#include "pybridge/calls/completions.hpp"
+#include "pybridge/values/convert.hpp"
+#include "runtime/caf/io_loop.hpp"
+
+// Tasks. What asks for them wherever they are goes through `request`; here is
+// what knows that task and caller are in one process.
+
+namespace hornbeam::pybridge {
+
+using namespace runtime;
+
+namespace {
+
+/// A task as its handler has it.
+struct python_task {
+  /// In a forked child, the parent's tasks are nobody's.
+  bool ours() const noexcept { return made == era(); }
+
+  actors::task_ptr task;
+  std::uint32_t made = era();
+};
+using task_holder = std::unique_ptr<python_task, leave_to_parent<python_task>>;
+
+} // namespace
+
+py::object task_of(const job& x) {
+  if (!x.call.task)
+    return py::none();
+  return py::cast(task_holder{new python_task{x.call.task, x.made}});
+}
+
+void submit_local_task(actors::services& at, const std::string& id,
+                       const std::string& hook, const std::string& action) {
+  actors::invocation x;
+  x.target = id;
+  x.task = at.tasks.start(id, hook, action);
+  if (!job_queue::get().push({"local", std::move(x), nullptr, nullptr}))
+    at.tasks.finish(id, {job_queue::ended(), nullptr});
+}
+
+outcome wait_for_task(actors::services& at, const std::string& id,
+                      deadline until, bool& local) {
+  auto slot = std::make_shared<reply_slot>();
+  auto is_local = std::make_shared<bool>(false);
+  at.tasks.await_here(id, until,
+                      [slot, is_local](const actors::task_result& r) {
+                        *is_local = r.local != nullptr;
+                        slot->set(r.local ? outcome{} : r.value);
+                      });
+  auto out = slot->there() ? slot->take() : wait_for(slot, until, "task " + id);
+  local = *is_local;
+  return out;
+}
+
+void bind_tasks(py::module_& m) {
+  using guard = py::call_guard<native_call>;
+
+  py::class_<python_task, task_holder>(m, "Task")
+    .def(
+      "begin", [](python_task& x) { return x.ours() && x.task->begin(); },
+      guard())
+    .def(
+      "cancelled",
+      [](python_task& x) { return x.ours() && x.task->cancelled(); }, guard())
+    .def(
+      "progress",
+      [](python_task& x, const py::object& value) {
+        auto t = to_term(value, "progress");
+        if (!x.ours())
+          return;
+        without_gil free;
+        io_loop::guest here;
+        x.task->progress(std::move(t));
+      },
+      guard())
+    // Answers when the task is cancelled, if it is.
+    .def(
+      "notify_cancel",
+      [](python_task& x, const std::shared_ptr<completions>& c,
+         std::uint64_t key) {
+        if (x.ours())
+          x.task->on_cancel([c, key] { c->add({key, term{}, false}); });
+      },
+      guard());
+
+  m.def(
+    "make_task_id",
+    [](const text& where) {
+      return text_to_python(node().tasks.make_id(where));
+    },
+    guard());
+  m.def(
+    "task_node", [](const text& id) { return actors::tasks::node_of(id); },
+    guard());
+  m.def(
+    "submit_local_task",
+    [](const text& id, const text& hook, const text& action) {
+      submit_local_task(node(), id, hook, action);
+    },
+    guard());
+  m.def(
+    "finish_local_task",
+    [](const text& id, bool ok) {
+      job_queue::get().answer([&to = node().tasks, id, ok] {
+        to.finish(id, {{}, std::make_shared<python_result>(id), !ok});
+      });
+    },
+    guard());
+  m.def(
+    "submit_task",
+    [](const text& id, const text& name, const text& action,
+       const py::object& args, const py::dict& kwargs,
+       const py::object& timeout_ms, std::uint32_t depth) {
+      node().tasks.submit(id, make_invocation(name, action, args, kwargs,
+                                              to_deadline(timeout_ms), depth));
+    },
+    guard());
+  m.def(
+    "await_local_task",
+    [](const text& id, const py::object& timeout_ms) {
+      bool local = false;
+      auto x = wait_for_task(node(), id, to_deadline(timeout_ms), local);
+      return py::make_tuple(local,
+                            local ? py::object(py::none()) : value_or_raise(x));
+    },
+    guard());
+  m.def(
+    "await_local_task_async",
+    [](const std::shared_ptr<completions>& c, std::uint64_t key, const text& id,
+       const py::object& timeout_ms) {
+      node().tasks.await_here(
+        id, to_deadline(timeout_ms), [c, key](const actors::task_result& r) {
+          c->add({key, r.local ? outcome{} : r.value, r.local != nullptr});
+        });
+    },
+    guard());
+}
+
+} // namespace hornbeam::pybridge

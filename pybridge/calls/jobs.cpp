@@ -1,0 +1,345 @@
+#include "pybridge/calls/jobs.hpp"
+
+#include <atomic>
+#include <utility>
+
+#include "runtime/caf/io_loop.hpp"
+
+namespace hornbeam::pybridge {
+
+using namespace runtime;
+
+namespace {
+
+/// Jobs that wake a thread each after one has had to wait for another.
+constexpr int eager_jobs = 100;
+
+thread_local bool runs_a_job = false;
+thread_local bool answering = false; ///< on the way to its next job
+/// What this thread has still to answer.
+thread_local std::vector<std::function<void()>> answers;
+/// The places in which this thread runs something, the innermost last.
+thread_local std::vector<std::shared_ptr<actors::gate::place>> held;
+
+} // namespace
+
+failure job_queue::ended() {
+  return {error_code::ended, "this node has ended", {}, {}, {}};
+}
+
+job_queue& job_queue::get() {
+  static auto* one = new job_queue;
+  return *one;
+}
+
+job_queue::waiter_ptr& job_queue::this_thread() {
+  thread_local auto one = std::make_shared<waiter>();
+  return one;
+}
+
+bool job_queue::has_one() const {
+  return !jobs_.empty() && running_ < limit_;
+}
+
+job job_queue::take() {
+  auto x = std::move(jobs_.front());
+  jobs_.pop_front();
+  ++running_;
+  ++begun_;
+  return x;
+}
+
+void job_queue::give(std::unique_lock<std::mutex> lock) {
+  std::vector<waiter_ptr> woken;
+  while (has_one() && !idle_.empty()) {
+    auto to = std::move(idle_.back());
+    idle_.pop_back();
+    to->given = take();
+    woken.push_back(std::move(to));
+  }
+  lock.unlock(); // or they would wait for it next
+  for (auto& w : woken)
+    w->called.set();
+}
+
+bool job_queue::push(job x) {
+  std::unique_lock lock{mutex_};
+  if (!open_) {
+    lock.unlock();
+    if (x.reply)
+      (*x.reply)(ended());
+    return false;
+  }
+  jobs_.push_back(std::move(x));
+  if (!leave())
+    give(std::move(lock));
+  return true;
+}
+
+bool job_queue::leave() {
+  auto* loop = io_loop::own();
+  if (loop == nullptr || running_ == 0)
+    return false;
+  if (eager_ > 0) {
+    --eager_;
+    return false;
+  }
+  if (!std::exchange(looked_after_, true))
+    loop->in_a_moment([this] { return hurry(); });
+  return true;
+}
+
+bool job_queue::hurry() {
+  std::unique_lock lock{mutex_};
+  if (jobs_.empty())
+    return looked_after_ = false;
+  if (std::exchange(seen_, begun_) == begun_) {
+    eager_ = eager_jobs;
+    give(std::move(lock));
+  }
+  return true;
+}
+
+void job_queue::answer(std::function<void()> f) {
+  if (runs_a_job) {
+    answers.push_back(std::move(f));
+    return;
+  }
+  without_gil free;
+  io_loop::guest here;
+  f();
+}
+
+void job_queue::answer_now(bool more) {
+  if (!answers.empty()) {
+    std::optional<io_loop::patient> then;
+    if (more) // they are sent with the next answer
+      then.emplace();
+    io_loop::guest here;
+    answering = true;
+    for (auto& f : std::exchange(answers, {}))
+      f();
+    answering = false;
+  }
+  if (!more)
+    io_loop::settle();
+}
+
+job job_queue::begin(job x) {
+  runs_a_job = true;
+  hold(x.call.place);
+  return x;
+}
+
+std::optional<job> job_queue::next(clock::time_point until) {
+  std::unique_lock lock{mutex_};
+  bool more = has_one();
+  lock.unlock();
+  answer_now(more);
+  lock.lock();
+  if (!open_)
+    return std::nullopt;
+  if (has_one())
+    return begin(take());
+  auto me = this_thread();
+  me->called.clear();
+  idle_.push_back(me);
+  lock.unlock();
+  me->called.wait_until(until);
+  lock.lock();
+  if (me->given)
+    return begin(*std::exchange(me->given, std::nullopt));
+  std::erase(idle_, me);
+  return std::nullopt;
+}
+
+void job_queue::hold(std::shared_ptr<actors::gate::place> x) {
+  held.push_back(std::move(x));
+}
+
+void job_queue::let_go() {
+  held.pop_back();
+}
+
+void job_queue::done() {
+  if (runs_a_job)
+    let_go();
+  std::lock_guard guard{mutex_};
+  // After a fork inside a handler the job is the parent's.
+  if (std::exchange(runs_a_job, false))
+    --running_; // this thread takes the next one itself
+}
+
+void job_queue::forget(std::string task) {
+  {
+    std::lock_guard guard{mutex_};
+    forgotten_.push_back(std::move(task));
+  }
+  if (!answering)
+    push({"forget", {}, nullptr, nullptr});
+}
+
+std::vector<std::string> job_queue::forgotten() {
+  std::lock_guard guard{mutex_};
+  return std::exchange(forgotten_, {});
+}
+
+void job_queue::set_limit(std::size_t n) {
+  std::unique_lock lock{mutex_};
+  limit_ = n == 0 ? 1 : n;
+  give(std::move(lock));
+}
+
+std::size_t job_queue::waiting() const {
+  std::lock_guard guard{mutex_};
+  return jobs_.size();
+}
+
+std::size_t job_queue::idle() const {
+  std::lock_guard guard{mutex_};
+  return idle_.size();
+}
+
+job_queue::pause::pause() {
+  for (auto& place : held)
+    if (place)
+      place->lend();
+  if (!runs_a_job)
+    return;
+  auto& q = job_queue::get();
+  std::unique_lock lock{q.mutex_};
+  --q.running_;
+  q.give(std::move(lock));
+}
+
+job_queue::pause::~pause() {
+  for (auto& place : held)
+    if (place)
+      place->resume();
+  if (!runs_a_job)
+    return;
+  // Going on is never refused: for a moment there may be one too many.
+  auto& q = job_queue::get();
+  std::lock_guard guard{q.mutex_};
+  ++q.running_;
+}
+
+void job_queue::open() {
+  std::lock_guard guard{mutex_};
+  open_ = true;
+  looked_after_ = false; // the loop that did has gone
+}
+
+std::vector<std::string> job_queue::close() {
+  std::deque<job> rest;
+  {
+    std::lock_guard guard{mutex_};
+    open_ = false;
+    rest.swap(jobs_);
+    for (auto& w : idle_)
+      w->called.set();
+  }
+  std::vector<std::string> never_began;
+  for (auto& x : rest) {
+    if (x.reply)
+      (*x.reply)(ended());
+    if (x.kind == "local")
+      never_began.push_back(x.call.target);
+  }
+  return never_began;
+}
+
+void job_queue::reset() {
+  // What is the parent's is left behind: to drop jobs, places of handlers or
+  // answers would be to answer, and its threads may have waited here.
+  new auto(std::exchange(jobs_, {}));
+  new auto(std::exchange(idle_, {}));
+  new auto(std::exchange(this_thread(), std::make_shared<waiter>()));
+  new auto(std::exchange(held, {}));
+  new auto(std::exchange(answers, {}));
+  forgotten_.clear();
+  running_ = 0;
+  looked_after_ = false;
+  runs_a_job = false;
+}
+
+void python_handler::invoke(actors::invocation x, responder reply) {
+  job_queue::get().push({kind_, std::move(x),
+                         std::make_shared<responder>(std::move(reply)),
+                         nullptr});
+}
+
+std::shared_ptr<actors::chunk_source> python_handler::open_stream(
+  actors::invocation x, std::shared_ptr<actors::chunk_sink> to) {
+  return std::make_shared<python_source>(std::move(x), std::move(to));
+}
+
+python_source::python_source(actors::invocation x,
+                             std::shared_ptr<actors::chunk_sink> to)
+  : call_(std::move(x)), sink_(std::move(to)) {
+  static std::atomic<std::uint64_t> next{1};
+  id_ = next++;
+}
+
+void python_source::schedule() {
+  job_queue::get().push({"stream", call_, nullptr, shared_from_this()});
+}
+
+void python_source::credit(std::uint64_t n) {
+  {
+    std::lock_guard guard{mutex_};
+    credit_ += n;
+    if (closed_ || std::exchange(scheduled_, true))
+      return;
+  }
+  schedule();
+}
+
+void python_source::close() {
+  {
+    std::lock_guard guard{mutex_};
+    if (std::exchange(closed_, true) || std::exchange(scheduled_, true))
+      return; // whoever runs it sees that it is closed
+  }
+  schedule();
+}
+
+bool python_source::fresh() const {
+  return begins_ && has_credit();
+}
+
+bool python_source::has_credit() const {
+  std::lock_guard guard{mutex_};
+  return !closed_ && credit_ > 0;
+}
+
+bool python_source::take_credit() {
+  std::lock_guard guard{mutex_};
+  if (closed_)
+    return false;
+  if (credit_ == 0) {
+    scheduled_ = false;
+    return false;
+  }
+  --credit_;
+  return true;
+}
+
+bool python_source::closed() const {
+  std::lock_guard guard{mutex_};
+  return closed_;
+}
+
+python_result::~python_result() {
+  job_queue::get().forget(id_);
+}
+
+void python_result::as_term(responder reply) const {
+  actors::invocation x;
+  x.target = id_;
+  job_queue::get().push({"result", std::move(x),
+                         std::make_shared<responder>(std::move(reply)),
+                         nullptr});
+}
+
+} // namespace hornbeam::pybridge

@@ -1,0 +1,308 @@
+#include "pybridge/calls/local_call.hpp"
+
+#include <chrono>
+
+#include "pybridge/calls/fast_call.hpp"
+#include "pybridge/calls/visit.hpp"
+#include "pybridge/gil/engine.hpp"
+#include "pybridge/values/convert.hpp"
+
+namespace hornbeam::pybridge {
+
+namespace {
+
+/// What the Python package provides; left behind at exit, on purpose.
+struct python_side {
+  PyObject* deadline = nullptr;  ///< context variable
+  PyObject* depth = nullptr;     ///< context variable
+  PyObject* finish = nullptr;    ///< (handler, awaitable) -> value
+  PyObject* translate = nullptr; ///< (exception): raises what callers see
+  long max_depth = 0;
+};
+python_side python;
+
+struct scope_of_names {
+  PyObject* handlers = PyDict_New(); ///< name to `local_handler`
+  PyObject* elsewhere = nullptr;     ///< what to call for all others
+};
+scope_of_names& hooks() {
+  static auto* one = new scope_of_names;
+  return *one;
+}
+scope_of_names& functions() {
+  static auto* one = new scope_of_names;
+  return *one;
+}
+scope_of_names& scope_named(const std::string& x) {
+  return x == "hook" ? hooks() : functions();
+}
+
+} // namespace
+
+bool has_deadline() {
+  PyObject* x = nullptr;
+  if (PyContextVar_Get(python.deadline, nullptr, &x) < 0) {
+    PyErr_Clear();
+    return true;
+  }
+  auto some = x != nullptr && x != Py_None;
+  Py_XDECREF(x);
+  return some;
+}
+
+bool is_awaitable(PyObject* x) {
+  auto* type = Py_TYPE(x);
+  return (type->tp_as_async != nullptr
+          && type->tp_as_async->am_await != nullptr)
+         || PyGen_CheckExact(x) != 0; // it may be marked as a coroutine
+}
+
+bool has_hook(PyObject* name) {
+  return PyUnicode_CheckExact(name) != 0
+         && PyDict_Contains(hooks().handlers, name) == 1;
+}
+
+std::optional<plain_target> find_plain(bool is_hook, PyObject* name,
+                                       PyObject* action) {
+  if (PyUnicode_CheckExact(name) == 0
+      || (is_hook && PyUnicode_CheckExact(action) == 0))
+    return std::nullopt;
+  auto* found
+    = PyDict_GetItemWithError((is_hook ? hooks() : functions()).handlers, name);
+  if (found == nullptr) {
+    PyErr_Clear();
+    return std::nullopt;
+  }
+  plain_target out;
+  // To find a method is to run code, which may replace the handler.
+  out.keep = py::reinterpret_borrow<py::object>(found);
+  auto* object = reinterpret_cast<py::detail::instance*>(found);
+  out.handler = object->get_value_and_holder().value_ptr<local_handler>();
+  auto& h = *out.handler;
+  if (h.served->bounds() != nullptr)
+    return std::nullopt;
+  if (!h.by_method) {
+    out.function = h.target;
+    out.takes_action = is_hook;
+    return out;
+  }
+  if (PyUnicode_GET_LENGTH(action) == 0
+      || PyUnicode_READ_CHAR(action, 0) == '_')
+    return std::nullopt;
+  out.function = py::reinterpret_steal<py::object>(
+    into_python([&] { return PyObject_GetAttr(h.target.ptr(), action); }));
+  if (!out.function || PyCallable_Check(out.function.ptr()) == 0) {
+    PyErr_Clear(); // the other way says it better
+    return std::nullopt;
+  }
+  return out;
+}
+
+namespace {
+
+/// The number in the context variable, or -1.
+long depth_here() {
+  PyObject* now = nullptr;
+  if (PyContextVar_Get(python.depth, nullptr, &now) < 0 || now == nullptr) {
+    PyErr_Clear();
+    return -1;
+  }
+  auto depth = PyLong_AsLong(now);
+  Py_DECREF(now);
+  return depth;
+}
+
+} // namespace
+
+long depth_of_call() {
+  auto depth = depth_here();
+  return depth < 0 || depth >= python.max_depth ? -1 : depth + 1;
+}
+
+namespace {
+
+/// Adds one to the depth of the context while a handler runs.
+class deeper {
+public:
+  /// False: this call needs more care, or is too deep.
+  bool enter() {
+    auto depth = depth_of_call();
+    if (depth < 0)
+      return false;
+    auto* next = PyLong_FromLong(depth);
+    token_ = next != nullptr ? PyContextVar_Set(python.depth, next) : nullptr;
+    Py_XDECREF(next);
+    if (token_ == nullptr)
+      PyErr_Clear();
+    return token_ != nullptr;
+  }
+  void leave() {
+    if (auto* t = std::exchange(token_, nullptr)) {
+      // The handler's own exception, if it raised, is kept.
+      PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
+      PyErr_Fetch(&type, &value, &trace);
+      if (PyContextVar_Reset(python.depth, t) < 0)
+        PyErr_Clear();
+      PyErr_Restore(type, value, trace);
+      Py_DECREF(t);
+    }
+  }
+
+private:
+  PyObject* token_ = nullptr;
+};
+
+/// Raises what a caller sees for what a handler raised.
+PyObject* translate() {
+  if (PyErr_ExceptionMatches(PyExc_Exception) == 0)
+    return nullptr;
+  auto value = take_error();
+  auto* never = into_python(
+    [&] { return PyObject_CallOneArg(python.translate, value.ptr()); });
+  Py_XDECREF(never);
+  return nullptr;
+}
+
+/// `h` is kept by the caller: the handler may be replaced meanwhile.
+PyObject* run(local_handler& h, PyObject* function, PyObject* const* args,
+              Py_ssize_t n, PyObject* names) {
+  using clock = std::chrono::steady_clock;
+  auto& stats = h.served->stats();
+  bool timing = stats.to_be_timed();
+  auto began = timing ? clock::now() : clock::time_point{};
+  auto* result = into_python(
+    [&] { return PyObject_Vectorcall(function, args, n, names); });
+  if (result != nullptr && is_awaitable(result)) {
+    auto* value = into_python([&] {
+      return PyObject_CallFunctionObjArgs(python.finish, h.handler.ptr(),
+                                          result, nullptr);
+    });
+    Py_DECREF(result);
+    result = value;
+  }
+  stats.count(result != nullptr);
+  if (timing)
+    stats.add(clock::now() - began);
+  return result != nullptr ? result : translate();
+}
+
+/// Calls a handler of this process, if it is a plain one: not bounded, no
+/// deadline around, nothing wrong with the arguments. Null without an error:
+/// it is not.
+PyObject* call_here(bool is_hook, PyObject* const* args, Py_ssize_t n,
+                    PyObject* names) {
+  if (n < 1 + is_hook || (!is_hook && names != nullptr) || has_deadline())
+    return nullptr;
+  auto to = find_plain(is_hook, args[0], is_hook ? args[1] : nullptr);
+  if (!to)
+    return nullptr;
+  deeper inside;
+  if (!inside.enter())
+    return nullptr;
+  auto skip = Py_ssize_t{is_hook && !to->takes_action ? 2 : 1};
+  auto* result = run(*to->handler, to->function.ptr(), args + skip, n - skip,
+                     names);
+  inside.leave();
+  return result;
+}
+
+/// Calls a handler in C++ of this process. False: there is none, or the call
+/// needs more care.
+bool call_native(bool is_hook, PyObject* const* args, Py_ssize_t n,
+                 PyObject* names, py::object& result) {
+  auto* app = engine::get().running();
+  if (app == nullptr || n < 1 + is_hook || names != nullptr
+      || !PyUnicode_CheckExact(args[0])
+      || (is_hook && !PyUnicode_CheckExact(args[1])) || has_deadline())
+    return false;
+  auto depth = depth_of_call();
+  if (depth < 0)
+    return false;
+  native_call guard;
+  auto name = to_text(args[0], "the name");
+  auto h = (is_hook ? app->hooks : app->functions).local(name);
+  if (!h || h->instant())
+    return false;
+  actors::invocation x;
+  x.target = std::move(name);
+  if (is_hook)
+    x.action = to_text(args[1], "an action");
+  x.depth = static_cast<std::uint32_t>(depth);
+  auto first = Py_ssize_t{1} + is_hook;
+  x.args.reserve(static_cast<std::size_t>(n - first));
+  for (auto i = first; i < n; ++i)
+    x.args.push_back(to_term(args[i], "an argument"));
+  if (auto answer = h->call(x)) {
+    result = value_or_raise(*answer);
+    return true;
+  }
+  // It may wait for a thread that wants Python's lock.
+  result = value_or_raise(ask(
+    [&](runtime::responder reply) {
+      h->invoke(std::move(x), std::move(reply));
+    },
+    {}, "the call"));
+  return true;
+}
+
+template <bool IsHook>
+PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t n,
+                PyObject* names) {
+  auto& scope = IsHook ? hooks() : functions();
+  auto* result = call_here(IsHook, args, n, names);
+  if (result != nullptr || PyErr_Occurred() != nullptr)
+    return result;
+  try {
+    py::object value;
+    if (call_native(IsHook, args, n, names, value))
+      return value.release().ptr();
+  } catch (...) {
+    set_current_error();
+    return nullptr;
+  }
+  return into_python(
+    [&] { return PyObject_Vectorcall(scope.elsewhere, args, n, names); });
+}
+
+} // namespace
+
+void set_local_handler(const std::string& scope, const std::string& name,
+                       const py::object& served) {
+  auto* all = scope_named(scope).handlers;
+  auto key = text_to_python(name);
+  if (served)
+    PyDict_SetItem(all, key.ptr(), served.ptr());
+  else if (PyDict_DelItem(all, key.ptr()) < 0)
+    PyErr_Clear();
+}
+
+void bind_local_calls(py::module_& m) {
+  static PyMethodDef execute{
+    "execute", as_method(entry<true>), METH_FASTCALL | METH_KEYWORDS,
+    "execute($module, app_path, action, /, *args, **kwargs)\n--\n\n"
+    "Run an action of a hook and return its result.\n\n"
+    "Raises `NotFoundError` if no node has the hook or the action is unknown,\n"
+    "`HandlerError` if the handler raised (locally with the original "
+    "exception\n"
+    "as `__cause__`), `NodeError` if its node goes down, `OverloadedError` if\n"
+    "its queue is full, `HornbeamTimeout` if the deadline passes. All are\n"
+    "RuntimeErrors."};
+  static PyMethodDef call{
+    "call", as_method(entry<false>), METH_FASTCALL | METH_KEYWORDS,
+    "call($module, name, /, *args)\n--\n\n"
+    "Call a registered function: of this node, else of a connected one.\n\n"
+    "Raises as `hornbeam.hooks.execute` does."};
+  add_method(m, execute);
+  add_method(m, call);
+  m.def("set_elsewhere", [](const std::string& scope, py::object f) {
+    scope_named(scope).elsewhere = f.release().ptr();
+  });
+  m.def("set_call_context", [](py::object deadline, py::object depth,
+                               long max_depth, py::object finish,
+                               py::object translate) {
+    python = {deadline.release().ptr(), depth.release().ptr(),
+              finish.release().ptr(), translate.release().ptr(), max_depth};
+  });
+}
+
+} // namespace hornbeam::pybridge

@@ -1,0 +1,479 @@
+#include "pybridge/calls/plain_jobs.hpp"
+
+#include <chrono>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+#include "actors/task.hpp"
+#include "pybridge/bindings/module.hpp"
+#include "pybridge/calls/fast_call.hpp"
+#include "pybridge/calls/local_call.hpp"
+#include "pybridge/calls/visit.hpp"
+#include "pybridge/gil/engine.hpp"
+#include "pybridge/values/convert.hpp"
+#include "runtime/caf/io_loop.hpp"
+#include "runtime/term/term_size.hpp"
+
+namespace hornbeam::pybridge {
+
+using namespace runtime;
+
+namespace {
+
+/// What the Python package provides; left behind at exit, on purpose.
+struct python_side {
+  PyObject* deadline = nullptr;      ///< context variables
+  PyObject* depth = nullptr;         //
+  PyObject* task = nullptr;          //
+  PyObject* owner = nullptr;         //
+  PyObject* owner_type = nullptr;    ///< () -> whoever runs the call
+  PyObject* settings = nullptr;      ///< the dict of hornbeam._context
+  PyObject* fail = nullptr;          ///< (job, exception)
+  PyObject* go_on = nullptr;         ///< (job, awaitable, handler, owner)
+  PyObject* calls = nullptr;         ///< dict of tasks that have not begun
+  PyObject* results = nullptr;       ///< dict of tasks that have ended
+  PyObject* go_on_task = nullptr;    ///< (id, awaitable, handler, owner)
+  PyObject* go_on_stream = nullptr;  ///< (job, result, handler, owner)
+  PyObject* execute_async = nullptr; ///< for all that is not plain
+  PyObject* await_result = nullptr;  ///< the same
+  PyObject* local_result = nullptr;  ///< (id): returns or raises it
+  PyObject* box = PyUnicode_InternFromString("box");
+  PyObject* default_timeout = PyUnicode_InternFromString("default_timeout_ms");
+};
+python_side& python() {
+  static auto* one = new python_side;
+  return *one;
+}
+
+py::object steal(PyObject* x) {
+  if (x == nullptr)
+    throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(x);
+}
+
+template <class... Ts>
+py::object call_python(PyObject* f, const Ts&... args) {
+  return steal(into_python([&] {
+    return PyObject_CallFunctionObjArgs(f, py::handle{args}.ptr()..., nullptr);
+  }));
+}
+
+/// A context of its own, around a call: what a handler sets is gone after it.
+class own_context {
+public:
+  own_context() : context_(steal(PyContext_New())) {
+    if (PyContext_Enter(context_.ptr()) < 0)
+      throw py::error_already_set();
+  }
+  ~own_context() { PyContext_Exit(context_.ptr()); }
+  own_context(const own_context&) = delete;
+  own_context& operator=(const own_context&) = delete;
+
+  void set(PyObject* variable, const py::object& x) {
+    steal(PyContextVar_Set(variable, x.ptr()));
+  }
+
+private:
+  py::object context_;
+};
+
+/// What a job calls.
+struct plain_call {
+  plain_target target;
+  py::tuple args;
+  py::object kwargs; ///< null: none
+  long depth = 0;
+};
+
+std::optional<plain_call> call_of_task(const job& x) {
+  auto id = text_to_python(x.call.target);
+  auto* found = PyDict_GetItemWithError(python().calls, id.ptr());
+  if (found == nullptr || PyTuple_GET_ITEM(found, 4) != Py_None) // a deadline
+    return std::nullopt;
+  auto all = py::reinterpret_borrow<py::tuple>(found);
+  auto target = find_plain(true, py::object(all[0]).ptr(),
+                           py::object(all[1]).ptr());
+  if (!target)
+    return std::nullopt;
+  plain_call out{std::move(*target), all[2], all[3],
+                 PyLong_AsLong(py::object(all[5]).ptr())};
+  if (out.target.takes_action)
+    out.args = py::make_tuple(all[1]) + out.args;
+  return out;
+}
+
+std::optional<plain_call> call_of_request(const job& x, bool is_hook) {
+  auto name = text_to_python(x.call.target);
+  auto action = text_to_python(x.call.action);
+  auto target = find_plain(is_hook, name.ptr(),
+                           is_hook ? action.ptr() : nullptr);
+  if (!target)
+    return std::nullopt;
+  std::size_t next = target->takes_action ? 1 : 0;
+  plain_call out{std::move(*target), py::tuple(next + x.call.args.size()),
+                 py::object{}, static_cast<long>(x.call.depth)};
+  if (next != 0)
+    out.args[0] = std::move(action);
+  for (auto& arg : x.call.args)
+    out.args[next++] = to_python(arg);
+  if (!x.call.kwargs.empty())
+    out.kwargs = to_python(term::map(x.call.kwargs));
+  return out;
+}
+
+py::object as_python(job&& x) {
+  return py::cast(std::move(x));
+}
+
+void end_task(job& x, bool ok, const py::object& value) {
+  auto id = text_to_python(x.call.target);
+  auto result = steal(PyTuple_Pack(2, ok ? Py_True : Py_False, value.ptr()));
+  if (PyDict_SetItem(python().results, id.ptr(), result.ptr()) < 0)
+    throw py::error_already_set();
+  job_queue::get().answer([&to = node().tasks, id = x.call.target, ok] {
+    to.finish(id, {{}, std::make_shared<python_result>(id), !ok});
+  });
+}
+
+void end_request(job& x, bool ok, const py::object& value) {
+  if (ok) {
+    try {
+      job_queue::get().answer(
+        [to = x.reply, result = to_term(value, "result")] { (*to)(result); });
+    } catch (...) { // it is no term
+      set_current_error();
+      call_python(python().fail, as_python(std::move(x)), take_error());
+    }
+  } else {
+    call_python(python().fail, as_python(std::move(x)), value);
+  }
+}
+
+/// The context in which a job runs.
+class job_context : own_context {
+public:
+  job_context(const job& x, const py::object& owner, long depth) {
+    auto& p = python();
+    set(p.owner, owner);
+    set(p.depth, py::int_(depth));
+    if (x.call.task)
+      set(p.task, task_of(x));
+    if (!x.call.until.infinite())
+      set(p.deadline, py::float_(std::chrono::duration<double>(
+                                   x.call.until.at.time_since_epoch())
+                                   .count()));
+  }
+};
+
+/// What a handler returns or raises.
+std::pair<bool, py::object> call_handler(const plain_call& c) {
+  auto* result = into_python([&] {
+    return PyObject_Call(c.target.function.ptr(), c.args.ptr(), c.kwargs.ptr());
+  });
+  if (result == nullptr)
+    return {false, take_error()};
+  return {true, py::reinterpret_steal<py::object>(result)};
+}
+
+void close_owner(const py::object& owner) {
+  auto box = steal(PyObject_GetAttr(owner.ptr(), python().box));
+  if (!box.is_none())
+    call_python(steal(PyObject_GetAttrString(owner.ptr(), "close")).ptr());
+}
+
+/// Runs the handler. None if it goes on as a coroutine.
+std::optional<std::pair<bool, py::object>> run_handler(job& x, plain_call c,
+                                                       bool is_task) {
+  auto& p = python();
+  py::object owner = call_python(p.owner_type);
+  py::object value;
+  bool ok = false;
+  bool goes_on = false;
+  {
+    job_context here{x, owner, c.depth};
+    std::tie(ok, value) = call_handler(c);
+    if (ok && is_awaitable(value.ptr())) {
+      auto& handler = c.target.handler->handler;
+      try {
+        if (is_task)
+          call_python(p.go_on_task, text_to_python(x.call.target), value,
+                      handler, owner);
+        else
+          call_python(p.go_on, as_python(job{x}), value, handler, owner);
+        goes_on = true;
+      } catch (py::error_already_set& e) {
+        e.restore();
+        value = take_error();
+        ok = false;
+      }
+    }
+  }
+  if (goes_on)
+    return std::nullopt;
+  close_owner(owner);
+  return std::pair{ok, std::move(value)};
+}
+
+/// Takes chunks of a generator while there is credit. False: it has not ended.
+bool run_generator(job& x, const py::object& generator) {
+  auto next = Py_TYPE(generator.ptr())->tp_iternext;
+  do {
+    if (!x.source->take_credit())
+      return false;
+    auto* chunk = into_python([&] { return next(generator.ptr()); });
+    if (x.made != era()) {
+      Py_XDECREF(chunk);
+      PyErr_Clear();
+      return false;
+    }
+    if (chunk == nullptr) {
+      if (PyErr_Occurred() != nullptr
+          && PyErr_ExceptionMatches(PyExc_StopIteration) == 0)
+        throw py::error_already_set();
+      PyErr_Clear();
+      end_stream(x);
+      return true;
+    }
+    send_chunk(x, py::reinterpret_steal<py::object>(chunk));
+  } while (x.source->has_credit());
+  return false;
+}
+
+/// Begins a stream. What is no generator, and one that has to wait for credit,
+/// goes on in Python.
+bool begin_stream(job& x) {
+  if (!x.source->fresh())
+    return false;
+  std::optional<plain_call> c;
+  try {
+    c = call_of_request(x, true);
+  } catch (py::error_already_set&) {
+    return false; // the other way says it better
+  }
+  if (!c)
+    return false;
+  auto& p = python();
+  py::object owner = call_python(p.owner_type);
+  job_context here{x, owner, c->depth};
+  auto [ok, value] = call_handler(*c);
+  bool over = !ok;
+  if (ok && PyGen_CheckExact(value.ptr()) != 0) {
+    try {
+      over = run_generator(x, value);
+    } catch (...) {
+      set_current_error();
+      value = take_error(); // the generator ends
+      ok = false;
+      over = true;
+    }
+  }
+  if (x.made != era()) { // a child, in which the parent's stream does not end
+    static_cast<void>(value.release());
+    return true;
+  }
+  if (!over) {
+    call_python(p.go_on_stream, as_python(std::move(x)), value,
+                c->target.handler->handler, owner);
+    return true;
+  }
+  if (!ok)
+    call_python(p.fail, as_python(std::move(x)), value);
+  close_owner(owner);
+  return true;
+}
+
+} // namespace
+
+void send_chunk(job& x, py::handle value) {
+  auto t = to_term(value, "chunk");
+  if (x.made != era())
+    return;
+  // To encode what is small takes less than to give Python's lock back.
+  constexpr std::size_t small = 16 * 1024;
+  std::optional<without_gil> free;
+  std::optional<io_loop::guest> here;
+  // Somebody waits for the first one; others are sent together.
+  bool first = x.source->begins();
+  if (first || bytes_of(t) > small)
+    free.emplace();
+  if (first)
+    here.emplace();
+  x.source->sink().chunk(std::move(t));
+}
+
+void end_stream(job& x) {
+  if (x.made == era())
+    job_queue::get().answer([source = x.source] { source->sink().end(); });
+}
+
+namespace {
+
+bool run(job& x) {
+  if (x.made != era() || x.call.place)
+    return false;
+  if (x.kind == "stream")
+    return begin_stream(x);
+  bool is_task = x.kind == "local";
+  bool is_hook = is_task || x.kind == "hook";
+  if (!is_hook && x.kind != "function")
+    return false;
+  std::optional<plain_call> c;
+  try {
+    c = is_task ? call_of_task(x) : call_of_request(x, is_hook);
+  } catch (py::error_already_set&) {
+    return false; // the other way says it better
+  }
+  if (!c || (x.call.task && !x.call.task->begin()))
+    return false;
+  if (is_task)
+    PyDict_DelItem(python().calls, text_to_python(x.call.target).ptr());
+  auto keep = c->target;
+  auto& stats = keep.handler->served->stats();
+  bool timing = is_task && stats.to_be_timed();
+  auto began = timing ? clock::now() : clock::time_point{};
+  auto result = run_handler(x, std::move(*c), is_task);
+  if (!result || x.made != era()) // else a child, and the parent's job
+    return true;
+  if (is_task) { // other calls are counted where they came in
+    stats.count(result->first);
+    if (timing)
+      stats.add(clock::now() - began);
+    end_task(x, result->first, result->second);
+  } else {
+    end_request(x, result->first, result->second);
+  }
+  return true;
+}
+
+} // namespace
+
+bool run_plain(job& x) {
+  auto source = x.source; // the job may be given away
+  auto reply = x.reply;
+  auto task = x.kind == "local" ? x.call.target : std::string{};
+  try {
+    return run(x);
+  } catch (...) { // as without memory: the thread must go on
+    auto f = current_failure();
+    f.code = error_code::internal;
+    PyErr_Clear();
+    if (source)
+      source->sink().fail(f);
+    else if (reply)
+      (*reply)(f);
+    else if (!task.empty())
+      node().tasks.finish(task, {f, nullptr});
+    return true;
+  }
+}
+
+void drop_forgotten_results() {
+  for (auto& id : job_queue::get().forgotten())
+    if (PyDict_DelItem(python().results, text_to_python(id).ptr()) < 0)
+      PyErr_Clear();
+}
+
+namespace {
+
+/// Whether calls without a timeout of their own have none.
+bool no_default_timeout() {
+  auto& p = python();
+  return PyDict_GetItem(p.settings, p.default_timeout) == Py_None;
+}
+
+PyObject* execute_async(PyObject*, PyObject* const* args, Py_ssize_t n,
+                        PyObject* names) {
+  auto& p = python();
+  auto* app = engine::get().running();
+  auto depth = app != nullptr ? depth_of_call() : -1;
+  if (depth < 0 || n < 2 || PyUnicode_CheckExact(args[1]) == 0
+      || !has_hook(args[0]) || has_deadline() || !no_default_timeout())
+    return into_python(
+      [&] { return PyObject_Vectorcall(p.execute_async, args, n, names); });
+  native_call guard;
+  try {
+    py::tuple rest(static_cast<std::size_t>(n - 2));
+    for (Py_ssize_t i = 2; i < n; ++i)
+      rest[static_cast<std::size_t>(i - 2)] = py::handle{args[i]};
+    py::dict named;
+    for (Py_ssize_t i = 0; names != nullptr && i < PyTuple_GET_SIZE(names); ++i)
+      named[py::handle{PyTuple_GET_ITEM(names, i)}] = py::handle{args[n + i]};
+    auto id = app->tasks.make_id(app->node->name());
+    auto out = text_to_python(id);
+    auto call = steal(PyTuple_Pack(6, args[0], args[1], rest.ptr(), named.ptr(),
+                                   Py_None, py::int_(depth).ptr()));
+    if (PyDict_SetItem(p.calls, out.ptr(), call.ptr()) < 0)
+      throw py::error_already_set();
+    submit_local_task(*app, id, to_text(args[0], "the name"),
+                      to_text(args[1], "an action"));
+    return out.release().ptr();
+  } catch (...) {
+    set_current_error();
+    return nullptr;
+  }
+}
+
+py::object await_result(py::handle id, py::handle timeout_ms) {
+  auto& p = python();
+  auto* app = engine::get().running();
+  auto timeout = timeout_ms ? py::reinterpret_borrow<py::object>(timeout_ms)
+                            : py::object(py::int_(30000));
+  if (app == nullptr || PyUnicode_CheckExact(id.ptr()) == 0 || has_deadline())
+    return call_python(p.await_result, id, timeout);
+  auto text = to_text(id, "a task id");
+  auto me = app->node->name();
+  if (text.rfind('/') != me.size() || !text.starts_with(me))
+    return call_python(p.await_result, id, timeout);
+  auto until = to_deadline(timeout);
+  bool is_local = false;
+  auto x = wait_for_task(*app, text, until, is_local);
+  if (!is_local)
+    return value_or_raise(x);
+  auto* found = PyDict_GetItemWithError(p.results, id.ptr());
+  if (found == nullptr || PyTuple_GET_ITEM(found, 0) != Py_True)
+    return call_python(p.local_result, id);
+  return py::reinterpret_borrow<py::object>(PyTuple_GET_ITEM(found, 1));
+}
+
+} // namespace
+
+void bind_plain_jobs(py::module_& m) {
+  static PyMethodDef def{
+    "execute_async", as_method(execute_async), METH_FASTCALL | METH_KEYWORDS,
+    "execute_async($module, app_path, action, /, *args, **kwargs)\n--\n\n"
+    "Start an action of a hook and return the id of the task at once.\n\n"
+    "Raises `NotFoundError` if no node has the hook. What the handler raises\n"
+    "is raised by `await_result`."};
+  add_method(m, def);
+  def_fast<await_result, "await_result", "task_id, timeout_ms=30000">(
+    m, "Wait for a task and return its result.\n\n"
+       "Raises `HornbeamTimeout` if it does not end in time (it goes on and\n"
+       "can be waited for again), `HandlerError` if it failed,\n"
+       "`TaskCancelled` if it was cancelled, `NotFoundError` if it is unknown\n"
+       "or no longer kept, `NodeError` if its node has gone.");
+  m.def("set_job_context", [](const py::dict& x) {
+    auto& p = python();
+    auto take = [&](PyObject*& to, const char* name) {
+      if (x.contains(name))
+        to = py::object(x[name]).release().ptr();
+    };
+    take(p.deadline, "deadline");
+    take(p.depth, "depth");
+    take(p.task, "task");
+    take(p.owner, "owner");
+    take(p.owner_type, "owner_type");
+    take(p.settings, "settings");
+    take(p.fail, "fail");
+    take(p.go_on, "go_on");
+    take(p.calls, "calls");
+    take(p.results, "results");
+    take(p.go_on_task, "go_on_task");
+    take(p.go_on_stream, "go_on_stream");
+    take(p.execute_async, "execute_async");
+    take(p.await_result, "await_result");
+    take(p.local_result, "local_result");
+  });
+}
+
+} // namespace hornbeam::pybridge

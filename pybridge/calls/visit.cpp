@@ -1,0 +1,134 @@
+#include "pybridge/calls/visit.hpp"
+
+#include <cmath>
+
+#include "pybridge/values/convert.hpp"
+#include "runtime/caf/io_loop.hpp"
+
+namespace hornbeam::pybridge {
+
+using namespace runtime;
+
+namespace {
+
+PyObject* ensure = nullptr; ///< left behind at exit, on purpose
+
+} // namespace
+
+void set_ensure(py::object f) {
+  ensure = f.release().ptr();
+}
+
+actors::services& node() {
+  auto& e = engine::get();
+  if (e.running() == nullptr) {
+    auto* done = into_python([] { return PyObject_CallNoArgs(ensure); });
+    if (done == nullptr)
+      throw py::error_already_set();
+    Py_DECREF(done);
+    if (e.running() == nullptr)
+      throw std::runtime_error("the node of this process did not start");
+  }
+  return *e.running();
+}
+
+deadline to_deadline(const py::object& timeout_ms) {
+  if (timeout_ms.is_none())
+    return {};
+  if (PyBool_Check(timeout_ms.ptr())
+      || (!PyLong_Check(timeout_ms.ptr()) && !PyFloat_Check(timeout_ms.ptr())
+          && !PyIndex_Check(timeout_ms.ptr()))) {
+    PyErr_Format(PyExc_TypeError,
+                 "a timeout is a number of milliseconds or None, not %s",
+                 Py_TYPE(timeout_ms.ptr())->tp_name);
+    throw py::error_already_set();
+  }
+  auto ms = PyFloat_AsDouble(timeout_ms.ptr());
+  if (PyErr_Occurred() != nullptr) {
+    if (PyErr_ExceptionMatches(PyExc_OverflowError) == 0)
+      throw py::error_already_set();
+    PyErr_Clear();
+    return timeout_ms > py::int_(0) ? deadline{} : deadline::in(0);
+  }
+  if (std::isnan(ms)) {
+    PyErr_SetString(PyExc_ValueError, "a timeout can't be NaN");
+    throw py::error_already_set();
+  }
+  if (ms > 1e15)
+    return {};
+  return deadline::in(ms <= 0 ? 0 : static_cast<std::int64_t>(std::ceil(ms)));
+}
+
+bool wait_in_slices(const std::function<bool(clock::time_point)>& wait,
+                    deadline until) {
+  constexpr auto slice = std::chrono::milliseconds(50);
+  job_queue::pause pause;
+  for (;;) {
+    bool ready = false;
+    {
+      without_gil guard{without_gil::turn::keep};
+      turns::taker here;
+      ready = wait(std::min(until.at, clock::now() + slice));
+    }
+    if (ready)
+      return true;
+    if (gate_closed()) // an exit hook calls: nothing comes any more
+      raise(job_queue::ended());
+    if (PyErr_CheckSignals() != 0)
+      throw py::error_already_set();
+    if (until.expired())
+      return false;
+  }
+}
+
+outcome wait_for(const reply_slot_ptr& slot, deadline until,
+                 const std::string& what, const std::function<void()>& first) {
+  bool begun = !first;
+  auto ready = wait_in_slices(
+    [&](auto at) {
+      if (!std::exchange(begun, true)) {
+        std::optional<io_loop::patient> here;
+        if (turns::get().lined_up()) // whoever comes next sends this as well
+          here.emplace();
+        first();
+      }
+      return slot->wait_until(at);
+    },
+    until);
+  if (ready)
+    return slot->take();
+  return failure{error_code::timeout, what + ": no answer in time", {}, {}, {}};
+}
+
+outcome ask(const std::function<void(responder)>& send, deadline until,
+            const std::string& what) {
+  auto slot = std::make_shared<reply_slot>();
+  return wait_for(slot, until, what, [&] { send(responder{slot}); });
+}
+
+term::sequence to_sequence(const py::object& xs, const char* root) {
+  return to_term(xs, root).to_sequence();
+}
+
+term::entries to_entries(const py::dict& xs, const char* root) {
+  return to_term(xs, root).pairs();
+}
+
+actors::invocation make_invocation(const std::string& name,
+                                   const std::string& action,
+                                   const py::object& args,
+                                   const py::dict& kwargs, deadline until,
+                                   std::uint32_t depth) {
+  return {
+    name,  action, to_sequence(args, "args"), to_entries(kwargs, "kwargs"), {},
+    until, depth};
+}
+
+py::object list_of_text(const std::vector<std::string>& xs) {
+  py::list out;
+  for (auto& x : xs)
+    out.append(text_to_python(x));
+  return out;
+}
+
+} // namespace hornbeam::pybridge

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+
+#include "pybridge/calls/jobs.hpp"
+#include "pybridge/gil/engine.hpp"
+#include "pybridge/gil/gil.hpp"
+#include "runtime/call/reply.hpp"
+
+namespace hornbeam::pybridge {
+
+/// The node of this process; starts it at the first call.
+actors::services& node();
+void set_ensure(py::object f);
+
+/// A timeout in milliseconds; None and absurdly large ones mean none.
+/// Raises TypeError, and ValueError for NaN.
+runtime::deadline to_deadline(const py::object& timeout_ms);
+
+/// Waits in slices, without Python's lock, until `wait` says true or `until`
+/// has passed; runs Python's signal handlers in between, so Ctrl-C works.
+bool wait_in_slices(const std::function<bool(runtime::clock::time_point)>& wait,
+                    runtime::deadline until);
+
+/// Waits for what fills a slot, as `wait_in_slices` does; if given, it does
+/// `first` before, without Python's lock.
+runtime::outcome wait_for(const runtime::reply_slot_ptr& slot,
+                          runtime::deadline until, const std::string& what,
+                          const std::function<void()>& first = nullptr);
+
+/// Calls `send` without Python's lock (a large value takes a while to encode)
+/// and waits for the answer.
+runtime::outcome ask(const std::function<void(runtime::responder)>& send,
+                     runtime::deadline until, const std::string& what);
+
+runtime::term::sequence to_sequence(const py::object& xs, const char* root);
+runtime::term::entries to_entries(const py::dict& xs, const char* root);
+/// What `name` is to be called with.
+actors::invocation make_invocation(
+  const std::string& name, const std::string& action, const py::object& args,
+  const py::dict& kwargs, runtime::deadline until, std::uint32_t depth);
+py::object list_of_text(const std::vector<std::string>& xs);
+
+} // namespace hornbeam::pybridge

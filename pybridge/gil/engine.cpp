@@ -1,0 +1,121 @@
+#include "pybridge/gil/engine.hpp"
+
+#include <cstdlib>
+
+#include <malloc.h>
+#include <pthread.h>
+
+#include "pybridge/calls/jobs.hpp"
+#include "pybridge/calls/python_mailbox.hpp"
+#include "pybridge/tables/handle.hpp"
+
+namespace hornbeam::pybridge {
+
+engine& engine::get() {
+  static auto* one = new engine;
+  return *one;
+}
+
+namespace {
+
+/// A message of a megabyte is copied several times on its way. glibc gives such
+/// memory back to the kernel each time, and to touch it anew takes longer than
+/// to copy it: six times as long for arrays of 1 MiB between two nodes. So some
+/// of it is kept, unless the environment says what is to be done.
+void keep_some_memory() {
+  if (std::getenv("MALLOC_TRIM_THRESHOLD_") != nullptr
+      || std::getenv("MALLOC_MMAP_THRESHOLD_") != nullptr
+      || std::getenv("GLIBC_TUNABLES") != nullptr)
+    return;
+  constexpr int mapped = 32 << 20; // the most that glibc takes
+  constexpr int kept = 64 << 20;
+  ::mallopt(M_MMAP_THRESHOLD, mapped);
+  ::mallopt(M_TRIM_THRESHOLD, kept);
+}
+
+} // namespace
+
+engine::engine() {
+  keep_some_memory();
+  ::pthread_atfork([] { get().before_fork(); },
+                   [] { get().after_fork_in_parent(); },
+                   [] { get().after_fork_in_child(); });
+}
+
+bool engine::start(runtime::node_settings settings,
+                   actors::tasks::limits keep) {
+  std::lock_guard guard{mutex_};
+  if (running_ != nullptr)
+    return false;
+  auto owner = actors::services::start(std::move(settings), keep, inherited_);
+  inherited_.clear();
+  job_queue::get().open();
+  owner->rpc.set_fallback(std::make_shared<python_handler>("module"));
+  state_ = new table_handle{owner->table("state"), owner->node->name()};
+  running_ = owner.get();
+  owner_ = new std::shared_ptr<actors::services>(std::move(owner));
+  return true;
+}
+
+void engine::leave() {
+  close_gate();
+  // This wakes the pool's threads, which find the gate closed.
+  for (auto& id : job_queue::get().close()) // of a node that runs
+    running_->tasks.finish(id, {job_queue::ended(), nullptr});
+  // Those who wait look up every 50 ms, the others are in bounded code.
+  wait_for_visitors(std::chrono::milliseconds(300));
+  // Before the node ends, which would wait for the code of these processes.
+  python_mailbox::close_all();
+  auto* state = PyEval_SaveThread();
+  {
+    std::lock_guard guard{mutex_};
+    if (running_ != nullptr)
+      running_->stop();
+  }
+  PyEval_RestoreThread(state);
+}
+
+void engine::before_fork() {
+  mutex_.lock();
+  job_queue::get().lock();
+  if (running_ == nullptr)
+    return;
+  // In the child nobody could ask: a thread may hold the name's lock there.
+  name_at_fork_ = running_->node->name();
+  running_->node->before_fork();
+  running_->node->tables().before_fork();
+}
+
+void engine::after_fork_in_parent() {
+  if (running_ != nullptr) {
+    running_->node->tables().after_fork_in_parent();
+    running_->node->after_fork_in_parent();
+  }
+  job_queue::get().unlock();
+  mutex_.unlock();
+}
+
+void engine::after_fork_in_child() {
+  if (running_ != nullptr) {
+    parent_ = running_->node.get();
+    parent_->tables().after_fork_in_child();
+    inherited_ = parent_->tables().all();
+    // The parent's services, actors and threads are no concern of this
+    // process any more; their memory stays.
+    running_ = nullptr;
+    state_ = nullptr;
+    owner_ = nullptr;
+  }
+  job_queue::get().unlock();
+  job_queue::get().reset();
+  open_gate();
+  mutex_.unlock();
+}
+
+std::string engine::take_leave_of_parent() {
+  if (parent_ != nullptr)
+    std::exchange(parent_, nullptr)->abandon_after_fork();
+  return std::exchange(name_at_fork_, {});
+}
+
+} // namespace hornbeam::pybridge

@@ -1,0 +1,102 @@
+#include "runtime/caf/caf_world.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "runtime/caf/caf.hpp"
+#include "runtime/caf/io_loop.hpp"
+#include "runtime/caf/parking.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+struct system_config : caf::actor_system_config {
+  system_config(const node_settings& s, unsigned workers) {
+    configure(*this);
+    set("middleman.manual-multiplexing", true); // by `io_loop`
+    load<scheduler>();
+    load<caf::io::middleman>();
+    if (!s.insecure_loopback_without_tls) {
+      load<caf::openssl::manager>();
+      openssl_certificate = s.secret;
+      openssl_key = s.secret;
+      openssl_cafile = s.secret;
+    }
+    if (workers > 0)
+      set("scheduler.max-threads", std::size_t{workers});
+  }
+};
+
+} // namespace
+
+struct caf_world::shared {
+  std::mutex mutex;
+  std::condition_variable changed;
+  caf::actor_system* system = nullptr;
+  std::exception_ptr error;
+  std::shared_ptr<io_loop> loop;
+  std::function<void()> before_end;
+  std::atomic<bool> ending{false};
+  bool ended = false;
+
+  void run(const node_settings& s, unsigned workers) {
+    system_config config{s, workers};
+    caf::actor_system sys{config};
+    sys.await_actors_before_shutdown(false);
+    std::unique_lock lock{mutex};
+    loop = io_loop::start(sys);
+    system = &sys;
+    changed.notify_all();
+    changed.wait(lock, [&] { return ending.load(); });
+    auto before = std::exchange(before_end, nullptr);
+    lock.unlock();
+    if (before)
+      before();
+    loop->stop();
+  }
+};
+
+caf_world::caf_world(const node_settings& s, unsigned workers)
+  : shared_(std::make_shared<shared>()) {
+  std::thread([x = shared_, s, workers] {
+    try {
+      x->run(s, workers);
+    } catch (...) {
+      std::lock_guard guard{x->mutex};
+      x->error = std::current_exception();
+    }
+    std::lock_guard guard{x->mutex};
+    x->ended = true;
+    x->changed.notify_all();
+  }).detach();
+  std::unique_lock lock{shared_->mutex};
+  shared_->changed.wait(
+    lock, [&] { return shared_->system != nullptr || shared_->ended; });
+  if (shared_->error)
+    std::rethrow_exception(shared_->error);
+}
+
+caf::actor_system& caf_world::system() const noexcept {
+  return *shared_->system;
+}
+
+bool caf_world::end(std::chrono::milliseconds patience,
+                    std::function<void()> before) {
+  std::unique_lock lock{shared_->mutex};
+  shared_->before_end = std::move(before);
+  shared_->ending = true;
+  shared_->changed.notify_all();
+  return shared_->changed.wait_for(lock, patience,
+                                   [&] { return shared_->ended; });
+}
+
+void caf_world::close_descriptors_after_fork() noexcept {
+  shared_->loop->close_descriptors_after_fork();
+}
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include <caf/fwd.hpp>
+
+#include "runtime/settings/settings.hpp"
+
+namespace hornbeam::runtime {
+
+/// A CAF actor system in the care of a thread of its own, which makes it and
+/// ends it. The thread that makes a system keeps a share in its logger, and
+/// CAF 0.17 ends a system only when no other thread has one.
+class caf_world {
+public:
+  /// Raises what CAF raises. `workers` 0: one a core.
+  caf_world(const node_settings& s, unsigned workers);
+  caf_world(const caf_world&) = delete;
+  caf_world& operator=(const caf_world&) = delete;
+  /// Leaves the system behind, running, if `end` was not called.
+  ~caf_world() = default;
+
+  caf::actor_system& system() const noexcept;
+  /// Lets `before` run in the caring thread, then ends the system. False if
+  /// that took longer than `patience`: then it is left behind, because C++
+  /// code that never suspends can't be stopped.
+  bool end(std::chrono::milliseconds patience, std::function<void()> before);
+  /// After a fork, in the child: closes the descriptors that the middleman's
+  /// threads have in the parent. Everything else is left behind.
+  void close_descriptors_after_fork() noexcept;
+
+private:
+  struct shared;
+  std::shared_ptr<shared> shared_;
+};
+
+} // namespace hornbeam::runtime

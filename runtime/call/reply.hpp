@@ -1,0 +1,171 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "runtime/base/flag.hpp"
+#include "runtime/base/turns.hpp"
+#include "runtime/call/outcome.hpp"
+
+namespace hornbeam::runtime {
+
+class arrival;
+
+/// What brings an answer. Whoever waits for it may help meanwhile.
+class answer_source {
+public:
+  virtual ~answer_source() = default;
+  /// Returns when something is there at `at`, or `until` has passed.
+  virtual void wait(arrival& at, clock::time_point until) = 0;
+  /// At an arrival that is watched something is there now. Any thread.
+  virtual void wake() = 0;
+};
+
+/// Where one thread waits for something to be there. Who derives keeps it, and
+/// guards it by `mutex_`.
+class arrival {
+public:
+  arrival() = default;
+  arrival(const arrival&) = delete;
+  arrival& operator=(const arrival&) = delete;
+
+  bool there() const noexcept { return there_.is_set(); }
+  /// Waits until something is there or `until` has passed.
+  bool wait_until(clock::time_point until) {
+    if (auto s = source())
+      s->wait(*this, until);
+    return there() || wait_alone(until);
+  }
+
+  // -- for whatever brings it ------------------------------------------------
+
+  /// Whoever waits already goes on alone.
+  void comes_from(std::shared_ptr<answer_source> x) {
+    std::lock_guard guard{mutex_};
+    source_ = std::move(x);
+  }
+  /// While it is watched, the source is woken when something comes.
+  void watch(bool x) {
+    std::lock_guard guard{mutex_};
+    watched_ = x;
+  }
+  bool wait_alone(clock::time_point until) {
+    turns::pass();
+    return there_.wait_until(until);
+  }
+  /// The same as one of many that need one lock afterwards.
+  bool wait_in_turn(clock::time_point until) {
+    auto may = [this](bool x) {
+      std::lock_guard guard{mutex_};
+      in_turn_ = x;
+    };
+    may(true);
+    bool out = wait_alone(until);
+    may(false);
+    turns::get().awake(there_);
+    return out;
+  }
+
+protected:
+  ~arrival() = default;
+  /// With `mutex_`, by `lock`, which it gives back: something is there.
+  void arrive(std::unique_lock<std::mutex> lock) {
+    bool asleep = there_.hoist();
+    if (asleep && in_turn_ && turns::get().line_up(there_))
+      asleep = false; // or rather, somebody else is going to wake it
+    auto watcher = watched_ ? source_ : nullptr;
+    lock.unlock(); // or those who wait would wait for it next
+    if (asleep)
+      there_.wake();
+    if (watcher)
+      watcher->wake();
+  }
+  /// With `mutex_`: it has been taken.
+  void taken() { there_.clear(); }
+
+  mutable std::mutex mutex_;
+
+private:
+  std::shared_ptr<answer_source> source() {
+    std::lock_guard guard{mutex_};
+    return there() ? nullptr : source_;
+  }
+
+  flag there_;
+  bool watched_ = false;
+  bool in_turn_ = false;
+  std::shared_ptr<answer_source> source_;
+};
+
+/// Where a thread waits for one outcome.
+class reply_slot : public arrival {
+public:
+  void set(outcome x) {
+    std::unique_lock lock{mutex_};
+    if (!value_)
+      value_ = std::move(x);
+    arrive(std::move(lock));
+  }
+  /// Only after `wait_until` said true.
+  outcome take() {
+    std::lock_guard guard{mutex_};
+    return std::move(*value_);
+  }
+
+private:
+  std::optional<outcome> value_;
+};
+using reply_slot_ptr = std::shared_ptr<reply_slot>;
+
+/// Answers a call once. Whoever drops it unanswered has answered with a
+/// failure: no caller waits for ever.
+class responder {
+public:
+  using function = std::function<void(outcome)>;
+
+  responder() = default;
+  explicit responder(function f) : f_(std::move(f)) {}
+  /// Fills a slot at which a thread is going to wait.
+  explicit responder(const reply_slot_ptr& slot)
+    : f_([slot](outcome x) { slot->set(std::move(x)); }), slot_(slot) {}
+  /// Does something before it fills `slot`, if there is one.
+  responder(function f, reply_slot_ptr slot)
+    : f_(std::move(f)), slot_(std::move(slot)) {}
+  responder(responder&& other) noexcept
+    : f_(std::exchange(other.f_, nullptr)), slot_(std::move(other.slot_)) {}
+  responder& operator=(responder&& other) noexcept {
+    if (this != &other) {
+      drop();
+      f_ = std::exchange(other.f_, nullptr);
+      slot_ = std::move(other.slot_);
+    }
+    return *this;
+  }
+  ~responder() { drop(); }
+
+  void operator()(outcome x) {
+    if (auto f = std::exchange(f_, nullptr))
+      f(std::move(x));
+  }
+  explicit operator bool() const noexcept { return static_cast<bool>(f_); }
+  /// The slot that it fills; none if it does something else.
+  const reply_slot_ptr& slot() const noexcept { return slot_; }
+
+private:
+  void drop() noexcept {
+    if (f_)
+      (*this)(failure{error_code::ended,
+                      "the call was dropped unanswered: "
+                      "its server has ended",
+                      {},
+                      {},
+                      {}});
+  }
+  function f_;
+  reply_slot_ptr slot_;
+};
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "runtime/call/reply.hpp"
+#include "runtime/term/term.hpp"
+
+namespace hornbeam::runtime {
+
+/// One request or cast on its way to a service.
+struct call {
+  std::string from;        ///< name of the asking node; empty: this one
+  term op;                 ///< `(name, arguments...)`
+  deadline until;          ///< nobody waits for the answer after this
+  std::uint32_t depth = 0; ///< how many calls are open around this one
+  responder reply;         ///< empty for a cast
+};
+using call_ptr = std::shared_ptr<call>;
+
+/// Another node that came or went.
+struct peer_event {
+  std::string name;
+  std::uint64_t incarnation = 0;
+  bool up = false;
+  /// A visiting tool, which no list of nodes shows.
+  bool hidden = false;
+};
+
+/// What runs inside one CAF actor: all members below are called by that
+/// actor, one at a time. An exception that leaves `handle` is answered as a
+/// failure; it does not end the actor.
+class service {
+public:
+  virtual ~service() = default;
+  virtual void handle(call& c) = 0;
+  virtual void peer(const peer_event&) {}
+};
+
+/// How a service reaches its like on other nodes. A node implements it; tests
+/// have one that only writes down what was sent.
+class router {
+public:
+  virtual ~router() = default;
+  virtual origin_ptr self() const = 0;
+  /// Names of the nodes that are connected now.
+  virtual std::vector<std::string> peers() const = 0;
+  /// What brings the casts of a node; null: nobody can help there.
+  virtual std::shared_ptr<answer_source> brings(const std::string& node) const {
+    static_cast<void>(node);
+    return nullptr;
+  }
+  /// One-way; false if the node is not connected. Casts from one thread to
+  /// one service of one node arrive in order.
+  virtual bool cast(const std::string& node, const std::string& service,
+                    const term& op)
+    = 0;
+  /// Asks once; `reply` is answered whatever happens, at the latest when the
+  /// node is found to be down. Does not connect.
+  virtual void request(const std::string& node, const std::string& service,
+                       const term& op, deadline until, std::uint32_t depth,
+                       responder reply)
+    = 0;
+};
+
+/// `op` as its name and arguments. Raises `bad_term` if it is anything else.
+struct operation {
+  explicit operation(const term& op);
+  const std::string name;
+  /// Argument `i`, counted from 0, or an error that names the operation.
+  const term& arg(std::size_t i) const;
+  std::size_t size() const noexcept { return items_.size() - 1; }
+
+private:
+  std::span<const term> items_;
+};
+
+/// Makes an `op`: `make_op("get", key)`.
+template <class... Ts>
+term make_op(const char* name, Ts&&... args) {
+  return term::tuple_of(term::atom(name), term{std::forward<Ts>(args)}...);
+}
+
+/// The failure that stands for the exception being handled.
+failure current_failure();
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,352 @@
+#include "runtime/link/link.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "runtime/term/wire.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+enum class frame : std::uint8_t {
+  request = 1,
+  cast,
+  reply,
+  fragment,
+  credit,
+  ping,
+  bye,
+  bye_ok,
+};
+
+/// What is set aside for a message in pieces before all of it is there.
+constexpr std::uint64_t most_at_once = std::uint64_t{128} << 20;
+
+/// A frame of a tag and fields.
+template <class... Ts>
+std::string make_frame(frame tag, const Ts&... fields) {
+  std::string out;
+  wire_writer ar{out};
+  ar << tag;
+  ((void)(ar << fields), ...);
+  return out;
+}
+
+/// A body is the last field of its frame: no length is needed.
+std::string with_body(std::string head, std::string_view body) {
+  head.append(body);
+  return head;
+}
+
+std::string encode_outcome(const outcome& x) {
+  std::string out;
+  wire_writer ar{out};
+  ar << x.ok();
+  if (x.ok())
+    ar << *x;
+  else
+    ar << x.error();
+  return out;
+}
+
+outcome decode_outcome(std::string_view bytes) {
+  wire_reader ar{bytes};
+  bool ok = false;
+  ar >> ok;
+  if (ok) {
+    term x;
+    ar >> x;
+    ar.finish();
+    return x;
+  }
+  failure f;
+  ar >> f;
+  ar.finish();
+  return f;
+}
+
+} // namespace
+
+link::link(std::string peer, std::uint64_t incarnation, waker wake,
+           std::shared_ptr<answer_source> answers)
+  : peer_(std::move(peer)),
+    incarnation_(incarnation),
+    wake_(std::move(wake)),
+    answers_(std::move(answers)),
+    closed_with_{error_code::no_connection,
+                 "the node " + peer_ + " is down",
+                 peer_,
+                 {},
+                 {}} {}
+
+bool link::push(std::string f, bool is_cast, bool urgent,
+                std::uint64_t request) {
+  bool wake = false;
+  {
+    std::lock_guard guard{out_mutex_};
+    if (!open_)
+      return false;
+    if (waiting_bytes_ + f.size() > outbox_limit) {
+      ++refused_;
+      return false;
+    }
+    waiting_bytes_ += f.size();
+    if (f.size() > fragment_size || (is_cast && large_casts_ > 0)) {
+      large_casts_ += is_cast;
+      large_.push_back({std::move(f), 0, next_number_++, is_cast, request});
+    } else {
+      small_.push_back({std::move(f), request, is_cast});
+    }
+    wake = !std::exchange(awake_, true)
+           || (!is_cast && std::exchange(lingering_, false));
+  }
+  if (wake)
+    wake_(urgent);
+  return true;
+}
+
+bool link::cast(const std::string& service, std::string_view body) {
+  return push(with_body(make_frame(frame::cast, service), body), true);
+}
+
+std::uint64_t link::request(const std::string& service, std::string_view body,
+                            deadline until, std::uint32_t depth,
+                            responder reply) {
+  std::uint64_t id = 0;
+  auto waiter = reply.slot();
+  if (waiter)
+    waiter->comes_from(answers_);
+  {
+    std::unique_lock lock{pending_mutex_};
+    if (!open_) {
+      auto why = closed_with_;
+      lock.unlock();
+      why.unsent = true;
+      reply(std::move(why));
+      return 0;
+    }
+    id = next_id_++;
+    pending_.emplace(id, open_request{std::move(reply), until});
+  }
+  auto left = until.left_ms();
+  auto head = make_frame(frame::request, id, service,
+                         static_cast<std::uint64_t>(left + 1), depth);
+  if (!push(with_body(std::move(head), body), false, waiter != nullptr, id)) {
+    // Either the link has closed meanwhile or it is full.
+    std::unique_lock lock{pending_mutex_};
+    if (auto node = pending_.extract(id)) {
+      auto why = closed_with_;
+      lock.unlock();
+      if (open_)
+        why = {error_code::overloaded,
+               "too much is waiting to be sent to " + peer_,
+               peer_,
+               {},
+               {}};
+      why.unsent = true;
+      node.mapped().reply(std::move(why));
+    }
+  }
+  return id;
+}
+
+void link::forget(std::uint64_t id) {
+  std::unique_lock lock{pending_mutex_};
+  if (auto node = pending_.extract(id)) {
+    lock.unlock();
+    node.mapped().reply(failure{error_code::timeout,
+                                "no answer from " + peer_ + " in time",
+                                peer_,
+                                {},
+                                {}});
+  }
+}
+
+void link::reply(std::uint64_t id, const outcome& x) {
+  push(with_body(make_frame(frame::reply, id), encode_outcome(x)), false);
+}
+
+void link::bye() {
+  push(make_frame(frame::bye), true);
+}
+
+void link::ping() {
+  push(make_frame(frame::ping), false);
+}
+
+void link::expire() {
+  std::vector<std::uint64_t> late;
+  {
+    std::lock_guard guard{pending_mutex_};
+    for (auto& [id, r] : pending_)
+      if (r.until.expired())
+        late.push_back(id);
+  }
+  for (auto id : late)
+    forget(id);
+}
+
+bool link::drained() const {
+  std::lock_guard guard{out_mutex_};
+  return small_.empty() && large_.empty();
+}
+
+std::size_t link::pending() const {
+  std::lock_guard guard{pending_mutex_};
+  return pending_.size();
+}
+
+std::string link::next_batch(bool lingering) {
+  std::string batch;
+  wire_writer ar{batch};
+  std::lock_guard guard{out_mutex_};
+  while (!small_.empty() && batch.size() < batch_size) {
+    ar << small_.front().bytes;
+    sent_casts_ |= small_.front().is_cast;
+    waiting_bytes_ -= small_.front().bytes.size();
+    small_.pop_front();
+  }
+  if (!large_.empty() && in_flight_ < window) {
+    auto& f = large_.front();
+    auto n = std::min(fragment_size, f.bytes.size() - f.sent);
+    auto head = make_frame(frame::fragment, f.number,
+                           static_cast<std::uint64_t>(f.bytes.size()));
+    ar << with_body(std::move(head),
+                    std::string_view{f.bytes}.substr(f.sent, n));
+    f.sent += n;
+    ++in_flight_;
+    if (f.sent == f.bytes.size()) {
+      waiting_bytes_ -= f.bytes.size();
+      large_casts_ -= f.is_cast;
+      large_.pop_front();
+    }
+  }
+  if (batch.empty()) {
+    lingering_ = lingering && std::exchange(sent_casts_, false);
+    awake_ = lingering_;
+  }
+  return batch;
+}
+
+bool link::lingers() const {
+  std::lock_guard guard{out_mutex_};
+  return lingering_;
+}
+
+void link::receive(std::string_view batch, sink& to) {
+  wire_reader in{batch};
+  while (in.remaining() > 0)
+    take_frame(in.take(in.length()), to);
+}
+
+void link::take_frame(std::string_view bytes, sink& to) {
+  wire_reader in{bytes};
+  std::uint64_t tag = 0;
+  in >> tag;
+  auto rest = [&] { return in.take(in.remaining()); };
+  switch (static_cast<frame>(tag)) {
+    case frame::request: {
+      std::uint64_t id = 0;
+      std::string service;
+      std::uint64_t ttl = 0;
+      std::uint32_t depth = 0;
+      in >> id >> service >> ttl >> depth;
+      auto until = ttl == 0 ? deadline{}
+                            : deadline::in(static_cast<std::int64_t>(ttl - 1));
+      to.on_request(id, service, until, depth, rest());
+      return;
+    }
+    case frame::cast: {
+      std::string service;
+      in >> service;
+      to.on_cast(service, rest());
+      return;
+    }
+    case frame::reply: {
+      std::uint64_t id = 0;
+      in >> id;
+      std::unique_lock lock{pending_mutex_};
+      auto node = pending_.extract(id);
+      lock.unlock();
+      if (node) // else the caller has given up
+        node.mapped().reply(decode_outcome(rest()));
+      return;
+    }
+    case frame::fragment: {
+      std::uint64_t number = 0;
+      std::uint64_t total = 0;
+      in >> number >> total;
+      if (total > message_limit)
+        throw decode_error("a message of " + std::to_string(total)
+                           + " bytes, over the limit of "
+                           + std::to_string(message_limit));
+      auto& whole = partial_[number];
+      if (whole.empty()) // to grow by and by would copy it again and again
+        whole.reserve(static_cast<std::size_t>(std::min(total, most_at_once)));
+      whole.append(rest());
+      push(make_frame(frame::credit, std::uint64_t{1}), false);
+      if (whole.size() > total)
+        throw decode_error("a fragment behind the end of its message");
+      if (whole.size() == total) {
+        auto done = std::move(whole);
+        partial_.erase(number);
+        take_frame(done, to);
+      }
+      return;
+    }
+    case frame::credit: {
+      std::uint64_t n = 0;
+      in >> n;
+      bool wake = false;
+      {
+        std::lock_guard guard{out_mutex_};
+        in_flight_ -= std::min<std::size_t>(in_flight_, n);
+        if (!large_.empty())
+          wake = !std::exchange(awake_, true);
+      }
+      if (wake)
+        wake_(false);
+      return;
+    }
+    case frame::ping:
+      return;
+    case frame::bye:
+      push(make_frame(frame::bye_ok), true);
+      to.on_bye();
+      return;
+    case frame::bye_ok:
+      to.on_bye();
+      return;
+  }
+  throw decode_error("an unknown frame: " + std::to_string(tag));
+}
+
+void link::close(const failure& why) {
+  std::set<std::uint64_t> unsent;
+  {
+    std::lock_guard guard{out_mutex_};
+    open_ = false;
+    for (auto& f : small_)
+      unsent.insert(f.request);
+    for (auto& f : large_)
+      if (f.sent < f.bytes.size())
+        unsent.insert(f.request); // what is in pieces has not run
+    small_.clear();
+    large_.clear();
+    waiting_bytes_ = 0;
+  }
+  std::unordered_map<std::uint64_t, open_request> open_requests;
+  {
+    std::lock_guard guard{pending_mutex_};
+    closed_with_ = why;
+    open_requests.swap(pending_);
+  }
+  for (auto& [id, r] : open_requests) {
+    auto f = why;
+    f.unsent = unsent.contains(id);
+    r.reply(std::move(f));
+  }
+}
+
+} // namespace hornbeam::runtime

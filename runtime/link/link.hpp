@@ -1,0 +1,153 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "runtime/call/reply.hpp"
+
+namespace hornbeam::runtime {
+
+/// The protocol between two connected nodes, without threads or sockets: a
+/// test drives two of these against each other step by step.
+///
+/// Whoever has something for the peer appends a frame to the outbox (any
+/// thread) and wakes the link's actor, which takes everything that waits as
+/// one batch and gives it to CAF. Frames:
+///
+///   request  id service ttl depth body    wants a reply
+///   cast     service body                 one-way
+///   reply    id body
+///   fragment number total bytes           a piece of a frame over 256 KiB
+///   credit   n                            the peer has taken n fragments
+///   ping, bye, bye_ok
+///
+/// Small frames overtake large ones: those go out in fragments, at most
+/// `window` of them unacknowledged, one a batch. Casts never overtake casts.
+/// The link knows each open request and fails it when the link closes.
+class link {
+public:
+  /// Whoever takes what the peer sent. Called by the link's actor only.
+  struct sink {
+    virtual ~sink() = default;
+    virtual void on_request(std::uint64_t id, const std::string& service,
+                            deadline until, std::uint32_t depth,
+                            std::string_view body)
+      = 0;
+    virtual void on_cast(const std::string& service, std::string_view body) = 0;
+    virtual void on_bye() = 0;
+  };
+
+  static constexpr std::size_t fragment_size = 256 * 1024;
+  static constexpr std::size_t window = 8;
+  static constexpr std::size_t batch_size = 1024 * 1024;
+  /// Bytes that may wait for one peer; what is over is refused.
+  static constexpr std::size_t outbox_limit = std::size_t{2} << 30;
+  /// The largest message that is taken from a peer.
+  static constexpr std::uint64_t message_limit = std::uint64_t{2} << 30;
+
+  /// `wake` is called (by any thread, without locks held) when the outbox
+  /// was idle and no longer is; `urgent` if somebody waits for what is in it.
+  using waker = std::function<void(bool urgent)>;
+  /// Threads that wait for an answer wait at `answers`, if it is given.
+  link(std::string peer, std::uint64_t incarnation, waker wake,
+       std::shared_ptr<answer_source> answers = nullptr);
+
+  const std::string& peer() const noexcept { return peer_; }
+  std::uint64_t incarnation() const noexcept { return incarnation_; }
+  const std::shared_ptr<answer_source>& answers() const noexcept {
+    return answers_;
+  }
+
+  // -- any thread ------------------------------------------------------------
+
+  /// False if the link is closed or its outbox is full.
+  bool cast(const std::string& service, std::string_view body);
+  /// Answers `reply` in every case. The return value can be given to
+  /// `forget` by a caller that waits no longer.
+  std::uint64_t request(const std::string& service, std::string_view body,
+                        deadline until, std::uint32_t depth, responder reply);
+  void forget(std::uint64_t id);
+  void reply(std::uint64_t id, const outcome& x);
+  void bye();
+  /// Fails every open request with `why`, and marks those that were never sent.
+  /// Later calls fail at once.
+  void close(const failure& why);
+  bool open() const noexcept { return open_.load(); }
+  /// Whether nothing waits to be sent.
+  bool drained() const;
+  std::size_t pending() const;
+  std::uint64_t refused() const noexcept { return refused_.load(); }
+
+  // -- the link's actor ------------------------------------------------------
+
+  /// What to send next, or an empty string. Call it again until it is empty:
+  /// that is what wakes depend on. With `lingering` the caller looks again in a
+  /// moment even if there is nothing now, if `lingers` says so: casts have been
+  /// sent. Until then casts, for which nobody waits, wake nobody, and so they
+  /// travel together.
+  std::string next_batch(bool lingering = false);
+  bool lingers() const;
+  /// Raises `decode_error` for what no link wrote.
+  void receive(std::string_view batch, sink& to);
+  void ping();
+  /// Fails the requests whose deadline has passed: their callers wait no
+  /// longer, and a peer that never answers must not fill this table.
+  void expire();
+
+private:
+  struct small_frame {
+    std::string bytes;
+    std::uint64_t request = 0; ///< its id, if it is one
+    bool is_cast = false;
+  };
+  struct large_frame {
+    std::string bytes;
+    std::size_t sent = 0;
+    std::uint64_t number = 0;
+    bool is_cast = false;
+    std::uint64_t request = 0;
+  };
+
+  /// Appends a frame; false if closed or full.
+  bool push(std::string frame, bool is_cast, bool urgent = false,
+            std::uint64_t request = 0);
+  void take_frame(std::string_view frame, sink& to);
+
+  const std::string peer_;
+  const std::uint64_t incarnation_;
+  const waker wake_;
+  const std::shared_ptr<answer_source> answers_;
+  std::atomic<bool> open_{true};
+  std::atomic<std::uint64_t> refused_{0};
+
+  mutable std::mutex out_mutex_;
+  std::deque<small_frame> small_;
+  std::deque<large_frame> large_;
+  std::size_t waiting_bytes_ = 0;
+  std::size_t large_casts_ = 0;
+  std::size_t in_flight_ = 0;
+  std::uint64_t next_number_ = 1;
+  bool awake_ = false;
+  bool lingering_ = false;
+  bool sent_casts_ = false; ///< since there was nothing to send
+
+  mutable std::mutex pending_mutex_;
+  struct open_request {
+    responder reply;
+    deadline until;
+  };
+  std::unordered_map<std::uint64_t, open_request> pending_;
+  std::uint64_t next_id_ = 1;
+  failure closed_with_;
+
+  std::map<std::uint64_t, std::string> partial_; ///< actor only
+};
+
+} // namespace hornbeam::runtime

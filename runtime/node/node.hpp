@@ -1,0 +1,110 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <caf/fwd.hpp>
+
+#include "runtime/call/service.hpp"
+#include "runtime/node/tables.hpp"
+#include "runtime/otp/groups.hpp"
+#include "runtime/process/processes.hpp"
+#include "runtime/settings/settings.hpp"
+
+namespace hornbeam::runtime {
+
+/// One node: a name, an incarnation, a CAF actor system with its services,
+/// and a link to each connected peer. All members are safe from any thread.
+class node : public router {
+public:
+  /// Starts a node that neither listens nor connects yet. Raises
+  /// `std::runtime_error` for settings that can't be used.
+  static std::shared_ptr<node> start(node_settings settings);
+  ~node() override;
+
+  const node_settings& settings() const noexcept;
+  /// Name and incarnation. The name of a node that was started without one
+  /// changes once: when it first joins others.
+  origin_ptr self() const override;
+  std::string name() const;
+  /// `host:port` of the listener, or empty.
+  std::string address() const;
+  caf::actor_system& system();
+  runtime::tables& tables();
+  runtime::processes& processes() noexcept;
+  runtime::groups& groups() noexcept;
+  pid make_pid();
+  reference make_ref();
+
+  /// Makes what `make` returns reachable as `name`, here and for peers. It
+  /// runs under the node's supervisor, which makes it anew when it dies; what
+  /// waits for it meanwhile is not lost.
+  void add_service(const std::string& name,
+                   std::function<std::unique_ptr<service>()> make);
+  /// The CAF actor that serves `name` now, or none.
+  caf::actor service_actor(const std::string& name) const;
+  /// `make` is asked for services that nobody has added; it adds one and says
+  /// true, or says false. To be called before `open_doors`.
+  void on_unknown_service(std::function<bool(const std::string&)> make);
+  /// `f` is asked before a call goes to the actor of its service; true if it
+  /// has answered. It runs in the thread of a link, so it must neither wait
+  /// nor raise. To be called before `open_doors`.
+  void on_call(std::function<bool(const std::string& service, call& c)> f);
+  /// Listens and connects as the settings say; to be called once, when the
+  /// services are there, so that no peer meets a node without them.
+  void open_doors();
+
+  // -- router ----------------------------------------------------------------
+
+  std::vector<std::string> peers() const override;
+  std::shared_ptr<answer_source> brings(const std::string& node) const override;
+  /// Connects first if there is no link; then it returns true at once.
+  bool cast(const std::string& node, const std::string& service,
+            const term& op) override;
+  /// Connects first if there is no link.
+  void request(const std::string& node, const std::string& service,
+               const term& op, deadline until, std::uint32_t depth,
+               responder reply) override;
+
+  // -- peers -----------------------------------------------------------------
+
+  /// `target` is `name@host` or `name@host:port`. Answers true, or why not.
+  void connect(const std::string& target, deadline until, responder reply);
+  /// Says goodbye to a peer and does not connect to it again by itself.
+  bool disconnect(const std::string& name);
+  bool connected(const std::string& name) const;
+  /// Requests to other nodes that have no answer yet.
+  std::size_t open_requests() const;
+  /// Casts to and from other nodes that could not be delivered.
+  std::uint64_t lost_casts() const noexcept;
+  /// Opens the listener if there is none.
+  void listen();
+  /// Connects to the nodes of this cluster and user that live on this host
+  /// now. Does not wait; whoever starts later joins this one.
+  void join_host();
+
+  /// Flushes what is on its way, says goodbye to all peers, ends the services
+  /// and CAF. Returns within about a second whatever happens.
+  void stop();
+  /// Waits until no socket is being made for a listener or a first call to
+  /// another node, and holds that off.
+  void before_fork();
+  void after_fork_in_parent();
+  /// After a fork, in the child: closes the descriptors that the parent's
+  /// node owns. The node must not be used or destroyed any more.
+  void abandon_after_fork();
+
+private:
+  struct impl;
+  explicit node(std::unique_ptr<impl> x);
+  std::unique_ptr<impl> impl_;
+};
+
+/// `name` as `name@host`, taking the host of `self` if it has none. Raises
+/// `bad_term` if it is not the name of a node.
+std::string full_node_name(const std::string& name, const std::string& self);
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+
+#include "runtime/call/outcome.hpp"
+#include "runtime/process/processes.hpp"
+
+namespace hornbeam::runtime {
+
+/// A process whose code is not a coroutine of ours but a thread, a task of an
+/// event loop or a call that is served: it has a pid, a mailbox, links and
+/// monitors like any other, and ends with `normal` when this object goes.
+///
+/// Its members are safe from any thread, so that one can end it while another
+/// waits for a message; what `me()` does belongs to one thread at a time. When
+/// it has been ended, by others or by `detach`, calls raise `process_killed`.
+class attached_process {
+public:
+  explicit attached_process(processes& of);
+  ~attached_process() { detach(); }
+  attached_process(const attached_process&) = delete;
+  attached_process& operator=(const attached_process&) = delete;
+
+  self me() const noexcept { return self{*process_}; }
+  const term& pid() const noexcept { return pid_; }
+  bool alive() const noexcept { return process_->alive(); }
+  /// How many messages wait.
+  std::size_t queue_length() const noexcept { return process_->queue_length(); }
+
+  /// The first message that `m` accepts, if it comes before `until`. Blocks
+  /// the thread. Of several threads that wait for a message one gets it.
+  template <class Match>
+  std::optional<term> receive(Match m, deadline until = {}) {
+    return take_first(matcher{m}, until);
+  }
+  std::optional<term> receive(deadline until = {}) {
+    return receive(any, until);
+  }
+  /// Runs a coroutine of the runtime, such as `call`, in this thread; others
+  /// that want messages wait meanwhile.
+  template <class T>
+  T run(task<T> x) {
+    // The body of a process that exists for this one answer.
+    auto drive = [](task<T> t, std::optional<T>& out,
+                    std::exception_ptr& error) -> process_body {
+      try {
+        out.emplace(co_await std::move(t));
+      } catch (...) {
+        error = std::current_exception();
+      }
+    };
+    std::optional<T> out;
+    std::exception_ptr error;
+    drive_to_end(drive(std::move(x), out, error));
+    if (error)
+      std::rethrow_exception(error);
+    return *std::move(out);
+  }
+
+  /// Calls `f` once: at the next message, at once if one waits that `m`
+  /// accepts, or when the process ends; perhaps for nothing. `f` must be short.
+  /// Returns a number for `forget_notice`.
+  template <class Match>
+  std::uint64_t notify_once(Match m, std::function<void()> f) {
+    return add_notice(matcher{m}, std::move(f));
+  }
+  std::uint64_t notify_once(std::function<void()> f) {
+    return notify_once(any, std::move(f));
+  }
+  /// `f` is not called any more, unless that is happening just now.
+  void forget_notice(std::uint64_t number);
+  /// Ends the process; nothing happens if it has ended.
+  void detach(term reason = term::atom("normal"));
+
+private:
+  class impl;
+  /// A pattern of the caller's, without its type.
+  class matcher {
+  public:
+    template <class Match>
+    explicit matcher(Match& m) noexcept
+      : pattern_(&m), accepts_([](void* p, const term& x) -> bool {
+          return (*static_cast<Match*>(p))(x);
+        }) {}
+    bool operator()(const term& x) const { return accepts_(pattern_, x); }
+
+  private:
+    void* pattern_;
+    bool (*accepts_)(void*, const term&);
+  };
+
+  impl& code() const noexcept;
+  std::optional<term> take_first(const matcher& m, deadline until);
+  std::uint64_t add_notice(const matcher& m, std::function<void()> f);
+  void drive_to_end(process_body body);
+
+  processes& owner_;
+  process_ptr process_; ///< an `impl`
+  term pid_;
+};
+
+} // namespace hornbeam::runtime

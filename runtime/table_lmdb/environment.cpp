@@ -1,0 +1,309 @@
+#include "runtime/table_lmdb/environment.hpp"
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/blocking.hpp"
+#include "runtime/call/outcome.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* expiry_name = "\1expiry";
+constexpr unsigned max_readers = 1024;
+
+struct file_header {
+  char magic[8];
+  std::uint32_t version;
+  std::uint32_t reserved;
+};
+constexpr char magic[8] = {'h', 'b', 't', 'a', 'b', 'l', 'e', '\n'};
+constexpr std::uint32_t format_version = 1;
+
+/// The name by which a file is known, however it was written.
+std::string canonical(const std::string& path) {
+  std::error_code none;
+  auto folder = fs::path{path}.parent_path();
+  auto real = fs::canonical(folder.empty() ? "." : folder, none);
+  if (none)
+    throw failed{error_code::not_found, "there is no folder for the table file "
+                                          + path + ": " + none.message()};
+  return (real / fs::path{path}.filename()).string();
+}
+
+} // namespace
+
+void fail_lmdb(int code, const std::string& path) {
+  auto file = "the table file " + path;
+  switch (code) {
+    case MDB_MAP_FULL:
+      throw failed{error_code::overloaded,
+                   file + " is full: map_bytes is the most that it may hold"};
+    case ENOSPC:
+      throw failed{error_code::overloaded,
+                   "no room for " + file
+                     + ": its file system is full; nothing was changed"};
+    case MDB_TXN_FULL:
+      throw failed{error_code::overloaded,
+                   "one operation changes too much of " + file};
+    case MDB_READERS_FULL:
+      throw failed{error_code::overloaded, "more than "
+                                             + std::to_string(max_readers)
+                                             + " threads read " + file};
+    case MDB_BAD_VALSIZE:
+      throw failed{error_code::bad_value,
+                   "a value of 4 GiB or more does not fit into " + file};
+    case MDB_PANIC:
+      throw failed{error_code::internal,
+                   file
+                     + " can't be written any more, since its disk failed; "
+                       "start this process again"};
+    case MDB_CORRUPTED:
+    case MDB_PAGE_NOTFOUND:
+    case MDB_INVALID:
+      throw failed{error_code::internal, file + " is damaged, or is no table: "
+                                           + ::mdb_strerror(code)};
+    case MDB_VERSION_MISMATCH:
+      throw failed{error_code::refused,
+                   file + " is of another version of LMDB"};
+    default:
+      throw failed{error_code::internal, file + ": " + ::mdb_strerror(code)};
+  }
+}
+
+// -- one for each file -------------------------------------------------------
+
+std::atomic<unsigned> lmdb_environment::generations{0};
+
+/// The open files of this process. An entry is there until its file is closed.
+struct lmdb_environment::registry {
+  static registry& get() {
+    static auto* one = new registry;
+    return *one;
+  }
+  registry() {
+    ::pthread_atfork([] { get().mutex.lock(); }, [] { get().mutex.unlock(); },
+                     [] { get().leave_to_parent(); });
+  }
+  /// What a child does with what its parent has open: nothing.
+  void leave_to_parent() {
+    ++generations;
+    for (auto& [path, x] : files)
+      x.file->gate_.abandon();
+    files.clear();
+    mutex.unlock();
+  }
+
+  struct entry {
+    std::weak_ptr<lmdb_environment> owner;
+    lmdb_environment* file;
+  };
+  std::mutex mutex;
+  std::map<std::string, entry> files;
+};
+
+lmdb_environment_ptr lmdb_environment::open(const std::string& path,
+                                            const lmdb_settings& settings) {
+  auto& all = registry::get();
+  auto name = canonical(path);
+  blocking_scope waiting;              // perhaps for others that open it
+  for (;; std::this_thread::yield()) { // while it is being closed
+    std::lock_guard guard{all.mutex};
+    auto i = all.files.find(name);
+    if (i == all.files.end()) {
+      lmdb_environment_ptr x{
+        new lmdb_environment(name, settings), [](lmdb_environment* old) {
+          if (!old->current())
+            return; // the parent's: memory and descriptors stay as they are
+          auto& all = registry::get();
+          std::lock_guard guard{all.mutex};
+          all.files.erase(old->path());
+          delete old;
+        }};
+      all.files[name] = {x, x.get()};
+      return x;
+    }
+    if (auto known = i->second.owner.lock()) {
+      if (known->settings() != settings)
+        throw failed{error_code::bad_value, "this process has the table file "
+                                              + name
+                                              + " open with other settings"};
+      return known;
+    }
+  }
+}
+
+lmdb_environment::lmdb_environment(const std::string& path,
+                                   const lmdb_settings& settings)
+  : gate_(path), settings_(settings), generation_(generations.load()) {
+  gate_.settle(settings_);
+  try {
+    open_file();
+    open_tables();
+  } catch (...) {
+    close();
+    throw;
+  }
+  gate_.opened();
+}
+
+lmdb_environment::~lmdb_environment() {
+  close();
+}
+
+void lmdb_environment::close() noexcept {
+  for (auto& x : idle_)
+    if (auto* txn = x.exchange(nullptr))
+      ::mdb_txn_abort(txn);
+  if (env_ != nullptr)
+    ::mdb_env_close(env_);
+}
+
+void lmdb_environment::open_file() {
+  struct stat info {};
+  bool there = ::stat(path().c_str(), &info) == 0;
+  if (there && info.st_uid != ::geteuid())
+    throw failed{error_code::refused,
+                 "the table file " + path() + " belongs to another user"};
+  // Without syncs, what a power cut left on a disk is in no order.
+  if (there && gate_.alone() && gate_.used_before() && !gate_.was_durable()
+      && !gate_.same_start()) {
+    std::cerr << "hornbeam: the table file " << path()
+              << " is from before the machine was started, and not durable: "
+                 "it begins empty\n";
+    ::unlink(path().c_str());
+    ::unlink((path() + "-lock").c_str());
+  }
+  auto check = [&](int code) {
+    if (code != 0)
+      fail_lmdb(code, path());
+  };
+  check(::mdb_env_create(&env_));
+  check(::mdb_env_set_mapsize(env_, settings_.map_bytes));
+  check(::mdb_env_set_maxreaders(env_, max_readers));
+  check(::mdb_env_set_maxdbs(env_, 1));
+  unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
+  if (!durable())
+    flags |= MDB_WRITEMAP | MDB_NOSYNC;
+  check(::mdb_env_open(env_, path().c_str(), flags, 0600));
+  MDB_envinfo size{};
+  ::mdb_env_info(env_, &size);
+  if (size.me_mapsize != settings_.map_bytes)
+    throw failed{error_code::bad_value,
+                 "the table file " + path() + " holds "
+                   + std::to_string(size.me_mapsize)
+                   + " bytes, more than map_bytes = "
+                   + std::to_string(settings_.map_bytes)};
+  if (::stat(path().c_str(), &info) != 0)
+    fail_lmdb(errno, path());
+  if (durable() && gate_.alone())
+    gate_.sync_folder();
+  device_ = info.st_dev;
+  inode_ = info.st_ino;
+  page_size_ = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  int dead = 0;
+  ::mdb_reader_check(env_, &dead); // slots of who was killed
+}
+
+/// Who is not alone finds all that there must be, and waits for no writer.
+void lmdb_environment::open_tables() {
+  if (gate_.alone()) {
+    lmdb_transaction x{*this};
+    x.reserve(8, 0);
+    open_tables(x.handle(), MDB_CREATE);
+    if (x.stat(entries_).ms_entries == 1) // the name of the order of expiry
+      x.put_header();
+    check_header(x.handle());
+    if (x.stat(expiry_).ms_entries != 0)
+      gate_.set_expiring();
+    x.commit();
+    return;
+  }
+  MDB_txn* txn = nullptr;
+  if (auto code = ::mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn); code != 0)
+    fail_lmdb(code, path());
+  try {
+    open_tables(txn, 0);
+    check_header(txn);
+  } catch (...) {
+    ::mdb_txn_abort(txn);
+    throw;
+  }
+  ::mdb_txn_commit(txn); // keeps the handles
+}
+
+void lmdb_environment::open_tables(MDB_txn* txn, unsigned flags) {
+  auto code = ::mdb_dbi_open(txn, nullptr, 0, &entries_);
+  if (code == 0)
+    code = ::mdb_dbi_open(txn, expiry_name, flags, &expiry_);
+  if (code != 0)
+    fail_lmdb(code == MDB_NOTFOUND ? MDB_INVALID : code, path());
+}
+
+std::string lmdb_header() {
+  file_header header{};
+  std::memcpy(header.magic, magic, sizeof magic);
+  header.version = format_version;
+  std::string out(sizeof header, '\0');
+  std::memcpy(out.data(), &header, sizeof header);
+  return out;
+}
+
+void lmdb_environment::check_header(MDB_txn* txn) const {
+  std::string_view bytes;
+  file_header header{};
+  if (!find_lmdb(txn, entries_, path(), lmdb_header_key, bytes)
+      || bytes.size() < sizeof header)
+    fail_lmdb(MDB_INVALID, path());
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (std::memcmp(header.magic, magic, sizeof magic) != 0)
+    fail_lmdb(MDB_INVALID, path());
+  if (header.version > format_version)
+    throw failed{error_code::refused,
+                 "the table file " + path() + " is of version "
+                   + std::to_string(header.version)
+                   + ", written by a newer program; this one knows up to "
+                   + std::to_string(format_version)};
+}
+
+std::uint64_t lmdb_environment::file_bytes() const noexcept {
+  MDB_envinfo info{};
+  ::mdb_env_info(env_, &info);
+  return (info.me_last_pgno + 1) * page_size_;
+}
+
+// -- whether it is still there -----------------------------------------------
+
+std::int64_t lmdb_environment::coarse_ms() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void lmdb_environment::look() {
+  struct stat info {};
+  bool same = ::stat(path().c_str(), &info) == 0 && info.st_dev == device_
+              && info.st_ino == inode_;
+  if (gate_.removed() || !same)
+    throw failed{error_code::not_found,
+                 "the table file " + path()
+                   + " was removed or replaced while this process used it; "
+                     "start the process again"};
+  look_at_ = coarse_ms() + 100;
+}
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,217 @@
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <lmdb.h>
+
+#include "runtime/table_lmdb/gate.hpp"
+
+namespace hornbeam::runtime {
+
+/// Where the bytes on which a bound depends come from; a test says that there
+/// are none. Returns 0 or an error number, as `posix_fallocate`.
+using lmdb_reserve_function = int (*)(int descriptor, std::uint64_t from,
+                                      std::uint64_t bytes);
+/// Replaces the function of this process; null: the real one again.
+void set_lmdb_reserve(lmdb_reserve_function f) noexcept;
+
+/// Raises the error of LMDB, or of the system, with what can be done.
+[[noreturn]] void fail_lmdb(int code, const std::string& path);
+
+/// Under this key, which is below all of ours, is what says that the file is a
+/// table, and of which version.
+inline constexpr std::string_view lmdb_header_key = "\1header";
+std::string lmdb_header();
+/// Entries of each file that are none of the table: the header, and the name
+/// of the order of expiry.
+inline constexpr std::size_t lmdb_housekeeping = 2;
+
+/// One open table file. There is one of these for each file and process:
+/// closing a second one would end the first one's locks.
+///
+/// The map is writable and commits sync nothing, which is what makes a write
+/// take half a microsecond: what survives is then what the kernel has, which
+/// is all of it unless the machine goes down. A durable file is mapped for
+/// reading only and written in the order that LMDB prescribes.
+///
+/// A writable map means that a full file system would answer with SIGBUS: no
+/// page is touched that was not reserved before.
+class lmdb_environment {
+public:
+  /// The one of that file. Raises `failed`: settings differ from those of
+  /// other processes, the file is damaged, of a newer version or not of this
+  /// user.
+  static std::shared_ptr<lmdb_environment> open(const std::string& path,
+                                                const lmdb_settings& settings);
+  ~lmdb_environment();
+  lmdb_environment(const lmdb_environment&) = delete;
+  lmdb_environment& operator=(const lmdb_environment&) = delete;
+
+  const std::string& path() const noexcept { return gate_.path(); }
+  const lmdb_settings& settings() const noexcept { return settings_; }
+  bool durable() const noexcept { return settings_.durable != 0; }
+  /// False in a forked child: it opens the file anew.
+  bool current() const noexcept {
+    return generation_ == generations.load(std::memory_order_relaxed);
+  }
+  /// Raises `failed` if the file was removed or replaced: looks at once for
+  /// what `hornbeam state rm` did, and ten times a second for what others did.
+  void check() {
+    if (gate_.removed() || coarse_ms() >= look_at_) [[unlikely]]
+      look();
+  }
+  lmdb_gate& gate() noexcept { return gate_; }
+  MDB_env* handle() const noexcept { return env_; }
+  MDB_dbi entries() const noexcept { return entries_; }
+  MDB_dbi expiry() const noexcept { return expiry_; }
+  /// Bytes of the file that are or were in use.
+  std::uint64_t file_bytes() const noexcept;
+
+private:
+  friend class lmdb_snapshot;
+  friend class lmdb_transaction;
+  struct registry;
+
+  lmdb_environment(const std::string& path, const lmdb_settings& settings);
+  void open_file();
+  void open_tables();
+  void open_tables(MDB_txn* txn, unsigned flags);
+  void check_header(MDB_txn* txn) const;
+  void close() noexcept;
+  void look();
+  static std::int64_t coarse_ms() noexcept;
+
+  MDB_txn* take_reader();
+  void renew(MDB_txn* txn, bool fresh);
+  void give_back(MDB_txn* txn) noexcept;
+  void reserve(std::uint64_t pages, bool to_grow);
+  std::uint64_t free_pages();
+  void grow(std::uint64_t pages);
+  bool wait_for_readers();
+
+  static std::atomic<unsigned> generations;
+
+  lmdb_gate gate_;
+  const lmdb_settings settings_;
+  const unsigned generation_;
+  MDB_env* env_ = nullptr;
+  MDB_dbi entries_ = 0;
+  MDB_dbi expiry_ = 0;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+  std::atomic<std::int64_t> look_at_{0};
+  std::uint64_t page_size_ = 4096;
+  /// Transactions of readers that are not in use: to begin one anew costs ten
+  /// times as much as to renew one.
+  std::array<std::atomic<MDB_txn*>, 16> idle_{};
+};
+using lmdb_environment_ptr = std::shared_ptr<lmdb_environment>;
+
+/// What a reader sees: all that was committed at one moment. Short, since
+/// what it sees can't be reused meanwhile. Views are valid as long as it is.
+class lmdb_snapshot {
+public:
+  explicit lmdb_snapshot(lmdb_environment& env)
+    : env_(env), txn_(env.take_reader()) {}
+  ~lmdb_snapshot() { env_.give_back(txn_); }
+  lmdb_snapshot(const lmdb_snapshot&) = delete;
+  lmdb_snapshot& operator=(const lmdb_snapshot&) = delete;
+
+  lmdb_environment& environment() const noexcept { return env_; }
+  MDB_txn* handle() const noexcept { return txn_; }
+
+private:
+  lmdb_environment& env_;
+  MDB_txn* txn_;
+};
+
+/// One write, which happens as a whole or not at all. Only one process has
+/// one at a time.
+class lmdb_transaction {
+public:
+  /// Waits for the others, or raises `failed` if there are any.
+  explicit lmdb_transaction(lmdb_environment& env, bool patient = true);
+  /// A part of another one that can fail alone (durable files only).
+  explicit lmdb_transaction(lmdb_transaction& whole);
+  /// Takes back what was not committed.
+  ~lmdb_transaction();
+  lmdb_transaction(const lmdb_transaction&) = delete;
+  lmdb_transaction& operator=(const lmdb_transaction&) = delete;
+
+  lmdb_environment& environment() const noexcept { return env_; }
+  MDB_txn* handle() const noexcept { return txn_; }
+
+  /// Before they are changed: so many keys, with so many bytes in all. Raises
+  /// `failed` if there is no room for them.
+  void reserve(std::size_t keys, std::uint64_t bytes) {
+    add_pages(keys, bytes, true);
+  }
+  /// The same for keys that go: to remove something takes some room as well,
+  /// which is kept for that.
+  void reserve_to_remove(std::size_t keys) { add_pages(keys, 0, false); }
+  /// A place for a value of that size, which must be filled before the next
+  /// call.
+  void* put(MDB_dbi dbi, std::string_view key, std::size_t size);
+  /// False if it was not there.
+  bool erase(MDB_dbi dbi, std::string_view key);
+  /// Removes all entries and the order of expiry.
+  void clear();
+  /// The others still wait until this is destroyed.
+  void commit();
+  MDB_stat stat(MDB_dbi dbi) const;
+  std::uint64_t id() const noexcept { return ::mdb_txn_id(txn_); }
+  /// Bytes of keys and values in the parts before this one, if known.
+  std::optional<std::uint64_t>& bytes() noexcept {
+    return whole_ != nullptr ? whole_->bytes_ : bytes_;
+  }
+
+private:
+  [[noreturn]] void fail(int code) const { fail_lmdb(code, env_.path()); }
+  void add_pages(std::size_t keys, std::uint64_t bytes, bool to_grow);
+  void put_header();
+  friend class lmdb_environment;
+
+  lmdb_environment& env_;
+  lmdb_transaction* whole_ = nullptr;
+  MDB_txn* txn_ = nullptr;
+  std::uint64_t pages_ = 0; ///< that may be new at most
+  std::optional<std::uint64_t> bytes_;
+};
+
+/// The bytes of `key`, or false.
+bool find_lmdb(MDB_txn* txn, MDB_dbi dbi, const std::string& path,
+               std::string_view key, std::string_view& out);
+
+/// A walk over keys in order; must end before its transaction.
+class lmdb_cursor {
+public:
+  lmdb_cursor(MDB_txn* txn, MDB_dbi dbi, const std::string& path);
+  ~lmdb_cursor() { mdb_cursor_close(cursor_); }
+  lmdb_cursor(const lmdb_cursor&) = delete;
+  lmdb_cursor& operator=(const lmdb_cursor&) = delete;
+
+  /// To the first key that is not less; false if there is none.
+  bool seek(std::string_view key);
+  bool next() { return move(MDB_NEXT); }
+  std::string_view key() const noexcept { return key_; }
+  std::string_view value() const noexcept { return value_; }
+  /// Removes where it stands; `next` goes on behind.
+  void erase();
+
+private:
+  bool move(MDB_cursor_op op);
+
+  MDB_cursor* cursor_ = nullptr;
+  const std::string& path_;
+  std::string_view key_;
+  std::string_view value_;
+};
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,147 @@
+#include "runtime/table_lmdb/files.hpp"
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include <lmdb.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/host_registry.hpp"
+#include "runtime/call/outcome.hpp"
+#include "runtime/table_lmdb/environment.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* suffix = ".lmdb";
+
+/// Beside the folders of the clusters, whose names have no `@`.
+std::string folder_of_tables() {
+  return runtime_directory() + "/@tables";
+}
+
+/// Letters, digits, `_`, `-` and (not in front) `.` as they are, the rest as
+/// `%2F`.
+std::string escape(const std::string& x) {
+  std::string out;
+  for (unsigned char c : x) {
+    if (std::isalnum(c) || c == '_' || c == '-' || (c == '.' && !out.empty())) {
+      out += static_cast<char>(c);
+      continue;
+    }
+    constexpr const char* digits = "0123456789ABCDEF";
+    out += {'%', digits[c >> 4], digits[c & 15]};
+  }
+  return out;
+}
+
+std::string unescape(const std::string& x) {
+  std::string out;
+  for (std::size_t i = 0; i < x.size(); ++i)
+    if (x[i] == '%' && i + 2 < x.size()) {
+      out += static_cast<char>(std::stoi(x.substr(i + 1, 2), nullptr, 16));
+      i += 2;
+    } else {
+      out += x[i];
+    }
+  return out;
+}
+
+void read_entries(table_file& x) {
+  MDB_env* env = nullptr;
+  MDB_stat stat{};
+  // Only what the file's first pages say: locks nothing, disturbs nobody.
+  auto code = ::mdb_env_create(&env);
+  if (code == 0)
+    code = ::mdb_env_open(env, x.path.c_str(),
+                          MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, 0600);
+  if (code == 0)
+    code = ::mdb_env_stat(env, &stat);
+  if (code == 0)
+    x.entries = stat.ms_entries - std::min(lmdb_housekeeping, stat.ms_entries);
+  else
+    x.error = ::mdb_strerror(code);
+  ::mdb_env_close(env);
+}
+
+} // namespace
+
+std::string default_table_file(const std::string& cluster,
+                               const std::string& table) {
+  auto all = folder_of_tables();
+  make_private_folder(all);
+  auto folder = all + "/" + escape(cluster);
+  make_private_folder(folder);
+  auto file = escape(table) + suffix;
+  if (file.size() > 200)
+    throw failed{error_code::bad_value,
+                 "the name of the table '" + table
+                   + "' is too long for a file: give the table a path"};
+  return folder + "/" + file;
+}
+
+table_file look_at_table_file(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0)
+    throw failed{error_code::not_found, "there is no table file " + path + ": "
+                                          + std::strerror(errno)};
+  table_file out;
+  out.path = path;
+  out.table = unescape(fs::path{path}.stem().string());
+  out.bytes = static_cast<std::uint64_t>(info.st_blocks) * 512;
+  auto gate = lmdb_gate::look(path);
+  out.writer = gate.writer;
+  out.users = gate.users;
+  out.in_use = gate.in_use;
+  read_entries(out);
+  return out;
+}
+
+std::vector<table_file> table_files() {
+  std::vector<table_file> out;
+  std::error_code none;
+  for (auto& folder : fs::directory_iterator{folder_of_tables(), none})
+    for (auto& file : fs::directory_iterator{folder.path(), none}) {
+      if (file.path().extension() != suffix)
+        continue;
+      try {
+        out.push_back(look_at_table_file(file.path().string()));
+        out.back().cluster = unescape(folder.path().filename().string());
+      } catch (const failed&) {
+        // Removed in this moment.
+      }
+    }
+  std::sort(out.begin(), out.end(),
+            [](auto& a, auto& b) { return a.path < b.path; });
+  return out;
+}
+
+void remove_table_file(const std::string& path, bool force) {
+  if (::access(path.c_str(), F_OK) != 0)
+    throw failed{error_code::not_found, "there is no table file " + path + ": "
+                                          + std::strerror(errno)};
+  lmdb_gate gate{path}; // nobody can open it meanwhile
+  if (!gate.alone() && !force) {
+    std::string who;
+    for (auto x : gate.users())
+      who += (who.empty() ? "" : ", ") + std::to_string(x);
+    throw failed{error_code::refused,
+                 "the table file " + path + " is in use by "
+                   + (who.empty() ? "other processes" : "the processes " + who)
+                   + "; --force removes it all the same, and they get errors"};
+  }
+  gate.set_removed();
+  for (auto* end : {"", "-lock", "-gate"})
+    if (::unlink((path + end).c_str()) != 0 && errno != ENOENT)
+      throw failed{error_code::internal,
+                   "can't remove " + path + end + ": " + std::strerror(errno)};
+}
+
+} // namespace hornbeam::runtime

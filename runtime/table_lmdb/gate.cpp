@@ -1,0 +1,355 @@
+#include "runtime/table_lmdb/gate.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <thread>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "runtime/base/blocking.hpp"
+#include "runtime/call/outcome.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+constexpr char magic[8] = {'h', 'b', 'g', 'a', 't', 'e', '\n', '\0'};
+constexpr std::uint32_t gate_version = 1;
+constexpr int opening_byte = 0;
+constexpr int use_byte = 1;
+constexpr auto patience = std::chrono::seconds(10);
+
+[[noreturn]] void fail(const std::string& what) {
+  throw failed{error_code::internal, what + ": " + std::strerror(errno)};
+}
+
+/// Which start of the machine this is.
+std::string boot_id() {
+  std::string out;
+  std::ifstream{"/proc/sys/kernel/random/boot_id"} >> out;
+  return out.substr(0, 39);
+}
+
+/// Tells the core that this is a loop that waits.
+void relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#else
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+#endif
+}
+
+bool lives(pid_t x) {
+  return ::kill(x, 0) == 0 || errno != ESRCH;
+}
+
+} // namespace
+
+lmdb_settings lmdb_settings_of(const table_options& x) {
+  lmdb_settings out;
+  auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  auto map = x.map_bytes == 0 ? lmdb_default_map : x.map_bytes;
+  out.map_bytes = (map + page - 1) / page * page;
+  out.max_entries = x.max_entries;
+  out.max_bytes = x.max_bytes;
+  out.ttl_ms = x.ttl_ms;
+  out.durable = x.durable == table_durability::always;
+  return out;
+}
+
+lmdb_gate::lmdb_gate(std::string path)
+  : path_(std::move(path)), own_pid_(::getpid()) {
+  auto file = path_ + "-gate";
+  for (;;) {
+    descriptor_ = ::open(file.c_str(),
+                         O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (descriptor_ < 0)
+      fail("can't open " + file);
+    try {
+      hold_opening();
+      // Whoever held the place before may have removed the file.
+      struct stat mine {};
+      struct stat there {};
+      if (::fstat(descriptor_, &mine) != 0)
+        fail("can't look at " + file);
+      if (mine.st_uid != ::geteuid())
+        throw failed{error_code::refused,
+                     "the file " + file + " belongs to another user"};
+      if (::stat(file.c_str(), &there) == 0 && mine.st_ino == there.st_ino
+          && mine.st_dev == there.st_dev) {
+        alone_ = hold(use_byte, F_WRLCK, false);
+        if (!alone_ && !hold(use_byte, F_RDLCK, false))
+          fail("can't lock " + file);
+        map();
+        return;
+      }
+    } catch (...) {
+      ::close(descriptor_);
+      throw;
+    }
+    ::close(descriptor_);
+  }
+}
+
+lmdb_gate::~lmdb_gate() {
+  if (abandoned_)
+    return; // a parent's memory
+  for (auto& user : page_->users)
+    if (auto mine = own_pid_; user.compare_exchange_strong(mine, 0))
+      break;
+  ::munmap(page_, sizeof(page));
+  ::close(descriptor_); // which ends the locks
+}
+
+bool lmdb_gate::hold(int byte, short type, bool wait) {
+  struct flock range {};
+  range.l_type = type;
+  range.l_whence = SEEK_SET;
+  range.l_start = byte;
+  range.l_len = 1;
+  return ::fcntl(descriptor_, wait ? F_OFD_SETLKW : F_OFD_SETLK, &range) == 0;
+}
+
+void lmdb_gate::hold_opening() {
+  auto until = std::chrono::steady_clock::now() + patience;
+  while (!hold(opening_byte, F_WRLCK, false)) {
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+      fail("can't lock " + path_ + "-gate");
+    if (std::chrono::steady_clock::now() > until)
+      throw failed{error_code::timeout,
+                   "another process has been opening the table file " + path_
+                     + " for 10 seconds: is it stopped?"};
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+void lmdb_gate::map() {
+  auto file = path_ + "-gate";
+  struct stat info {};
+  if (::fstat(descriptor_, &info) != 0)
+    fail("can't look at " + file);
+  if (info.st_size < static_cast<off_t>(sizeof(page))) {
+    if (!alone_)
+      throw failed{error_code::internal, file + " is too short"};
+    // So that a full file system is an error here, not a signal later.
+    if (auto e = ::posix_fallocate(descriptor_, 0, sizeof(page)); e != 0) {
+      errno = e;
+      fail("no room for " + file);
+    }
+  }
+  auto* p = ::mmap(nullptr, sizeof(page), PROT_READ | PROT_WRITE, MAP_SHARED,
+                   descriptor_, 0);
+  if (p == MAP_FAILED)
+    fail("can't map " + file);
+  page_ = static_cast<page*>(p);
+  used_before_ = std::memcmp(page_->magic, magic, sizeof magic) == 0;
+  if (used_before_ && page_->version > gate_version)
+    throw failed{error_code::refused, file + " is of version "
+                                        + std::to_string(page_->version)
+                                        + "; this program knows up to "
+                                        + std::to_string(gate_version)};
+  same_start_ = used_before_ && page_->boot == boot_id();
+  was_durable_ = used_before_ && page_->settings.durable != 0;
+  if (alone_)
+    prepare();
+  else if (!used_before_)
+    throw failed{error_code::internal, file + " is not what it should be"};
+}
+
+void lmdb_gate::prepare() {
+  std::memset(static_cast<void*>(page_), 0, sizeof(page));
+  std::memcpy(page_->magic, magic, sizeof magic);
+  page_->version = gate_version;
+  boot_id().copy(page_->boot, sizeof page_->boot - 1);
+  pthread_mutexattr_t how;
+  ::pthread_mutexattr_init(&how);
+  ::pthread_mutexattr_setpshared(&how, PTHREAD_PROCESS_SHARED);
+  ::pthread_mutexattr_setrobust(&how, PTHREAD_MUTEX_ROBUST);
+  ::pthread_mutex_init(&page_->mutex, &how);
+  ::pthread_mutexattr_destroy(&how);
+  // On a disk, this is there before anything of the table is: so that after a
+  // power cut one can tell that the table is from before it.
+  if (!same_start_) {
+    ::fsync(descriptor_);
+    sync_folder();
+  }
+}
+
+void lmdb_gate::sync_folder() const {
+  auto folder = path_.substr(0, path_.rfind('/') + 1);
+  int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0)
+    return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+void lmdb_gate::abandon() noexcept {
+  abandoned_ = true;
+  ::close(descriptor_); // the locks end when the parent closes it as well
+}
+
+void lmdb_gate::settle(const lmdb_settings& mine) {
+  if (alone_) {
+    page_->settings = mine;
+    return;
+  }
+  std::string differ;
+  auto compare = [&](const char* what, auto lmdb_settings::*x) {
+    if (page_->settings.*x != mine.*x)
+      differ += (differ.empty() ? "" : ", ") + std::string{what} + " ("
+                + std::to_string(page_->settings.*x) + " there, "
+                + std::to_string(mine.*x) + " here)";
+  };
+  compare("map_bytes", &lmdb_settings::map_bytes);
+  compare("max_entries", &lmdb_settings::max_entries);
+  compare("max_bytes", &lmdb_settings::max_bytes);
+  compare("ttl_ms", &lmdb_settings::ttl_ms);
+  if (page_->settings.durable != mine.durable)
+    differ += std::string{differ.empty() ? "" : ", "} + "durable ("
+              + (mine.durable != 0 ? "not there, but here)"
+                                   : "there, but not here)");
+  if (!differ.empty())
+    throw failed{error_code::bad_value,
+                 "other processes use the table file " + path_
+                   + " with other settings; these differ: " + differ};
+}
+
+void lmdb_gate::opened() {
+  enter();
+  if (alone_)
+    hold(use_byte, F_RDLCK, false); // at no moment without a lock
+  hold(opening_byte, F_UNLCK, false);
+}
+
+void lmdb_gate::enter() {
+  for (auto& user : page_->users) {
+    pid_t there = user.load();
+    if ((there == 0 || !lives(there))
+        && user.compare_exchange_strong(there, own_pid_))
+      return;
+  }
+}
+
+std::vector<pid_t> lmdb_gate::users() const {
+  return living(*page_);
+}
+
+std::vector<pid_t> lmdb_gate::living(const page& from) {
+  std::vector<pid_t> out;
+  for (auto& user : from.users)
+    if (auto x = user.load(); x != 0 && lives(x))
+      out.push_back(x);
+  return out;
+}
+
+lmdb_gate::state lmdb_gate::look(const std::string& path) {
+  state out;
+  auto file = path + "-gate";
+  int descriptor = ::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (descriptor < 0)
+    return out; // nobody has used it since it was copied here
+  struct flock range {};
+  range.l_type = F_WRLCK;
+  range.l_whence = SEEK_SET;
+  range.l_start = use_byte;
+  range.l_len = 1;
+  out.in_use = ::fcntl(descriptor, F_OFD_GETLK, &range) == 0
+               && range.l_type != F_UNLCK;
+  struct stat info {};
+  if (out.in_use && ::fstat(descriptor, &info) == 0
+      && info.st_size >= static_cast<off_t>(sizeof(page))) {
+    auto* p = ::mmap(nullptr, sizeof(page), PROT_READ, MAP_SHARED, descriptor,
+                     0);
+    if (p != MAP_FAILED) {
+      auto& there = *static_cast<const page*>(p);
+      out.writer = there.writer.load();
+      out.users = living(there);
+      ::munmap(p, sizeof(page));
+    }
+  }
+  ::close(descriptor);
+  return out;
+}
+
+// -- the lock of writers -----------------------------------------------------
+
+bool lmdb_gate::take(int result) {
+  if (result == 0)
+    return true;
+  if (result != EOWNERDEAD)
+    return false;
+  // What its owner had not committed is not there for anyone; LMDB looks
+  // after its own lock in the same way.
+  ::pthread_mutex_consistent(&page_->mutex);
+  return true;
+}
+
+bool lmdb_gate::try_lock() {
+  return take(::pthread_mutex_trylock(&page_->mutex));
+}
+
+void lmdb_gate::wait() {
+  // A transaction takes less than what it costs to sleep and be woken.
+  for (int i = 0; i < 100; ++i) {
+    for (int k = 0; k < 16; ++k)
+      relax();
+    if (try_lock())
+      return;
+  }
+  blocking_scope waiting;
+  for (int seconds = 1;; ++seconds) {
+    timespec until{};
+    ::clock_gettime(CLOCK_MONOTONIC, &until);
+    ++until.tv_sec;
+    auto result = ::pthread_mutex_clocklock(&page_->mutex, CLOCK_MONOTONIC,
+                                            &until);
+    if (take(result))
+      return;
+    if (result != ETIMEDOUT) {
+      errno = result;
+      fail("can't lock the table file " + path_);
+    }
+    if (seconds == 1 || seconds % 60 == 0)
+      std::cerr << warning(seconds); // one write, so that lines stay whole
+  }
+}
+
+std::string lmdb_gate::warning(int seconds) const {
+  auto who = std::to_string(writer());
+  return "hornbeam: the process " + who + " has been writing to the table file "
+         + path_ + " for " + std::to_string(seconds)
+         + " s, this one waits; is it stopped? (kill -CONT " + who
+         + " lets it go on)\n";
+}
+
+// -- bytes -------------------------------------------------------------------
+
+std::uint64_t lmdb_gate::bytes(std::uint64_t transaction) const noexcept {
+  return page_->sizes[transaction & 1].bytes;
+}
+
+bool lmdb_gate::knows_bytes(std::uint64_t transaction) const noexcept {
+  return page_->sizes[transaction & 1].transaction == transaction;
+}
+
+void lmdb_gate::set_bytes(std::uint64_t transaction,
+                          std::uint64_t bytes) noexcept {
+  auto& size = page_->sizes[transaction & 1];
+  // Whoever dies in between leaves what no transaction matches.
+  size.transaction = ~std::uint64_t{0};
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  size.bytes = bytes;
+  std::atomic_signal_fence(std::memory_order_seq_cst);
+  size.transaction = transaction;
+}
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <condition_variable>
+#include <exception>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "runtime/table_lmdb/environment.hpp"
+
+namespace hornbeam::runtime {
+
+/// Writers of a durable file share its syncs: whatever comes while one commit
+/// is on its way to the disk is part of the next one. Nobody returns before
+/// what it wrote is on the disk.
+///
+/// One of the threads that wait leads: it takes the lock of writers, runs what
+/// the others want one after the other, commits, and tells them. Each is a
+/// transaction of its own inside, so that one which fails is taken back alone.
+class lmdb_group {
+public:
+  using step = std::function<void(lmdb_transaction&)>;
+
+  /// Runs `change`, commits, then runs `after` before any other writer can
+  /// write. Raises what `change` or the commit raises.
+  void write(lmdb_environment& env, step change, std::function<void()> after);
+
+private:
+  struct member {
+    step change;
+    std::function<void()> after;
+    std::exception_ptr error = {};
+    bool done = false;
+  };
+
+  void lead(lmdb_environment& env, std::unique_lock<std::mutex>& lock);
+
+  std::mutex mutex_;
+  std::condition_variable done_;
+  std::vector<member*> waiting_;
+  bool leading_ = false;
+};
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,519 @@
+#include "runtime/table_lmdb/table.hpp"
+
+#include <algorithm>
+
+#include "runtime/table/host.hpp"
+#include "runtime/table_lmdb/writing.hpp"
+#include "runtime/term/wire.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+term key_of(std::string_view where, const lmdb_record& x) {
+  return x.key.empty() ? decode_ordered(where) : decode(x.key);
+}
+
+bool gone(const lmdb_record& x) {
+  return x.expires != 0 && x.expired(wall_clock_ms());
+}
+
+/// A read that counts as use, where there is a bound.
+void mark_used(const lmdb_environment& env, const lmdb_found& x) {
+  auto& bounds = env.settings();
+  if (x.record.used || env.durable() // whose map is for reading only
+      || (bounds.max_entries == 0 && bounds.max_bytes == 0))
+    return;
+  std::atomic_ref{
+    *reinterpret_cast<std::uint8_t*>(const_cast<char*>(x.bytes.data()))}
+    .fetch_or(lmdb_used_mark, std::memory_order_relaxed);
+}
+
+std::optional<lmdb_found> living(const lmdb_snapshot& s, const term& key) {
+  auto& env = s.environment();
+  auto out = look_up(s.handle(), env, lmdb_key{key}, key);
+  if (!out || gone(out->record))
+    return std::nullopt;
+  mark_used(env, *out);
+  return out;
+}
+
+table_options checked(const std::string& name, table_options x) {
+  auto refuse = [&](const std::string& what) {
+    throw failed{error_code::bad_value,
+                 "the table '" + name + "' is of the engine lmdb, " + what};
+  };
+  if (x.kind == table_kind::ordered_set)
+    refuse("whose keys are in order in any case, and 1 and 1.0 are two of "
+           "them: leave kind as it is");
+  if (x.kind != table_kind::set)
+    refuse(std::string{"which has no kind "} + name_of(x.kind)
+           + ": only the engine memory has bags");
+  if (x.access != table_access::open)
+    refuse("which belongs to no process: its access can only be public");
+  if (x.path.empty())
+    refuse("which needs a path");
+  return x;
+}
+
+} // namespace
+
+// -- opening -----------------------------------------------------------------
+
+/// Sweeps once a second as long as its table lives.
+struct lmdb_table::sweeper : std::enable_shared_from_this<sweeper> {
+  explicit sweeper(lmdb_table* x) : table(x) {}
+
+  /// Only under the mutex, or in an operation of the table.
+  void start(table_host& host) {
+    host.at(host.now() + 1'000'000'000, [me = weak_from_this()] {
+      if (auto self = me.lock())
+        self->sweep();
+    });
+  }
+  void sweep() {
+    std::lock_guard guard{mutex};
+    if (table == nullptr)
+      return;
+    try {
+      table->sweep();
+    } catch (const failed&) {
+      // Who uses the table is told; here it is only tried again.
+    }
+    if (auto* host = table->host())
+      start(*host);
+  }
+
+  std::mutex mutex;
+  lmdb_table* table;
+};
+
+lmdb_table::lmdb_table(std::string name, table_options options)
+  : table(name, checked(name, std::move(options))),
+    sweeper_(std::make_shared<sweeper>(this)) {
+  reopen();
+}
+
+lmdb_table::~lmdb_table() {
+  std::lock_guard guard{sweeper_->mutex};
+  sweeper_->table = nullptr;
+}
+
+lmdb_environment* lmdb_table::reopen() const {
+  std::lock_guard guard{mutex_};
+  if (owner_ && owner_->current())
+    return owner_.get(); // another thread was faster
+  auto fresh = lmdb_environment::open(options().path,
+                                      lmdb_settings_of(options()));
+  if (owner_) {
+    new lmdb_environment_ptr(std::move(owner_)); // the parent's: leave it
+    group_.release();
+  }
+  owner_ = std::move(fresh);
+  if (owner_->durable())
+    group_ = std::make_unique<lmdb_group>();
+  environment_.store(owner_.get(), std::memory_order_release);
+  return owner_.get();
+}
+
+void lmdb_table::before_fork() const {
+  watchers_.before_fork();
+  sweeper_->mutex.lock();
+  mutex_.lock();
+}
+
+void lmdb_table::after_fork_in_parent() const {
+  mutex_.unlock();
+  sweeper_->mutex.unlock();
+  watchers_.after_fork_in_parent();
+}
+
+void lmdb_table::after_fork_in_child() const {
+  mutex_.unlock();
+  sweeper_->mutex.unlock();
+  watchers_.after_fork_in_child();
+  sweeping_ = false; // the timer is the parent's
+}
+
+template <class F>
+auto lmdb_table::read(F f) const {
+  auto& env = environment();
+  lmdb_snapshot s{env};
+  return f(s);
+}
+
+template <class F>
+void lmdb_table::write(F f, bool patient) {
+  auto& env = environment();
+  bool noting = watchers_.any();
+  std::vector<table_event> events;
+  auto change = [&](lmdb_transaction& x) {
+    lmdb_writing w{x, hand_, noting};
+    w.finish(f(w));
+    events = w.take_events();
+  };
+  auto tell = [&] {
+    for (auto& e : events)
+      watchers_.note(std::move(e));
+  };
+  if (env.durable()) {
+    group_->write(env, change, tell);
+  } else {
+    lmdb_transaction x{env, patient};
+    change(x);
+    x.commit();
+    tell();
+  }
+  if (noting)
+    watchers_.deliver();
+  if (env.gate().expiring() && !sweeping_ && host() != nullptr
+      && !sweeping_.exchange(true))
+    sweeper_->start(*host());
+}
+
+// -- one key -----------------------------------------------------------------
+
+std::optional<term> lmdb_table::do_get(const term& key) const {
+  return read([&](lmdb_snapshot& s) -> std::optional<term> {
+    auto found = living(s, key);
+    return found ? std::optional{found->record.value()} : std::nullopt;
+  });
+}
+
+bool lmdb_table::do_contains(const term& key) const {
+  return read([&](lmdb_snapshot& s) { return living(s, key).has_value(); });
+}
+
+void lmdb_table::do_set(const term& key, term value, std::int64_t ttl_ms) {
+  lmdb_key where{key};
+  write([&](lmdb_writing& w) {
+    w.set(where, key, value, w.expiry(ttl_ms));
+    return where.bytes();
+  });
+}
+
+std::optional<term> lmdb_table::do_take(const term& key) {
+  lmdb_key where{key};
+  std::optional<term> out;
+  if (!read([&](lmdb_snapshot& s) {
+        return look_up(s.handle(), s.environment(), where, key).has_value();
+      }))
+    return out; // nothing to write
+  write([&](lmdb_writing& w) {
+    auto found = w.find(where, key);
+    out = found ? std::optional{found->record.value()} : std::nullopt;
+    w.erase(where, key);
+    return std::string_view{};
+  });
+  return out;
+}
+
+std::size_t lmdb_table::do_erase_object(const term& key, const term& value) {
+  lmdb_key where{key};
+  std::size_t n = 0;
+  write([&](lmdb_writing& w) {
+    n = 0;
+    auto found = w.find(where, key);
+    if (found && found->record.value() == value) {
+      n = w.erase(where, key) ? 1 : 0;
+    }
+    return std::string_view{};
+  });
+  return n;
+}
+
+std::optional<term> lmdb_table::do_swap(const term& key, term value,
+                                        std::int64_t ttl_ms) {
+  lmdb_key where{key};
+  std::optional<term> before;
+  write([&](lmdb_writing& w) {
+    auto found = w.find(where, key);
+    before = found ? std::optional{found->record.value()} : std::nullopt;
+    w.set(where, key, value, w.expiry(ttl_ms));
+    return where.bytes();
+  });
+  return before;
+}
+
+swap_result lmdb_table::do_compare_and_swap(const term& key,
+                                            const std::optional<term>& expected,
+                                            std::optional<term> desired,
+                                            std::int64_t ttl_ms) {
+  lmdb_key where{key};
+  swap_result out;
+  write([&](lmdb_writing& w) {
+    auto found = w.find(where, key);
+    out.found = found ? std::optional{found->record.value()} : std::nullopt;
+    out.done = out.found == expected;
+    if (out.done && desired) {
+      w.set(where, key, *desired, w.expiry(ttl_ms));
+    } else if (out.done && out.found) {
+      w.erase(where, key);
+    }
+    return where.bytes();
+  });
+  return out;
+}
+
+term lmdb_table::do_update_counter(const term& key, const term& delta,
+                                   std::int64_t ttl_ms) {
+  lmdb_key where{key};
+  term out;
+  write([&](lmdb_writing& w) {
+    auto found = w.find(where, key);
+    out = count(key, found ? found->record.value() : term{0}, delta);
+    w.set(where, key, out, found ? found->record.expires : w.expiry(ttl_ms));
+    return where.bytes();
+  });
+  return out;
+}
+
+std::vector<term> lmdb_table::do_update_counters(
+  const term& key, std::span<const counter_op> ops, const term& initial,
+  std::int64_t ttl_ms) {
+  lmdb_key where{key};
+  std::vector<term> out;
+  write([&](lmdb_writing& w) {
+    out.clear();
+    auto found = w.find(where, key);
+    auto value = count(key, found ? found->record.value() : initial, ops, &out);
+    w.set(where, key, value, found ? found->record.expires : w.expiry(ttl_ms));
+    return where.bytes();
+  });
+  return out;
+}
+
+bool lmdb_table::do_expire(const term& key, std::int64_t ttl_ms) {
+  lmdb_key where{key};
+  bool there = false;
+  write([&](lmdb_writing& w) {
+    auto found = w.find(where, key);
+    there = found.has_value();
+    if (there) {
+      auto value = found->record.value();
+      w.set(where, key, value, w.expiry(ttl_ms));
+    }
+    return where.bytes();
+  });
+  return there;
+}
+
+std::optional<std::int64_t> lmdb_table::do_left_ms(const term& key) const {
+  return read([&](lmdb_snapshot& s) -> std::optional<std::int64_t> {
+    auto found = living(s, key);
+    if (!found)
+      return std::nullopt;
+    auto expires = found->record.expires;
+    return expires == 0 ? 0
+                        : std::max<std::int64_t>(1, expires - wall_clock_ms());
+  });
+}
+
+// -- several keys ------------------------------------------------------------
+
+std::vector<std::optional<term>> lmdb_table::do_get_many(
+  std::span<const term> keys) const {
+  return read([&](lmdb_snapshot& s) {
+    std::vector<std::optional<term>> out;
+    out.reserve(keys.size());
+    for (auto& key : keys) {
+      auto found = living(s, key);
+      out.push_back(found ? std::optional{found->record.value()}
+                          : std::nullopt);
+    }
+    return out;
+  });
+}
+
+namespace {
+
+std::string_view set_all(lmdb_writing& w, const term::entries& entries,
+                         std::int64_t ttl_ms) {
+  w.expect(entries.size());
+  for (auto& [key, value] : entries)
+    w.set(lmdb_key{key}, key, value, w.expiry(ttl_ms));
+  return {};
+}
+
+} // namespace
+
+void lmdb_table::do_set_many(term::entries entries, std::int64_t ttl_ms) {
+  write([&](lmdb_writing& w) { return set_all(w, entries, ttl_ms); });
+}
+
+bool lmdb_table::do_insert_new(const term& key, term value,
+                               std::int64_t ttl_ms) {
+  lmdb_key where{key};
+  bool fresh = false;
+  write([&](lmdb_writing& w) {
+    fresh = !w.find(where, key);
+    if (fresh) {
+      w.set(where, key, value, w.expiry(ttl_ms));
+    }
+    return where.bytes();
+  });
+  return fresh;
+}
+
+bool lmdb_table::do_insert_all_new(term::entries entries, std::int64_t ttl_ms) {
+  bool fresh = false;
+  write([&](lmdb_writing& w) {
+    fresh = std::none_of(entries.begin(), entries.end(), [&](auto& x) {
+      return w.find(lmdb_key{x.first}, x.first).has_value();
+    });
+    return fresh ? set_all(w, entries, ttl_ms) : std::string_view{};
+  });
+  return fresh;
+}
+
+void lmdb_table::do_clear() {
+  write([&](lmdb_writing& w) {
+    w.clear();
+    return std::string_view{};
+  });
+}
+
+// -- all of them -------------------------------------------------------------
+
+std::size_t lmdb_table::do_size() const {
+  return read([&](lmdb_snapshot& s) {
+    auto& env = s.environment();
+    MDB_stat stat{};
+    if (auto code = ::mdb_stat(s.handle(), env.entries(), &stat); code != 0)
+      fail_lmdb(code, env.path());
+    auto n = stat.ms_entries - lmdb_housekeeping;
+    if (env.gate().expiring()) // those that nobody has removed yet
+      n -= count_expired(s.handle(), env);
+    return n;
+  });
+}
+
+std::vector<term> lmdb_table::do_keys(std::string_view prefix,
+                                      std::size_t limit) const {
+  return read([&](lmdb_snapshot& s) {
+    auto& env = s.environment();
+    auto range = string_range(prefix);
+    std::vector<term> out;
+    bool any_abridged = false;
+    std::string_view last;
+    lmdb_cursor at{s.handle(), env.entries(), env.path()};
+    for (bool more = at.seek(range); more && at.key().starts_with(range);
+         more = at.next()) {
+      auto record = lmdb_record::parse(at.value());
+      bool abridged = !record.key.empty();
+      // Abridged keys with the same beginning are in no order: all or none.
+      if (out.size() >= limit
+          && !(abridged && any_abridged
+               && at.key().substr(0, lmdb_key::kept) == last))
+        break;
+      if (gone(record))
+        continue;
+      auto key = key_of(at.key(), record);
+      if (abridged) {
+        any_abridged = true;
+        last = at.key().substr(0, lmdb_key::kept);
+        if (!key.text().starts_with(prefix))
+          continue;
+      }
+      out.push_back(std::move(key));
+    }
+    if (any_abridged)
+      std::sort(out.begin(), out.end());
+    if (out.size() > limit)
+      out.resize(limit);
+    return out;
+  });
+}
+
+table_batch lmdb_table::do_scan(const term& from, std::size_t limit) const {
+  return read([&](lmdb_snapshot& s) {
+    auto& env = s.environment();
+    table_batch out;
+    lmdb_cursor at{s.handle(), env.entries(), env.path()};
+    bool more = at.seek(from.is_none() ? lmdb_first_key
+                                       : std::string_view{from.text()});
+    for (; more && out.entries.size() < limit; more = at.next()) {
+      auto record = lmdb_record::parse(at.value());
+      if (!gone(record))
+        out.entries.emplace_back(key_of(at.key(), record), record.value());
+    }
+    if (more)
+      out.next = term::bytes(std::string{at.key()});
+    return out;
+  });
+}
+
+std::vector<table_entry> lmdb_table::dump() const {
+  return read([&](lmdb_snapshot& s) {
+    auto& env = s.environment();
+    auto now = wall_clock_ms();
+    std::vector<table_entry> out;
+    lmdb_cursor at{s.handle(), env.entries(), env.path()};
+    for (bool more = at.seek(lmdb_first_key); more; more = at.next()) {
+      auto record = lmdb_record::parse(at.value());
+      if (!record.expired(now))
+        out.push_back({key_of(at.key(), record), record.value(),
+                       record.expires == 0 ? 0 : record.expires - now});
+    }
+    return out;
+  });
+}
+
+void lmdb_table::replace(std::vector<table_entry> entries) {
+  write([&](lmdb_writing& w) {
+    w.clear();
+    w.expect(entries.size());
+    for (auto& x : entries)
+      w.set(lmdb_key{x.key}, x.key, x.value, w.expiry(x.left_ms));
+    return std::string_view{};
+  });
+}
+
+std::size_t lmdb_table::sweep() {
+  auto& env = environment();
+  if (!env.gate().expiring() || read([&](lmdb_snapshot& s) {
+        return count_expired(s.handle(), env, 1) == 0;
+      }))
+    return 0;
+  if (env.gate().writer() != 0)
+    return 0; // later: nobody waits for this
+  constexpr std::size_t most = 1024;
+  std::size_t n = 0;
+  auto some = [&](lmdb_writing& w) {
+    n = w.sweep(most);
+    return std::string_view{};
+  };
+  write(some, false);
+  return n;
+}
+
+void lmdb_table::check_watch() const {
+  if (options().home.empty())
+    throw failed{error_code::refused,
+                 "the table '" + name()
+                   + "' is of the engine lmdb and has no home node: nobody "
+                     "hears of what other processes write, so it can't be "
+                     "watched; give it a home, and watch it there"};
+}
+
+void lmdb_table::add_info(term::entries& out) const {
+  auto& env = environment();
+  auto& gate = env.gate();
+  auto put = [&](const char* what, term x) {
+    out.emplace_back(term::atom(what), std::move(x));
+  };
+  auto number = [](auto x) { return term{static_cast<std::int64_t>(x)}; };
+  put("expired", number(gate.expired().load()));
+  put("evicted", number(gate.evicted().load()));
+  put("path", term::string(env.path()));
+  put("durable", term::atom(name_of(options().durable)));
+  put("map_bytes", number(env.settings().map_bytes));
+  put("file_bytes", number(env.file_bytes()));
+  put("writer", number(gate.writer()));
+  term::sequence users;
+  for (auto x : gate.users())
+    users.push_back(number(x));
+  put("processes", term::list(std::move(users)));
+}
+
+} // namespace hornbeam::runtime
