@@ -9,7 +9,7 @@
 #include <shared_mutex>
 #include <string>
 
-#include "actors/gate.hpp"
+#include "actors/concurrency_limiter.hpp"
 #include "runtime/call/reply.hpp"
 #include "runtime/call/service.hpp"
 #include "runtime/term/term.hpp"
@@ -31,9 +31,9 @@ struct invocation {
   std::string from; ///< the asking node; empty: this one
   runtime::deadline until;
   std::uint32_t depth = 0;
-  /// Its place in the gate of a handler that is bounded. Whoever waits for
-  /// another call meanwhile lends it.
-  std::shared_ptr<gate::place> place = {};
+  /// Of a bounded handler: the permit to run. Code that waits for another call
+  /// releases it meanwhile.
+  std::shared_ptr<run_permit> permit = {};
   /// The task that the call works on, see task.hpp; null: a plain call.
   std::shared_ptr<actors::task> task = nullptr;
 };
@@ -47,7 +47,7 @@ public:
   virtual void end() = 0;
   virtual void fail(runtime::failure why) = 0;
   /// Whoever waits for the chunks may help to bring them.
-  virtual void comes_from(std::shared_ptr<runtime::answer_source>) {}
+  virtual void helped_by(std::shared_ptr<runtime::wait_helper>) {}
 };
 
 /// A stream as its provider runs it.
@@ -72,7 +72,7 @@ public:
   }
   /// Whether `invoke` and `open_stream` only start it, and return at once. A
   /// call from another node is then handed over by the thread that reads it.
-  virtual bool instant() const noexcept { return false; }
+  virtual bool never_blocks() const noexcept { return false; }
   /// Starts a stream without credit. By default the result of `invoke` is
   /// its only chunk.
   virtual std::shared_ptr<chunk_source> open_stream(

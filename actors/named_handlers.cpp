@@ -98,14 +98,14 @@ void named_handlers::invoke(invocation x, responder reply) {
     h->invoke(std::move(x), std::move(reply));
     return;
   }
-  auto e = std::make_shared<errand>();
+  auto e = std::make_shared<pending_call>();
   e->why = not_found(scope_, x.target, "any connected node");
   e->call = std::move(x);
   e->reply = std::move(reply);
   send(e);
 }
 
-void named_handlers::send(const std::shared_ptr<errand>& e) {
+void named_handlers::send(const std::shared_ptr<pending_call>& e) {
   auto [to, retry] = choose(e->call.target, e->tried);
   if (!to) {
     e->reply(e->why);
@@ -155,7 +155,7 @@ void named_handlers::forget(const std::string& node) {
     nodes.erase(node);
 }
 
-bool named_handlers::answer_at_once(const std::string& service, call& c) {
+bool named_handlers::answer_inline(const std::string& service, call& c) {
   if (service != service_name())
     return false;
   auto items = c.op.is(term::kind::tuple) ? c.op.items()
@@ -164,7 +164,7 @@ bool named_handlers::answer_at_once(const std::string& service, call& c) {
       || !items[1].is(term::kind::string) || c.until.expired())
     return false;
   auto h = local(std::string{items[1].text()});
-  if (!h || !h->instant())
+  if (!h || !h->never_blocks())
     return false;
   try {
     h->invoke(read_invocation(c), std::move(c.reply));

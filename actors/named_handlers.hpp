@@ -48,7 +48,7 @@ public:
   void run_with(runner f) { run_ = std::move(f); }
   /// Runs something for a handler, elsewhere unless that only starts it.
   void run(const handler& h, std::function<void()> f) const {
-    if (h.instant() || !run_)
+    if (h.never_blocks() || !run_)
       f();
     else
       run_(std::move(f));
@@ -73,7 +73,7 @@ public:
   /// One-way. False if nobody has the name.
   bool cast(const invocation& x);
   /// Hands a call over in the thread that has read it; false if it can't.
-  bool answer_at_once(const std::string& service, runtime::call& c);
+  bool answer_inline(const std::string& service, runtime::call& c);
 
   std::unique_ptr<runtime::service> make_service();
 
@@ -94,7 +94,7 @@ private:
     bool retry = false;
   };
   /// A call on its way to some node.
-  struct errand {
+  struct pending_call {
     invocation call;
     runtime::responder reply;
     runtime::failure why; ///< of the last node that was lost
@@ -103,7 +103,7 @@ private:
 
   choice choose(const std::string& name,
                 const std::set<std::string>& but = {}) const;
-  void send(const std::shared_ptr<errand>& x);
+  void send(const std::shared_ptr<pending_call>& x);
   void serve(handler_ptr h, invocation x, runtime::responder reply);
   void forget(const std::string& node);
 

@@ -22,12 +22,12 @@ public:
   }
   ~served_stream() override { finish(true); }
 
-  void begin(handler& h, invocation x, gate::place p) {
+  void begin(handler& h, invocation x, run_permit p) {
     {
       std::lock_guard guard{mutex_};
       if (ended_)
         return; // `p` goes back
-      x.place = place_ = std::make_shared<gate::place>(std::move(p));
+      x.permit = permit_ = std::make_shared<run_permit>(std::move(p));
     }
     auto source = h.open_stream(std::move(x), shared_from_this());
     std::uint64_t n = 0;
@@ -76,17 +76,17 @@ private:
   }
   void finish(bool ok) {
     std::shared_ptr<chunk_source> gone;
-    std::shared_ptr<gate::place> given_back;
+    std::shared_ptr<run_permit> given_back;
     {
       std::lock_guard guard{mutex_};
       if (std::exchange(ended_, true))
         return;
       gone.swap(source_);
-      given_back.swap(place_);
+      given_back.swap(permit_);
     }
     stats_->end(ok, clock::now() - began_);
     if (given_back)
-      given_back->leave();
+      given_back->end();
   }
 
   const std::shared_ptr<call_stats> stats_;
@@ -94,7 +94,7 @@ private:
   const clock::time_point began_ = clock::now();
   std::mutex mutex_;
   std::shared_ptr<chunk_source> source_;
-  std::shared_ptr<gate::place> place_;
+  std::shared_ptr<run_permit> permit_;
   std::uint64_t credit_ = 0;
   bool ended_ = false;
 };
@@ -106,9 +106,9 @@ served_handler::served_handler(std::string what, handler_ptr inner,
   : what_(std::move(what)),
     inner_(std::move(inner)),
     options_(options),
-    gate_(options.concurrency > 0
-            ? std::make_shared<gate>(options.concurrency, options.queue)
-            : nullptr) {}
+    limiter_(options.concurrency > 0 ? std::make_shared<concurrency_limiter>(
+               options.concurrency, options.queue)
+                                     : nullptr) {}
 
 failure served_handler::overloaded() const {
   return {error_code::overloaded,
@@ -128,41 +128,41 @@ failure served_handler::expired() {
           {}};
 }
 
-void served_handler::run(invocation x, responder reply, gate::place p) {
+void served_handler::run(invocation x, responder reply, run_permit p) {
   if (x.until.expired()) { // nobody waits any more
     reply(expired());
     return;
   }
-  if (gate_)
-    x.place = std::make_shared<gate::place>(std::move(p));
+  if (limiter_)
+    x.permit = std::make_shared<run_permit>(std::move(p));
   stats_->begin();
   auto slot = reply.slot();
-  auto done = [stats = stats_, began = clock::now(), place = x.place,
+  auto done = [stats = stats_, began = clock::now(), permit = x.permit,
                to = std::make_shared<responder>(std::move(reply))](outcome y) {
     stats->end(y.ok(), clock::now() - began);
-    if (place)
-      place->leave();
+    if (permit)
+      permit->end();
     (*to)(std::move(y));
   };
   inner_->invoke(std::move(x), responder{std::move(done), std::move(slot)});
 }
 
 void served_handler::invoke(invocation x, responder reply) {
-  if (!gate_) {
+  if (!limiter_) {
     run(std::move(x), std::move(reply), {});
     return;
   }
   auto call = std::make_shared<std::pair<invocation, responder>>(
     std::move(x), std::move(reply));
-  auto begin = [self = shared_from_this(), call](gate::place p) {
+  auto begin = [self = shared_from_this(), call](run_permit p) {
     self->run(std::move(call->first), std::move(call->second), std::move(p));
   };
-  if (gate_->enter(std::move(begin)) == 0)
+  if (limiter_->acquire(std::move(begin)) == 0)
     call->second(overloaded());
 }
 
 std::optional<outcome> served_handler::call(const invocation& x) {
-  if (!options_.quick || gate_)
+  if (!options_.quick || limiter_)
     return std::nullopt;
   auto timing = stats_->to_be_timed();
   auto began = timing ? clock::now() : clock::time_point{};
@@ -178,17 +178,17 @@ std::optional<outcome> served_handler::call(const invocation& x) {
 std::shared_ptr<chunk_source> served_handler::open_stream(
   invocation x, std::shared_ptr<chunk_sink> to) {
   auto stream = std::make_shared<served_stream>(stats_, to);
-  if (!gate_) {
+  if (!limiter_) {
     stream->begin(*inner_, std::move(x), {});
     return stream;
   }
-  auto begin = [self = shared_from_this(), stream, x](gate::place p) {
+  auto begin = [self = shared_from_this(), stream, x](run_permit p) {
     if (x.until.expired())
       stream->fail(expired());
     else
       stream->begin(*self->inner_, x, std::move(p));
   };
-  if (gate_->enter(std::move(begin)) == 0)
+  if (limiter_->acquire(std::move(begin)) == 0)
     stream->fail(overloaded());
   return stream;
 }

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "actors/call_stats.hpp"
-#include "actors/gate.hpp"
+#include "actors/concurrency_limiter.hpp"
 #include "actors/handler.hpp"
 
 namespace hornbeam::actors {
@@ -24,22 +24,24 @@ public:
     invocation x, std::shared_ptr<chunk_sink> to) override;
   /// Only of a quick one without bounds.
   std::optional<runtime::outcome> call(const invocation& x) override;
-  bool instant() const noexcept override { return inner_->instant(); }
+  bool never_blocks() const noexcept override { return inner_->never_blocks(); }
 
   const handler_options& options() const noexcept { return options_; }
   call_stats& stats() noexcept { return *stats_; }
   /// None if it is not bounded.
-  const std::shared_ptr<gate>& bounds() const noexcept { return gate_; }
+  const std::shared_ptr<concurrency_limiter>& bounds() const noexcept {
+    return limiter_;
+  }
   runtime::failure overloaded() const;
   static runtime::failure expired();
 
 private:
-  void run(invocation x, runtime::responder reply, gate::place p);
+  void run(invocation x, runtime::responder reply, run_permit p);
 
   const std::string what_;
   const handler_ptr inner_;
   const handler_options options_;
-  const std::shared_ptr<gate> gate_;
+  const std::shared_ptr<concurrency_limiter> limiter_;
   const std::shared_ptr<call_stats> stats_ = std::make_shared<call_stats>();
 };
 

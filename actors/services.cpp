@@ -55,10 +55,10 @@ std::shared_ptr<services> services::start(node_settings settings,
   for (auto& x : declared)
     self->declare_table(x.name, x.options);
   node.on_call([&x = *self](const std::string& service, call& c) {
-    return answer_at_once(x.node->tables(), service, c)
-           || x.hooks.answer_at_once(service, c)
-           || x.functions.answer_at_once(service, c)
-           || x.streams.answer_at_once(service, c);
+    return answer_inline(x.node->tables(), service, c)
+           || x.hooks.answer_inline(service, c)
+           || x.functions.answer_inline(service, c)
+           || x.streams.answer_inline(service, c);
   });
   for (auto* x : {&self->hooks, &self->functions})
     x->run_with([&node](std::function<void()> f) {
@@ -80,7 +80,7 @@ std::shared_ptr<services> services::start(node_settings settings,
   });
   self->table("state");
   self->add_builtins();
-  node.open_doors();
+  node.start_networking();
   return self;
 }
 

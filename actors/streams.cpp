@@ -140,7 +140,7 @@ void streams::handle(call& c) {
     c.reply(term{});
 }
 
-bool streams::answer_at_once(const std::string& service, call& c) {
+bool streams::answer_inline(const std::string& service, call& c) {
   if (service != "streams")
     return false;
   try {
@@ -163,7 +163,7 @@ std::shared_ptr<chunk_source> streams::open(invocation x,
   }
   std::unique_lock lock{mutex_};
   auto id = next_++;
-  to->comes_from(net_.brings(*where));
+  to->helped_by(net_.helper_for(*where));
   consumed_.emplace(id, consumer{*where, std::move(to)});
   return std::make_shared<remote_source>(*this, *where, id, std::move(x));
 }
@@ -268,9 +268,9 @@ public:
     if (auto to = to_.lock())
       to->fail(std::move(why));
   }
-  void comes_from(std::shared_ptr<answer_source> x) override {
+  void helped_by(std::shared_ptr<wait_helper> x) override {
     if (auto to = to_.lock())
-      to->comes_from(std::move(x));
+      to->helped_by(std::move(x));
   }
 
 private:
@@ -298,7 +298,7 @@ void stream_reader::start() {
 
 std::vector<stream_reader::item> stream_reader::next(clock::time_point until) {
   {
-    io_loop::guest here; // who waits sends its request itself
+    io_loop::may_run_loop_scope here; // who waits sends its request itself
     start();
   }
   return wait_until(until) ? take() : std::vector<item>{};
@@ -307,7 +307,7 @@ std::vector<stream_reader::item> stream_reader::next(clock::time_point until) {
 std::vector<stream_reader::item> stream_reader::take() {
   std::vector<item> out;
   std::unique_lock lock{mutex_};
-  if (!there())
+  if (!ready())
     return out;
   out.assign(std::make_move_iterator(items_.begin()),
              std::make_move_iterator(items_.end()));
@@ -321,7 +321,7 @@ std::vector<stream_reader::item> stream_reader::take() {
   if (out.back().index() != 0) {
     source_ = nullptr;
     closed_ = true; // nothing follows
-    arrive(std::move(lock));
+    make_ready(std::move(lock));
     return out;
   }
   consumed_ += out.size();
@@ -343,7 +343,7 @@ std::vector<stream_reader::item> stream_reader::take() {
 void stream_reader::notify_once(std::function<void()> f) {
   {
     std::lock_guard guard{mutex_};
-    if (!there()) {
+    if (!ready()) {
       notify_ = std::move(f);
       return;
     }
@@ -361,7 +361,7 @@ void stream_reader::push(item x) {
       --under_way_;
     items_.push_back(std::move(x));
     notify = std::exchange(notify_, nullptr);
-    arrive(std::move(lock));
+    make_ready(std::move(lock));
   }
   if (notify)
     notify();
@@ -376,7 +376,7 @@ void stream_reader::close() {
     items_.clear();
     s = std::exchange(source_, nullptr);
     notify = std::exchange(notify_, nullptr);
-    arrive(std::move(lock));
+    make_ready(std::move(lock));
   }
   if (notify)
     notify();

@@ -39,7 +39,7 @@ public:
   std::pair<std::size_t, std::size_t> count() const;
   /// Takes what other nodes say in the thread that has read it: nothing here
   /// waits, and the order of the casts is kept. False if it is none of ours.
-  bool answer_at_once(const std::string& service, runtime::call& c);
+  bool answer_inline(const std::string& service, runtime::call& c);
 
   std::unique_ptr<runtime::service> make_service();
 
@@ -76,7 +76,7 @@ private:
 };
 
 /// Takes the chunks of a stream one by one, and gives credit.
-class stream_reader : public chunk_sink, private runtime::arrival {
+class stream_reader : public chunk_sink, private runtime::waitable {
 public:
   /// How many chunks the provider may be ahead: so many at first, twice as many
   /// each time that it had to wait for credit, up to the largest.
@@ -105,8 +105,8 @@ public:
   void chunk(runtime::term x) override { push(std::move(x)); }
   void end() override { push(end_of_stream{}); }
   void fail(runtime::failure why) override { push(std::move(why)); }
-  void comes_from(std::shared_ptr<runtime::answer_source> x) override {
-    arrival::comes_from(std::move(x));
+  void helped_by(std::shared_ptr<runtime::wait_helper> x) override {
+    waitable::helped_by(std::move(x));
   }
 
 private:

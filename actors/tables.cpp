@@ -236,7 +236,7 @@ std::unique_ptr<service> make_table_service(tables& all, std::string name) {
   return std::make_unique<table_service>(all, std::move(name));
 }
 
-bool answer_at_once(const tables& all, const std::string& service, call& c) {
+bool answer_inline(const tables& all, const std::string& service, call& c) {
   constexpr std::string_view prefix = "table:";
   if (!service.starts_with(prefix))
     return false;

@@ -58,8 +58,8 @@ std::unique_ptr<runtime::service> make_table_service(runtime::tables& all,
 /// Answers a call to a memory table in the thread that has it: the operations
 /// that take no time worth a change of threads, which are all but walks. False
 /// if this is something else, which is for the actor.
-bool answer_at_once(const runtime::tables& all, const std::string& service,
-                    runtime::call& c);
+bool answer_inline(const runtime::tables& all, const std::string& service,
+                   runtime::call& c);
 
 /// What the actor answers to `op`, done in this thread.
 runtime::term operate(runtime::table& t, const runtime::term& op);

@@ -1,21 +1,21 @@
 #include <iostream>
 
+#include "launcher/cluster_client.hpp"
 #include "launcher/term_json.hpp"
-#include "launcher/visitor.hpp"
 
 namespace hornbeam::launcher {
 
 using namespace runtime;
 
 int run_rpc(const rpc_options& opts) {
-  visitor guest{opts.where};
+  cluster_client client{opts.where};
   term::sequence args;
   for (auto& x : opts.args)
     args.push_back(from_argument(x));
   auto slot = std::make_shared<reply_slot>();
   auto until = deadline::in(opts.timeout_ms);
-  guest.call(guest.full_name(opts.node), opts.module, opts.function,
-             std::move(args), until, responder{slot});
+  client.call(client.full_name(opts.node), opts.module, opts.function,
+              std::move(args), until, responder{slot});
   // The node answers at the deadline; what is late by more is lost.
   auto patience = until.infinite() ? until.at
                                    : until.at + std::chrono::seconds(1);

@@ -2,8 +2,8 @@
 #include <iomanip>
 #include <iostream>
 
+#include "launcher/cluster_client.hpp"
 #include "launcher/rows.hpp"
-#include "launcher/visitor.hpp"
 #include "runtime/base/host_registry.hpp"
 
 namespace hornbeam::launcher {
@@ -51,10 +51,10 @@ std::string cell(const term& status, const std::string& key) {
 } // namespace
 
 int run_status(const cluster_options& where) {
-  visitor guest{where};
-  auto nodes = host_registry{guest.cluster()}.all();
+  cluster_client client{where};
+  auto nodes = host_registry{client.cluster()}.all();
   if (nodes.empty()) {
-    std::cerr << "hornbeam: no node of the cluster " << guest.cluster()
+    std::cerr << "hornbeam: no node of the cluster " << client.cluster()
               << " runs on this host\n";
     return 1;
   }
@@ -62,7 +62,7 @@ int run_status(const cluster_options& where) {
   std::vector<reply_slot_ptr> answers;
   for (auto& x : nodes) {
     auto slot = answers.emplace_back(std::make_shared<reply_slot>());
-    guest.call(x.name, "hornbeam", "status", {}, until, responder{slot});
+    client.call(x.name, "hornbeam", "status", {}, until, responder{slot});
   }
   const row keys{"uptime_ms", "peers",         "hooks",      "functions",
                  "topics",    "tasks_running", "tasks_kept", "tables"};

@@ -1,7 +1,7 @@
 #include "pybridge/bindings/module.hpp"
 #include "pybridge/calls/completions.hpp"
 #include "pybridge/calls/local_call.hpp"
-#include "pybridge/calls/turn.hpp"
+#include "pybridge/calls/permit.hpp"
 #include "pybridge/values/convert.hpp"
 
 // Hooks and functions: their registration in this process, their places if they
@@ -17,12 +17,13 @@ actors::named_handlers& handlers(const std::string& scope) {
   return scope == "hook" ? node().hooks : node().functions;
 }
 
-std::unique_ptr<turn> wait_for_turn(local_handler& h,
-                                    const py::object& timeout_ms) {
+std::unique_ptr<held_permit> wait_for_permit(local_handler& h,
+                                             const py::object& timeout_ms) {
   auto until = to_deadline(timeout_ms);
   auto slot = std::make_shared<reply_slot>();
-  auto out = std::make_unique<turn>(h.served, [slot] { slot->set(outcome{}); });
-  auto ready = slot->there()
+  auto out = std::make_unique<held_permit>(h.served,
+                                           [slot] { slot->set(outcome{}); });
+  auto ready = slot->ready()
                || wait_in_slices([&](auto at) { return slot->wait_until(at); },
                                  until);
   if (!ready)
@@ -35,35 +36,36 @@ std::unique_ptr<turn> wait_for_turn(local_handler& h,
 void bind_handlers(py::module_& m) {
   using guard = py::call_guard<native_call>;
 
-  using turn_holder = std::unique_ptr<turn, leave_to_parent<turn>>;
-  py::class_<turn, turn_holder>(m, "Turn")
+  using permit_holder
+    = std::unique_ptr<held_permit, leak_after_fork<held_permit>>;
+  py::class_<held_permit, permit_holder>(m, "Permit")
     // Around code of this thread that runs in it: when it waits for another
     // call, it lends the turn.
     .def(
-      "hold", [](turn& x) { job_queue::hold(x.place()); }, guard())
+      "hold", [](held_permit& x) { job_queue::hold(x.permit()); }, guard())
     .def(
-      "let_go", [](turn&) { job_queue::let_go(); }, guard())
-    .def("leave", &turn::leave, guard())
+      "let_go", [](held_permit&) { job_queue::let_go(); }, guard())
+    .def("end", &held_permit::end, guard())
     .def(
-      "lend", [](turn& x) { x.place()->lend(); }, guard())
+      "release", [](held_permit& x) { x.permit()->release(); }, guard())
     .def(
-      "resume", [](turn& x) { x.place()->resume(); }, guard());
+      "reacquire", [](held_permit& x) { x.permit()->reacquire(); }, guard());
 
-  using holder = std::unique_ptr<local_handler, leave_to_parent<local_handler>>;
+  using holder = std::unique_ptr<local_handler, leak_after_fork<local_handler>>;
   py::class_<local_handler, holder>(m, "Served")
     .def(
-      "enter",
+      "acquire",
       [](local_handler& h, const py::object& timeout_ms) {
-        return turn_holder{wait_for_turn(h, timeout_ms).release()};
+        return permit_holder{wait_for_permit(h, timeout_ms).release()};
       },
       guard())
     .def(
       "ask",
       [](local_handler& h, const std::shared_ptr<completions>& c,
          std::uint64_t key) {
-        return turn_holder{new turn{h.served, [c, key] {
-                                      c->add({key, term{}, false});
-                                    }}};
+        return permit_holder{new held_permit{h.served, [c, key] {
+                                               c->add({key, term{}, false});
+                                             }}};
       },
       guard())
     .def(

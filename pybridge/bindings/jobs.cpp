@@ -1,6 +1,6 @@
 #include "pybridge/bindings/module.hpp"
+#include "pybridge/calls/permit.hpp"
 #include "pybridge/calls/plain_jobs.hpp"
-#include "pybridge/calls/turn.hpp"
 #include "pybridge/values/convert.hpp"
 
 // What the pool's threads (hornbeam/_pool.py) use.
@@ -13,8 +13,10 @@ void bind_jobs(py::module_& m) {
   using guard = py::call_guard<native_call>;
 
   // What a job of the parent is told in a forked child is told to nobody.
-  static constexpr auto ours = [](const job& x) { return x.made == era(); };
-  using holder = std::unique_ptr<job, leave_to_parent<job>>;
+  static constexpr auto ours = [](const job& x) {
+    return x.created_in == fork_generation();
+  };
+  using holder = std::unique_ptr<job, leak_after_fork<job>>;
   py::class_<job, holder>(m, "Job")
     .def_readonly("kind", &job::kind)
     .def_property_readonly("name",
@@ -36,14 +38,15 @@ void bind_jobs(py::module_& m) {
                              return left < 0 ? py::object(py::none())
                                              : py::int_(left);
                            })
-    // Its place in a bounded handler, for a coroutine that lends it; or None.
+    // Its permit in a bounded handler, for a coroutine that lends it; or None.
     .def_property_readonly(
-      "turn",
+      "permit",
       [](job& x) -> py::object {
-        if (!x.call.place)
+        if (!x.call.permit)
           return py::none();
         return py::cast(
-          std::unique_ptr<turn, leave_to_parent<turn>>{new turn{x.call.place}});
+          std::unique_ptr<held_permit, leak_after_fork<held_permit>>{
+            new held_permit{x.call.permit}});
       },
       guard())
     .def_property_readonly("task", &task_of)
@@ -92,7 +95,7 @@ void bind_jobs(py::module_& m) {
     "next_job",
     [](std::int64_t timeout_ms) -> py::object {
       auto& queue = job_queue::get();
-      auto before = era();
+      auto before = fork_generation();
       for (;;) {
         std::optional<job> x;
         {
@@ -105,7 +108,7 @@ void bind_jobs(py::module_& m) {
         // Another thread must wait for the next job beside this one.
         if (queue.idle() == 0 || !run_plain(*x))
           return py::cast(*std::move(x));
-        if (era() != before)
+        if (fork_generation() != before)
           return py::none();
         x.reset();
         queue.done();
@@ -121,7 +124,7 @@ void bind_jobs(py::module_& m) {
       return job_queue::get().push({"call", std::move(x), nullptr, nullptr});
     },
     guard());
-  m.def("era", &era);
+  m.def("fork_generation", &fork_generation);
   m.def(
     "job_done", [] { job_queue::get().done(); }, guard());
   m.def(

@@ -85,11 +85,11 @@ void bind_lifecycle(py::module_& m) {
   m.def(
     "running", [] { return engine::get().running() != nullptr; }, guard());
   m.def(
-    "open_doors",
+    "start_networking",
     [] {
       auto& n = *node().node;
       without_gil free;
-      n.open_doors();
+      n.start_networking();
     },
     guard());
   m.def(
@@ -104,7 +104,7 @@ void bind_lifecycle(py::module_& m) {
   m.def("after_fork_in_child",
         [] { return text_to_python(engine::get().take_leave_of_parent()); });
   // For a forked child: `x` is never finalized, not even at its exit.
-  m.def("leave_to_parent", [](const py::object& x) { x.inc_ref(); });
+  m.def("leak_after_fork", [](const py::object& x) { x.inc_ref(); });
 
   m.def(
     "name", [] { return text_to_python(node().node->name()); }, guard());

@@ -1,7 +1,7 @@
 #include "pybridge/bindings/module.hpp"
+#include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/calls/completions.hpp"
 #include "pybridge/calls/python_mailbox.hpp"
-#include "pybridge/calls/visit.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge {
@@ -66,7 +66,7 @@ void bind_mailboxes(py::module_& m) {
   using guard = py::call_guard<native_call>;
 
   using holder
-    = std::unique_ptr<python_mailbox, leave_to_parent<python_mailbox>>;
+    = std::unique_ptr<python_mailbox, leak_after_fork<python_mailbox>>;
   py::class_<python_mailbox, holder>(m, "Mailbox")
     .def(py::init<>(), guard())
     .def_property_readonly("pid",

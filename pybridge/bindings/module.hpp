@@ -1,6 +1,6 @@
 #pragma once
 
-#include "pybridge/calls/visit.hpp"
+#include "pybridge/calls/call_helpers.hpp"
 
 namespace hornbeam::pybridge {
 

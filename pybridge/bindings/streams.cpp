@@ -14,7 +14,7 @@ namespace {
 struct python_stream {
   /// Raises in a forked child: streams stay with the parent.
   stream_reader& get() const {
-    if (made != era())
+    if (created_in != fork_generation())
       raise({error_code::ended,
              "this stream belongs to the process that forked",
              {},
@@ -53,7 +53,7 @@ struct python_stream {
   }
 
   std::shared_ptr<stream_reader> reader;
-  std::uint32_t made = era();
+  std::uint32_t created_in = fork_generation();
   std::vector<stream_reader::item> items = {};
   std::optional<stream_reader::item> last = {};
 };
@@ -63,7 +63,7 @@ struct python_stream {
 void bind_streams(py::module_& m) {
   using guard = py::call_guard<native_call>;
 
-  using holder = std::unique_ptr<python_stream, leave_to_parent<python_stream>>;
+  using holder = std::unique_ptr<python_stream, leak_after_fork<python_stream>>;
   py::class_<python_stream, holder>(m, "Stream")
     .def(
       "next",
@@ -99,10 +99,10 @@ void bind_streams(py::module_& m) {
     .def(
       "close",
       [](python_stream& s) {
-        if (s.made != era())
+        if (s.created_in != fork_generation())
           return;
         without_gil free;
-        io_loop::patient here; // nobody waits for that
+        io_loop::batch_sends_scope here; // nobody waits for that
         s.reader->close();
       },
       guard());
@@ -118,7 +118,7 @@ void bind_streams(py::module_& m) {
                            {},
                            to_deadline(timeout_ms),
                            depth};
-      return std::unique_ptr<python_stream, leave_to_parent<python_stream>>(
+      return std::unique_ptr<python_stream, leak_after_fork<python_stream>>(
         new python_stream{stream_reader::open(node().streams, std::move(x))});
     },
     guard());

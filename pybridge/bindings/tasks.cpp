@@ -17,19 +17,19 @@ namespace {
 /// A task as its handler has it.
 struct python_task {
   /// In a forked child, the parent's tasks are nobody's.
-  bool ours() const noexcept { return made == era(); }
+  bool ours() const noexcept { return created_in == fork_generation(); }
 
   actors::task_ptr task;
-  std::uint32_t made = era();
+  std::uint32_t created_in = fork_generation();
 };
-using task_holder = std::unique_ptr<python_task, leave_to_parent<python_task>>;
+using task_holder = std::unique_ptr<python_task, leak_after_fork<python_task>>;
 
 } // namespace
 
 py::object task_of(const job& x) {
   if (!x.call.task)
     return py::none();
-  return py::cast(task_holder{new python_task{x.call.task, x.made}});
+  return py::cast(task_holder{new python_task{x.call.task, x.created_in}});
 }
 
 void submit_local_task(actors::services& at, const std::string& id,
@@ -50,7 +50,7 @@ outcome wait_for_task(actors::services& at, const std::string& id,
                         *is_local = r.local != nullptr;
                         slot->set(r.local ? outcome{} : r.value);
                       });
-  auto out = slot->there() ? slot->take() : wait_for(slot, until, "task " + id);
+  auto out = slot->ready() ? slot->take() : wait_for(slot, until, "task " + id);
   local = *is_local;
   return out;
 }
@@ -72,7 +72,7 @@ void bind_tasks(py::module_& m) {
         if (!x.ours())
           return;
         without_gil free;
-        io_loop::guest here;
+        io_loop::may_run_loop_scope here;
         x.task->progress(std::move(t));
       },
       guard())

@@ -19,7 +19,7 @@ thread_local bool answering = false; ///< on the way to its next job
 /// What this thread has still to answer.
 thread_local std::vector<std::function<void()>> answers;
 /// The places in which this thread runs something, the innermost last.
-thread_local std::vector<std::shared_ptr<actors::gate::place>> held;
+thread_local std::vector<std::shared_ptr<actors::run_permit>> held;
 
 } // namespace
 
@@ -85,11 +85,11 @@ bool job_queue::leave() {
     return false;
   }
   if (!std::exchange(looked_after_, true))
-    loop->in_a_moment([this] { return hurry(); });
+    loop->in_a_moment([this] { return give_if_overdue(); });
   return true;
 }
 
-bool job_queue::hurry() {
+bool job_queue::give_if_overdue() {
   std::unique_lock lock{mutex_};
   if (jobs_.empty())
     return looked_after_ = false;
@@ -106,28 +106,28 @@ void job_queue::answer(std::function<void()> f) {
     return;
   }
   without_gil free;
-  io_loop::guest here;
+  io_loop::may_run_loop_scope here;
   f();
 }
 
 void job_queue::answer_now(bool more) {
   if (!answers.empty()) {
-    std::optional<io_loop::patient> then;
+    std::optional<io_loop::batch_sends_scope> then;
     if (more) // they are sent with the next answer
       then.emplace();
-    io_loop::guest here;
+    io_loop::may_run_loop_scope here;
     answering = true;
     for (auto& f : std::exchange(answers, {}))
       f();
     answering = false;
   }
   if (!more)
-    io_loop::settle();
+    io_loop::flush_deferred();
 }
 
 job job_queue::begin(job x) {
   runs_a_job = true;
-  hold(x.call.place);
+  hold(x.call.permit);
   return x;
 }
 
@@ -153,7 +153,7 @@ std::optional<job> job_queue::next(clock::time_point until) {
   return std::nullopt;
 }
 
-void job_queue::hold(std::shared_ptr<actors::gate::place> x) {
+void job_queue::hold(std::shared_ptr<actors::run_permit> x) {
   held.push_back(std::move(x));
 }
 
@@ -201,9 +201,9 @@ std::size_t job_queue::idle() const {
 }
 
 job_queue::pause::pause() {
-  for (auto& place : held)
-    if (place)
-      place->lend();
+  for (auto& permit : held)
+    if (permit)
+      permit->release();
   if (!runs_a_job)
     return;
   auto& q = job_queue::get();
@@ -213,9 +213,9 @@ job_queue::pause::pause() {
 }
 
 job_queue::pause::~pause() {
-  for (auto& place : held)
-    if (place)
-      place->resume();
+  for (auto& permit : held)
+    if (permit)
+      permit->reacquire();
   if (!runs_a_job)
     return;
   // Going on is never refused: for a moment there may be one too many.

@@ -31,7 +31,7 @@ struct job {
   std::shared_ptr<runtime::responder> reply;
   std::shared_ptr<python_source> source;
   /// In a forked child, the jobs of the parent are nobody's.
-  std::uint32_t made = era();
+  std::uint32_t created_in = fork_generation();
 };
 
 /// The way from CAF's threads to Python's: jobs wait here for a thread of the
@@ -72,8 +72,8 @@ public:
   /// Threads that wait for a job.
   std::size_t idle() const;
 
-  /// Around code of this thread that runs in a place of a bounded handler.
-  static void hold(std::shared_ptr<actors::gate::place> x);
+  /// Around code of this thread that runs in a permit of a bounded handler.
+  static void hold(std::shared_ptr<actors::run_permit> x);
   static void let_go();
 
   /// Around a wait of this thread in one of our calls: others may run, and
@@ -119,7 +119,7 @@ private:
   bool leave();
   /// Gives what was left, without `mutex_`, if no job has begun since the last
   /// time. False if nothing is left.
-  bool hurry();
+  bool give_if_overdue();
 
   mutable std::mutex mutex_;
   std::deque<job> jobs_;
@@ -128,9 +128,9 @@ private:
   std::size_t running_ = 0;
   std::size_t limit_ = 8;
   std::uint64_t begun_ = 0;   ///< jobs in all
-  std::uint64_t seen_ = 0;    ///< of those, by `hurry`
+  std::uint64_t seen_ = 0;    ///< of those, by `give_if_overdue`
   int eager_ = 0;             ///< so many jobs wake a thread each
-  bool looked_after_ = false; ///< there is going to be a `hurry`
+  bool looked_after_ = false; ///< there is going to be a `give_if_overdue`
   bool open_ = true;
 };
 
@@ -140,7 +140,7 @@ class python_handler : public actors::handler,
                        public std::enable_shared_from_this<python_handler> {
 public:
   explicit python_handler(std::string kind) : kind_(std::move(kind)) {}
-  bool instant() const noexcept override { return true; }
+  bool never_blocks() const noexcept override { return true; }
   void invoke(actors::invocation x, runtime::responder reply) override;
   std::shared_ptr<actors::chunk_source> open_stream(
     actors::invocation x, std::shared_ptr<actors::chunk_sink> to) override;

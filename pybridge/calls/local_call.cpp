@@ -2,8 +2,8 @@
 
 #include <chrono>
 
+#include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/calls/fast_call.hpp"
-#include "pybridge/calls/visit.hpp"
 #include "pybridge/gil/engine.hpp"
 #include "pybridge/values/convert.hpp"
 
@@ -23,7 +23,7 @@ python_side python;
 
 struct scope_of_names {
   PyObject* handlers = PyDict_New(); ///< name to `local_handler`
-  PyObject* elsewhere = nullptr;     ///< what to call for all others
+  PyObject* fallback = nullptr;      ///< what to call for all others
 };
 scope_of_names& hooks() {
   static auto* one = new scope_of_names;
@@ -221,7 +221,7 @@ bool call_native(bool is_hook, PyObject* const* args, Py_ssize_t n,
   native_call guard;
   auto name = to_text(args[0], "the name");
   auto h = (is_hook ? app->hooks : app->functions).local(name);
-  if (!h || h->instant())
+  if (!h || h->never_blocks())
     return false;
   actors::invocation x;
   x.target = std::move(name);
@@ -261,7 +261,7 @@ PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t n,
     return nullptr;
   }
   return into_python(
-    [&] { return PyObject_Vectorcall(scope.elsewhere, args, n, names); });
+    [&] { return PyObject_Vectorcall(scope.fallback, args, n, names); });
 }
 
 } // namespace
@@ -294,8 +294,8 @@ void bind_local_calls(py::module_& m) {
     "Raises as `hornbeam.hooks.execute` does."};
   add_method(m, execute);
   add_method(m, call);
-  m.def("set_elsewhere", [](const std::string& scope, py::object f) {
-    scope_named(scope).elsewhere = f.release().ptr();
+  m.def("set_fallback", [](const std::string& scope, py::object f) {
+    scope_named(scope).fallback = f.release().ptr();
   });
   m.def("set_call_context", [](py::object deadline, py::object depth,
                                long max_depth, py::object finish,

@@ -7,9 +7,9 @@
 
 #include "actors/task.hpp"
 #include "pybridge/bindings/module.hpp"
+#include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/calls/fast_call.hpp"
 #include "pybridge/calls/local_call.hpp"
-#include "pybridge/calls/visit.hpp"
 #include "pybridge/gil/engine.hpp"
 #include "pybridge/values/convert.hpp"
 #include "runtime/caf/io_loop.hpp"
@@ -222,7 +222,7 @@ bool run_generator(job& x, const py::object& generator) {
     if (!x.source->take_credit())
       return false;
     auto* chunk = into_python([&] { return next(generator.ptr()); });
-    if (x.made != era()) {
+    if (x.created_in != fork_generation()) {
       Py_XDECREF(chunk);
       PyErr_Clear();
       return false;
@@ -268,7 +268,8 @@ bool begin_stream(job& x) {
       over = true;
     }
   }
-  if (x.made != era()) { // a child, in which the parent's stream does not end
+  if (x.created_in != fork_generation()) { // a child, in which the parent's
+                                           // stream does not end
     static_cast<void>(value.release());
     return true;
   }
@@ -287,12 +288,12 @@ bool begin_stream(job& x) {
 
 void send_chunk(job& x, py::handle value) {
   auto t = to_term(value, "chunk");
-  if (x.made != era())
+  if (x.created_in != fork_generation())
     return;
   // To encode what is small takes less than to give Python's lock back.
   constexpr std::size_t small = 16 * 1024;
   std::optional<without_gil> free;
-  std::optional<io_loop::guest> here;
+  std::optional<io_loop::may_run_loop_scope> here;
   // Somebody waits for the first one; others are sent together.
   bool first = x.source->begins();
   if (first || bytes_of(t) > small)
@@ -303,14 +304,14 @@ void send_chunk(job& x, py::handle value) {
 }
 
 void end_stream(job& x) {
-  if (x.made == era())
+  if (x.created_in == fork_generation())
     job_queue::get().answer([source = x.source] { source->sink().end(); });
 }
 
 namespace {
 
 bool run(job& x) {
-  if (x.made != era() || x.call.place)
+  if (x.created_in != fork_generation() || x.call.permit)
     return false;
   if (x.kind == "stream")
     return begin_stream(x);
@@ -333,7 +334,9 @@ bool run(job& x) {
   bool timing = is_task && stats.to_be_timed();
   auto began = timing ? clock::now() : clock::time_point{};
   auto result = run_handler(x, std::move(*c), is_task);
-  if (!result || x.made != era()) // else a child, and the parent's job
+  if (!result
+      || x.created_in
+           != fork_generation()) // else a child, and the parent's job
     return true;
   if (is_task) { // other calls are counted where they came in
     stats.count(result->first);

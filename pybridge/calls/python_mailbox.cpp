@@ -2,7 +2,7 @@
 
 #include <unordered_set>
 
-#include "pybridge/calls/visit.hpp"
+#include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge {

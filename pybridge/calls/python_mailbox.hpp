@@ -52,13 +52,13 @@ public:
   static void close_all();
 
 private:
-  bool ours() const noexcept { return made_ == era(); }
+  bool ours() const noexcept { return created_in_ == fork_generation(); }
   /// The process, while it lives. Raises in a forked child, since it has
   /// stayed with the parent.
   runtime::attached_process& process();
   [[noreturn]] void raise_ended() const;
 
-  std::uint32_t made_ = era();
+  std::uint32_t created_in_ = fork_generation();
   bool closed_ = false;
   actors::services& services_;
   runtime::attached_process process_;

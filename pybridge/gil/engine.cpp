@@ -58,12 +58,12 @@ bool engine::start(runtime::node_settings settings,
 }
 
 void engine::leave() {
-  close_gate();
+  begin_shutdown();
   // This wakes the pool's threads, which find the gate closed.
   for (auto& id : job_queue::get().close()) // of a node that runs
     running_->tasks.finish(id, {job_queue::ended(), nullptr});
   // Those who wait look up every 50 ms, the others are in bounded code.
-  wait_for_visitors(std::chrono::milliseconds(300));
+  wait_for_open_calls(std::chrono::milliseconds(300));
   // Before the node ends, which would wait for the code of these processes.
   python_mailbox::close_all();
   auto* state = PyEval_SaveThread();
@@ -108,7 +108,7 @@ void engine::after_fork_in_child() {
   }
   job_queue::get().unlock();
   job_queue::get().reset();
-  open_gate();
+  reset_shutdown();
   mutex_.unlock();
 }
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "runtime/base/blocking.hpp"
-#include "runtime/base/turns.hpp"
+#include "runtime/base/wakeup_baton.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -17,7 +17,7 @@ std::atomic<bool> closed{false};
 std::thread::id closer;
 /// Calls of our functions that are open, in all threads and in this one; an
 /// open one of a parked thread counts as well. Changed with the lock held.
-int visitors = 0;
+int open_calls = 0;
 thread_local int own = 0;
 /// How many of those belong to parked threads.
 std::atomic<int> parked{0};
@@ -43,18 +43,18 @@ native_call::native_call() {
     PyEval_SaveThread();
     park();
   }
-  ++visitors;
+  ++open_calls;
   ++own;
 }
 
 native_call::~native_call() {
-  --visitors;
+  --open_calls;
   --own;
 }
 
-without_gil::without_gil(turn t) : state_(PyEval_SaveThread()) {
-  if (t == turn::pass)
-    runtime::turns::pass();
+without_gil::without_gil(baton b) : state_(PyEval_SaveThread()) {
+  if (b == baton::pass)
+    runtime::wakeup_baton::pass();
 }
 
 without_gil::~without_gil() noexcept(false) {
@@ -80,14 +80,14 @@ void release_gil_in_waits() {
   runtime::set_blocking_hook(&hook);
 }
 
-void close_gate() {
+void begin_shutdown() {
   closer = std::this_thread::get_id();
   closed.store(true);
 }
 
-bool wait_for_visitors(std::chrono::milliseconds patience) {
+bool wait_for_open_calls(std::chrono::milliseconds patience) {
   auto until = std::chrono::steady_clock::now() + patience;
-  while (visitors - parked.load() > own) {
+  while (open_calls - parked.load() > own) {
     if (std::chrono::steady_clock::now() > until)
       return false;
     auto* state = PyEval_SaveThread();
@@ -97,17 +97,17 @@ bool wait_for_visitors(std::chrono::milliseconds patience) {
   return true;
 }
 
-bool gate_closed() noexcept {
+bool shutting_down() noexcept {
   return closed.load();
 }
 
-void open_gate() {
+void reset_shutdown() {
   closed.store(false);
-  visitors = own;
+  open_calls = own;
   parked.store(0);
 }
 
-std::uint32_t era() noexcept {
+std::uint32_t fork_generation() noexcept {
   return forks.load(std::memory_order_relaxed);
 }
 

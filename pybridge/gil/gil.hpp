@@ -12,10 +12,11 @@
 // the process. Here such a thread is parked instead: it sleeps for ever,
 // without the lock, and none of its C++ frames is left.
 //
-// What always holds: once `close_gate` was called, no thread but the one that
-// called it gets into a function of our module or back into one from a wait;
-// once `wait_for_visitors` said true, none is inside, with Python's lock or
-// without. And no thread that Python ends inside of our frames unwinds them.
+// What always holds: once `begin_shutdown` was called, no thread but the one
+// that called it gets into a function of our module or back into one from a
+// wait; once `wait_for_open_calls` said true, none is inside, with Python's
+// lock or without. And no thread that Python ends inside of our frames unwinds
+// them.
 
 namespace hornbeam::pybridge {
 
@@ -33,9 +34,9 @@ public:
 /// Gives the lock back while a call waits.
 class without_gil {
 public:
-  enum class turn { pass, keep };
-  /// Who goes to sleep in an `arrival` may keep its turn until then.
-  explicit without_gil(turn t = turn::pass);
+  enum class baton { pass, keep };
+  /// Who goes to sleep in an `waitable` may keep its turn until then.
+  explicit without_gil(baton b = baton::pass);
   ~without_gil() noexcept(false);
   without_gil(const without_gil&) = delete;
   without_gil& operator=(const without_gil&) = delete;
@@ -68,28 +69,28 @@ auto into_python(F f) {
 
 /// From Python's exit hook, with the lock held: parks whoever comes from now
 /// on, but for this thread.
-void close_gate();
+void begin_shutdown();
 /// Waits until those who are inside have left or are parked. False if that
 /// takes longer than `patience`.
-bool wait_for_visitors(std::chrono::milliseconds patience);
+bool wait_for_open_calls(std::chrono::milliseconds patience);
 /// The exit hook has run.
-bool gate_closed() noexcept;
+bool shutting_down() noexcept;
 /// After a fork, in the child: there is one thread and no gate.
-void open_gate();
+void reset_shutdown();
 
 /// How many forks lie between this process and the first that had the module.
 /// It counts before any code of the child runs, so that also the objects know
 /// which Python drops before its own fork hooks.
-std::uint32_t era() noexcept;
+std::uint32_t fork_generation() noexcept;
 
 /// Deletes an object unless it was made before a fork: that belongs to the
 /// parent, whose services its destructor would call, perhaps into locks that
 /// threads of the parent held. Nor at exit, when those have ended.
 template <class T>
-struct leave_to_parent {
-  std::uint32_t made = era();
+struct leak_after_fork {
+  std::uint32_t created_in = fork_generation();
   void operator()(T* x) const {
-    if (made == era() && !gate_closed())
+    if (created_in == fork_generation() && !shutting_down())
       delete x;
   }
 };

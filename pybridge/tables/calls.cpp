@@ -1,6 +1,6 @@
 #include "pybridge/tables/calls.hpp"
 
-#include "pybridge/calls/visit.hpp"
+#include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge::table_calls {
@@ -85,7 +85,7 @@ term::sequence keys_of(const py::object& list) {
 }
 
 /// Finds keys that are one in a dict and two in a table.
-class twins {
+class ambiguous_keys {
 public:
   /// The `i`-th of `keys` was in the dict already when it came.
   void met(PyObject* keys, Py_ssize_t i) {
@@ -177,7 +177,7 @@ py::object set(const table_handle& t, py::handle key, py::handle value,
   auto k = key_of(key);
   auto v = to_term(value, "value");
   if (auto here = t.local()) {
-    patience wait{t};
+    release_gil_if_blocking wait{t};
     here->set(k, std::move(v), ms);
   } else if (ms == table::default_ttl) {
     t.ask("set", {std::move(k), std::move(v)});
@@ -190,7 +190,7 @@ py::object set(const table_handle& t, py::handle key, py::handle value,
 bool erase(const table_handle& t, py::handle key) {
   auto k = key_of(key);
   if (auto here = t.local()) {
-    patience wait{t};
+    release_gil_if_blocking wait{t};
     return here->erase(k);
   }
   return t.ask("delete", {std::move(k)}).as_bool();
@@ -211,7 +211,7 @@ py::object count(const table_handle& t, py::handle key, py::handle delta,
   auto ms = life(ttl_ms);
   if (auto here = t.local()) {
     auto sum = [&] {
-      patience wait{t};
+      release_gil_if_blocking wait{t};
       return here->update_counter(k, by, ms);
     }();
     return to_python(sum);
@@ -226,7 +226,7 @@ py::object get_multi(const table_handle& t, py::handle keys) {
   auto asked = list_of(keys, "keys");
   auto found = get_all(t, keys_of(asked));
   auto out = new_dict(found.size());
-  twins same;
+  ambiguous_keys ambiguous;
   for (Py_ssize_t i = 0; i < std::ssize(found); ++i) {
     auto& x = found[static_cast<std::size_t>(i)];
     auto value = x ? to_python(*x) : py::none();
@@ -235,7 +235,7 @@ py::object get_multi(const table_handle& t, py::handle keys) {
         != 0)
       throw py::error_already_set();
     if (PyDict_GET_SIZE(out.ptr()) == size)
-      same.met(asked.ptr(), i);
+      ambiguous.met(asked.ptr(), i);
   }
   return out;
 }

@@ -1,7 +1,7 @@
 #include "pybridge/tables/handle.hpp"
 
 #include "actors/tables.hpp"
-#include "pybridge/calls/visit.hpp"
+#include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge {

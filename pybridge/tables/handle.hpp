@@ -68,9 +68,9 @@ private:
 };
 
 /// Stands around a write: gives Python's lock back if it may have to wait.
-class patience {
+class release_gil_if_blocking {
 public:
-  explicit patience(const table_handle& t) {
+  explicit release_gil_if_blocking(const table_handle& t) {
     if (t.waits())
       free_.emplace();
   }

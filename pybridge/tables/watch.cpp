@@ -1,6 +1,6 @@
 #include "pybridge/tables/watch.hpp"
 
-#include "pybridge/calls/visit.hpp"
+#include "pybridge/calls/call_helpers.hpp"
 #include "runtime/process/self.hpp"
 
 namespace hornbeam::pybridge {
@@ -65,7 +65,7 @@ table_watch::table_watch(const table_handle& t, const table_interest& what,
 }
 
 bool table_watch::close() {
-  if (made_ != era() || number_there_.is_none())
+  if (created_in_ != fork_generation() || number_there_.is_none())
     return false;
   auto number = std::exchange(number_there_, {});
   node().node->processes().send(forwarder_, term::atom("stop"));

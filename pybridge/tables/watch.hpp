@@ -24,7 +24,7 @@ public:
 private:
   const table_handle table_;
   const std::int64_t number_;
-  std::uint32_t made_ = era();
+  std::uint32_t created_in_ = fork_generation();
   runtime::term forwarder_;
   runtime::term number_there_;
 };

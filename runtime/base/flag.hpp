@@ -22,11 +22,13 @@ public:
   /// Those who wait must have gone, or find it set again.
   void clear() noexcept { word_ = 0; }
   void set() noexcept {
-    if (hoist())
+    if (set_without_waking())
       wake();
   }
   /// The same in two steps; true if somebody must be woken, which is said once.
-  bool hoist() noexcept { return word_.exchange(1) == 0 && waiting_ != 0; }
+  bool set_without_waking() noexcept {
+    return word_.exchange(1) == 0 && waiting_ != 0;
+  }
   void wake() noexcept { wake(this); }
   /// Only where it is matters: it may be gone.
   static void wake(flag* x) noexcept {

@@ -35,12 +35,12 @@ constexpr int helping_turns = 16;
 
 /// Waits in which nobody leads after several threads have waited at once: with
 /// many, the own thread reads for all of them.
-constexpr int crowd = 100;
+constexpr int contended_waits = 100;
 
 thread_local bool inside = false;          ///< this thread turns a loop
 thread_local const io_loop* led = nullptr; ///< by this thread
-thread_local int guests = 0;               ///< scopes of this thread
-thread_local int patients = 0;             //
+thread_local int may_run_loop_scopes = 0;  ///< scopes of this thread
+thread_local int batch_sends_scopes = 0;   //
 thread_local io_loop* own_loop = nullptr;
 /// Where this thread has deferred something.
 thread_local std::vector<std::weak_ptr<io_loop>> unsettled;
@@ -193,7 +193,7 @@ bool io_loop::turn(int turns, bool look) {
   auto& x = sockets_of(system_);
   visit here{x};
   // The own thread leaves it to those who have their turn, for a moment.
-  if (own_loop != this || due_ || !turns::get().active())
+  if (own_loop != this || due_ || !wakeup_baton::get().active())
     run_deferred();
   run_posted(x, turns);
   write_at_once(x);
@@ -210,16 +210,16 @@ bool io_loop::turn(int turns, bool look) {
   return more;
 }
 
-io_loop::guest::guest() {
-  ++guests;
+io_loop::may_run_loop_scope::may_run_loop_scope() {
+  ++may_run_loop_scopes;
 }
 
-io_loop::guest::~guest() {
-  --guests;
+io_loop::may_run_loop_scope::~may_run_loop_scope() {
+  --may_run_loop_scopes;
 }
 
-bool io_loop::guest::here() noexcept {
-  return guests > 0;
+bool io_loop::may_run_loop_scope::here() noexcept {
+  return may_run_loop_scopes > 0;
 }
 
 bool io_loop::try_run(const std::function<void()>& f) {
@@ -236,7 +236,7 @@ bool io_loop::try_run(const std::function<void()>& f) {
   }
   lock.unlock();
   if (more)
-    call_back();
+    unpark();
   return true;
 }
 
@@ -262,16 +262,17 @@ void io_loop::run() {
   while (!stopped_) {
     // Else the leader sees to it; but what is undone does not wake it.
     if (!leading_ || undone_ || due_) {
-      turns::bringer many;
+      batch_waker many;
       std::lock_guard lock{running_};
       while (!stopped_ && turn(helping_turns, true)) {
       }
     }
-    if (!hurries_ && turns::get().active()) {
+    if (!hurries_ && wakeup_baton::get().active()) {
       hurries_ = true;
-      in_a_moment([this] { return hurries_ = turns::get().hurry(); });
+      in_a_moment(
+        [this] { return hurries_ = wakeup_baton::get().revoke_if_overdue(); });
     }
-    stand_aside();
+    park();
     if (due_)
       continue;
     watch(call_event_, soon_at_);
@@ -305,16 +306,16 @@ void io_loop::run_soon() {
     due_ = true;
 }
 
-io_loop::patient::patient() {
-  ++patients;
+io_loop::batch_sends_scope::batch_sends_scope() {
+  ++batch_sends_scopes;
 }
 
-io_loop::patient::~patient() {
-  --patients;
+io_loop::batch_sends_scope::~batch_sends_scope() {
+  --batch_sends_scopes;
 }
 
 bool io_loop::defer(std::function<void()> f) {
-  if (patients == 0 || !looks())
+  if (batch_sends_scopes == 0 || !looks())
     return false;
   {
     std::lock_guard guard{deferred_mutex_};
@@ -326,7 +327,7 @@ bool io_loop::defer(std::function<void()> f) {
   if (!looks()) {
     // This thread may hold locks that the loop would take.
     due_ = true;
-    call_back();
+    unpark();
   } else if (std::none_of(unsettled.begin(), unsettled.end(),
                           [&](auto& x) { return x.lock().get() == this; })) {
     unsettled.push_back(weak_from_this());
@@ -350,17 +351,17 @@ void io_loop::run_deferred() {
 void io_loop::turn_deferred() {
   if (has_deferred_ && !try_run([] {})) {
     due_ = true;
-    call_back();
+    unpark();
   }
 }
 
-void io_loop::settle() {
+void io_loop::flush_deferred() {
   for (auto& x : std::exchange(unsettled, {}))
     if (auto loop = x.lock())
       loop->turn_deferred();
 }
 
-void io_loop::stand_aside() {
+void io_loop::park() {
   std::unique_lock lock{mutex_};
   auto called = [&] { return called_ || stopped_ || clock::now() >= soon_at_; };
   for (int i = 0; !called() && (leading_ || led_ != seen_); ++i) {
@@ -384,7 +385,7 @@ void io_loop::stand_aside() {
   called_ = false;
 }
 
-void io_loop::call_back() {
+void io_loop::unpark() {
   {
     std::lock_guard guard{mutex_};
     called_ = true;
@@ -393,14 +394,14 @@ void io_loop::call_back() {
   set_event(call_event_);
 }
 
-void io_loop::wait(arrival& at, clock::time_point until) {
+void io_loop::wait(waitable& at, clock::time_point until) {
   if (waiting_.fetch_add(1) > 0)
-    crowd_ = crowd;
-  bool crowded = crowd_ > 0;
+    contended_waits_ = contended_waits;
+  bool crowded = contended_waits_ > 0;
   if (crowded)
-    --crowd_;
-  bool in_turn = crowded && turns::taker::here();
-  if (!in_turn || !turns::get().lined_up())
+    --contended_waits_;
+  bool in_turn = crowded && baton_waiter::here();
+  if (!in_turn || !wakeup_baton::get().has_waiting())
     turn_deferred(); // nobody else does it next
   if (!crowded && !inside && !stopped_ && !leading_.exchange(true)) {
     lead(at, until);
@@ -412,21 +413,21 @@ void io_loop::wait(arrival& at, clock::time_point until) {
       call = deep_;
     }
     if (call || waiting_ > 1)
-      call_back();
+      unpark();
   }
   if (in_turn)
-    at.wait_in_turn(until);
+    at.wait_for_baton(until);
   else
     at.wait_alone(until);
   --waiting_;
 }
 
-void io_loop::lead(arrival& at, clock::time_point until) {
+void io_loop::lead(waitable& at, clock::time_point until) {
   led = this;
-  turns::pass();
+  wakeup_baton::pass();
   at.watch(true);
   bool more = false;
-  while (!at.there() && !stopped_) {
+  while (!at.ready() && !stopped_) {
     if (!more)
       watch(lead_event_, until);
     std::lock_guard lock{running_};
@@ -438,7 +439,7 @@ void io_loop::lead(arrival& at, clock::time_point until) {
   at.watch(false);
   led = nullptr;
   if (more)
-    call_back();
+    unpark();
 }
 
 void io_loop::wake() {
@@ -448,7 +449,7 @@ void io_loop::wake() {
 
 void io_loop::stop() {
   stopped_ = true;
-  call_back();
+  unpark();
   set_event(lead_event_);
   thread_.join();
   while (leading_)

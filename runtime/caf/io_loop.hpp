@@ -28,7 +28,7 @@ namespace hornbeam::runtime {
 /// it with something undone, or while others wait, has called the loop's own
 /// thread; and that thread stands aside for a fraction of a millisecond at the
 /// most when nobody leads.
-class io_loop : public answer_source,
+class io_loop : public wait_helper,
                 public std::enable_shared_from_this<io_loop> {
 public:
   /// The loop of `sys`, which must be set to be turned by hand.
@@ -49,38 +49,38 @@ public:
 
   /// Around work of a thread that is not the last of its kind, and so leaves it
   /// to another one to see to it that what it posts is sent.
-  class patient {
+  class batch_sends_scope {
   public:
-    patient();
-    ~patient();
-    patient(const patient&) = delete;
-    patient& operator=(const patient&) = delete;
+    batch_sends_scope();
+    ~batch_sends_scope();
+    batch_sends_scope(const batch_sends_scope&) = delete;
+    batch_sends_scope& operator=(const batch_sends_scope&) = delete;
   };
   /// Has `f` run in the loop by whoever turns it next, in a moment at the
   /// latest. False if this thread isn't patient, or if the own thread is not
   /// about to look.
   bool defer(std::function<void()> f);
   /// Turns every loop to which this thread has deferred something.
-  static void settle();
+  static void flush_deferred();
 
   /// Something was posted from outside: if nobody waits for it, the loop's own
   /// thread does from now on.
-  void attend() {
+  void ensure_polling() {
     if (napping_ && !leading_)
-      call_back();
+      unpark();
   }
 
   /// Around the answers of a thread that holds no lock, and so may run a loop.
-  class guest {
+  class may_run_loop_scope {
   public:
-    guest();
-    ~guest();
-    guest(const guest&) = delete;
-    guest& operator=(const guest&) = delete;
+    may_run_loop_scope();
+    ~may_run_loop_scope();
+    may_run_loop_scope(const may_run_loop_scope&) = delete;
+    may_run_loop_scope& operator=(const may_run_loop_scope&) = delete;
     static bool here() noexcept;
   };
 
-  void wait(arrival& at, clock::time_point until) override;
+  void wait(waitable& at, clock::time_point until) override;
   void wake() override;
 
   /// From here on the loop stands still; what remains is left to CAF's end,
@@ -94,10 +94,10 @@ private:
 
   void run();
   void run_soon();
-  void stand_aside();
+  void park();
   /// Waits for the sockets or one of our events.
   void watch(int event, clock::time_point until);
-  void lead(arrival& at, clock::time_point until);
+  void lead(waitable& at, clock::time_point until);
   /// Runs what is posted inside, and if `look` what the sockets have, then what
   /// that has posted. True if something is left inside. With `running_`.
   bool turn(int turns, bool look);
@@ -105,7 +105,7 @@ private:
   bool looks() const noexcept { return looking_ || napping_; }
   void run_deferred();
   void turn_deferred();
-  void call_back();
+  void unpark();
 
   caf::actor_system& system_;
   const int epoll_;
@@ -117,9 +117,9 @@ private:
   std::atomic<bool> stopped_{false};
   std::atomic<int> waiting_{0}; ///< threads in `wait`
   std::atomic<bool> leading_{false};
-  std::atomic<bool> undone_{false};  ///< something posted is left inside
-  std::atomic<bool> napping_{false}; ///< the own thread, while nobody leads
-  std::atomic<int> crowd_{0};        ///< waits to come in which nobody leads
+  std::atomic<bool> undone_{false};     ///< something posted is left inside
+  std::atomic<bool> napping_{false};    ///< the own thread, while nobody leads
+  std::atomic<int> contended_waits_{0}; ///< waits to come in which nobody leads
 
   /// Of the own thread.
   std::vector<std::function<bool()>> soon_;

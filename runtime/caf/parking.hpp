@@ -120,7 +120,7 @@ public:
 
 private:
   /// So many jobs in one queue are worth a wake.
-  static constexpr std::size_t crowd = 128;
+  static constexpr std::size_t worth_a_wake = 128;
 
   static caf::resumable* take(worker_data& from) {
     std::lock_guard guard{from.mutex};
@@ -213,7 +213,7 @@ private:
     auto& shared = d(self->parent());
     if (shared.idle.load(std::memory_order_relaxed) == 0)
       return;
-    if (by_itself && waiting < crowd
+    if (by_itself && waiting < worth_a_wake
         && shared.watchers.load(std::memory_order_relaxed) != 0)
       return;
     wake_one(shared);

@@ -7,43 +7,43 @@
 #include <utility>
 
 #include "runtime/base/flag.hpp"
-#include "runtime/base/turns.hpp"
+#include "runtime/base/wakeup_baton.hpp"
 #include "runtime/call/outcome.hpp"
 
 namespace hornbeam::runtime {
 
-class arrival;
+class waitable;
 
 /// What brings an answer. Whoever waits for it may help meanwhile.
-class answer_source {
+class wait_helper {
 public:
-  virtual ~answer_source() = default;
+  virtual ~wait_helper() = default;
   /// Returns when something is there at `at`, or `until` has passed.
-  virtual void wait(arrival& at, clock::time_point until) = 0;
-  /// At an arrival that is watched something is there now. Any thread.
+  virtual void wait(waitable& at, clock::time_point until) = 0;
+  /// At an waitable that is watched something is there now. Any thread.
   virtual void wake() = 0;
 };
 
 /// Where one thread waits for something to be there. Who derives keeps it, and
 /// guards it by `mutex_`.
-class arrival {
+class waitable {
 public:
-  arrival() = default;
-  arrival(const arrival&) = delete;
-  arrival& operator=(const arrival&) = delete;
+  waitable() = default;
+  waitable(const waitable&) = delete;
+  waitable& operator=(const waitable&) = delete;
 
-  bool there() const noexcept { return there_.is_set(); }
+  bool ready() const noexcept { return ready_.is_set(); }
   /// Waits until something is there or `until` has passed.
   bool wait_until(clock::time_point until) {
     if (auto s = source())
       s->wait(*this, until);
-    return there() || wait_alone(until);
+    return ready() || wait_alone(until);
   }
 
   // -- for whatever brings it ------------------------------------------------
 
   /// Whoever waits already goes on alone.
-  void comes_from(std::shared_ptr<answer_source> x) {
+  void helped_by(std::shared_ptr<wait_helper> x) {
     std::lock_guard guard{mutex_};
     source_ = std::move(x);
   }
@@ -53,61 +53,61 @@ public:
     watched_ = x;
   }
   bool wait_alone(clock::time_point until) {
-    turns::pass();
-    return there_.wait_until(until);
+    wakeup_baton::pass();
+    return ready_.wait_until(until);
   }
   /// The same as one of many that need one lock afterwards.
-  bool wait_in_turn(clock::time_point until) {
+  bool wait_for_baton(clock::time_point until) {
     auto may = [this](bool x) {
       std::lock_guard guard{mutex_};
-      in_turn_ = x;
+      takes_baton_ = x;
     };
     may(true);
     bool out = wait_alone(until);
     may(false);
-    turns::get().awake(there_);
+    wakeup_baton::get().awake(ready_);
     return out;
   }
 
 protected:
-  ~arrival() = default;
+  ~waitable() = default;
   /// With `mutex_`, by `lock`, which it gives back: something is there.
-  void arrive(std::unique_lock<std::mutex> lock) {
-    bool asleep = there_.hoist();
-    if (asleep && in_turn_ && turns::get().line_up(there_))
+  void make_ready(std::unique_lock<std::mutex> lock) {
+    bool asleep = ready_.set_without_waking();
+    if (asleep && takes_baton_ && wakeup_baton::get().enqueue(ready_))
       asleep = false; // or rather, somebody else is going to wake it
     auto watcher = watched_ ? source_ : nullptr;
     lock.unlock(); // or those who wait would wait for it next
     if (asleep)
-      there_.wake();
+      ready_.wake();
     if (watcher)
       watcher->wake();
   }
   /// With `mutex_`: it has been taken.
-  void taken() { there_.clear(); }
+  void taken() { ready_.clear(); }
 
   mutable std::mutex mutex_;
 
 private:
-  std::shared_ptr<answer_source> source() {
+  std::shared_ptr<wait_helper> source() {
     std::lock_guard guard{mutex_};
-    return there() ? nullptr : source_;
+    return ready() ? nullptr : source_;
   }
 
-  flag there_;
+  flag ready_;
   bool watched_ = false;
-  bool in_turn_ = false;
-  std::shared_ptr<answer_source> source_;
+  bool takes_baton_ = false;
+  std::shared_ptr<wait_helper> source_;
 };
 
 /// Where a thread waits for one outcome.
-class reply_slot : public arrival {
+class reply_slot : public waitable {
 public:
   void set(outcome x) {
     std::unique_lock lock{mutex_};
     if (!value_)
       value_ = std::move(x);
-    arrive(std::move(lock));
+    make_ready(std::move(lock));
   }
   /// Only after `wait_until` said true.
   outcome take() {

@@ -50,7 +50,8 @@ public:
   /// Names of the nodes that are connected now.
   virtual std::vector<std::string> peers() const = 0;
   /// What brings the casts of a node; null: nobody can help there.
-  virtual std::shared_ptr<answer_source> brings(const std::string& node) const {
+  virtual std::shared_ptr<wait_helper> helper_for(
+    const std::string& node) const {
     static_cast<void>(node);
     return nullptr;
   }

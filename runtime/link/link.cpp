@@ -69,7 +69,7 @@ outcome decode_outcome(std::string_view bytes) {
 } // namespace
 
 link::link(std::string peer, std::uint64_t incarnation, waker wake,
-           std::shared_ptr<answer_source> answers)
+           std::shared_ptr<wait_helper> answers)
   : peer_(std::move(peer)),
     incarnation_(incarnation),
     wake_(std::move(wake)),
@@ -116,7 +116,7 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
   std::uint64_t id = 0;
   auto waiter = reply.slot();
   if (waiter)
-    waiter->comes_from(answers_);
+    waiter->helped_by(answers_);
   {
     std::unique_lock lock{pending_mutex_};
     if (!open_) {

@@ -57,11 +57,11 @@ public:
   using waker = std::function<void(bool urgent)>;
   /// Threads that wait for an answer wait at `answers`, if it is given.
   link(std::string peer, std::uint64_t incarnation, waker wake,
-       std::shared_ptr<answer_source> answers = nullptr);
+       std::shared_ptr<wait_helper> answers = nullptr);
 
   const std::string& peer() const noexcept { return peer_; }
   std::uint64_t incarnation() const noexcept { return incarnation_; }
-  const std::shared_ptr<answer_source>& answers() const noexcept {
+  const std::shared_ptr<wait_helper>& answers() const noexcept {
     return answers_;
   }
 
@@ -123,7 +123,7 @@ private:
   const std::string peer_;
   const std::uint64_t incarnation_;
   const waker wake_;
-  const std::shared_ptr<answer_source> answers_;
+  const std::shared_ptr<wait_helper> answers_;
   std::atomic<bool> open_{true};
   std::atomic<std::uint64_t> refused_{0};
 

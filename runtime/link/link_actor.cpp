@@ -170,11 +170,12 @@ std::shared_ptr<link> make_link(link_broker* self, const hello& from) {
     auto tell = [a] { caf::anon_send(a, flush_atom::value); };
     if (loop && loop->defer(tell))
       return;
-    if ((urgent || io_loop::guest::here()) && loop && loop->try_run(tell))
+    if ((urgent || io_loop::may_run_loop_scope::here()) && loop
+        && loop->try_run(tell))
       return;
     tell();
     if (loop)
-      loop->attend();
+      loop->ensure_polling();
   };
   return std::make_shared<link>(from.name, from.incarnation, std::move(wake),
                                 loop);

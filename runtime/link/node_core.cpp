@@ -80,7 +80,7 @@ std::vector<caf::actor> node_core::all_brokers() const {
 }
 
 void node_core::tell_services(const peer_event& e) {
-  for (auto& [name, s] : direct)
+  for (auto& [name, s] : inline_services)
     s->peer(e);
   if (e.hidden)
     return;
@@ -135,7 +135,7 @@ void node_core::connection_failed(const std::string& to) {
     lost_casts += node.mapped().size();
     casts_connecting -= node.mapped().size();
   }
-  for (auto& [name, s] : direct)
+  for (auto& [name, s] : inline_services)
     s->peer({to, 0, false, true});
 }
 
@@ -165,9 +165,9 @@ void node_core::add_service(service_box_ptr x) {
 
 void node_core::dispatch(const std::string& service, call_ptr c) {
   // What is behind it goes when the node ends; the services end in order.
-  if (answer_at_once && !stopping && answer_at_once(service, *c))
+  if (answer_inline && !stopping && answer_inline(service, *c))
     return;
-  if (auto i = direct.find(service); i != direct.end()) {
+  if (auto i = inline_services.find(service); i != inline_services.end()) {
     try {
       i->second->handle(*c);
     } catch (...) {

@@ -102,11 +102,11 @@ struct node_core : std::enable_shared_from_this<node_core> {
 
   /// Asked first: true if it has answered the call. It never waits, as it runs
   /// in the thread of a link. Set before the doors open.
-  std::function<bool(const std::string& service, call& c)> answer_at_once;
+  std::function<bool(const std::string& service, call& c)> answer_inline;
 
   /// Served by the thread that has the call, in the order of arrival, as they
   /// never wait: set before the doors open.
-  std::map<std::string, std::shared_ptr<service>> direct;
+  std::map<std::string, std::shared_ptr<service>> inline_services;
 
   mutable std::shared_mutex mutex; ///< guards what follows
   std::string address;

@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "runtime/caf/caf_world.hpp"
+#include "runtime/caf/actor_system_thread.hpp"
 #include "runtime/link/node_core.hpp"
 #include "runtime/link/secret.hpp"
 #include "runtime/node/node_table_host.hpp"
@@ -25,8 +25,8 @@ namespace {
 /// Around calls into CAF by threads that are not CAF's: spawning and
 /// publishing leave the thread with a share in the system's logger, and CAF
 /// ends only when nobody else has one.
-struct caf_visit {
-  ~caf_visit() { caf::logger::set_current_actor_system(nullptr); }
+struct logger_share {
+  ~logger_share() { caf::logger::set_current_actor_system(nullptr); }
 };
 
 /// The TCP sockets of this process that are bound to a port.
@@ -120,7 +120,7 @@ constexpr std::int64_t service_restarts = 100;
 /// that does so may outlive a node that could not wait for it.
 struct dialing {
   std::mutex mutex;
-  std::unique_ptr<caf_world> world;
+  std::unique_ptr<actor_system_thread> world;
   bool ended = false;
 };
 
@@ -181,7 +181,7 @@ struct node::impl {
   core_ptr core;
   std::shared_ptr<node_table_host> host;
   runtime::tables tables;
-  std::unique_ptr<caf_world> world;
+  std::unique_ptr<actor_system_thread> world;
   std::unique_ptr<runtime::processes> procs;
   std::shared_ptr<runtime::groups> pg;
   std::mutex root_mutex;
@@ -205,26 +205,27 @@ std::shared_ptr<node> node::start(node_settings s) {
                             s.name.empty() ? "hornbeam@localhost" : s.name);
   std::shared_ptr<node> self{new node(std::make_unique<impl>(std::move(s)))};
   auto& x = *self->impl_;
-  x.world = std::make_unique<caf_world>(x.core->settings,
-                                        x.core->settings.workers);
+  x.world = std::make_unique<actor_system_thread>(x.core->settings,
+                                                  x.core->settings.workers);
   x.core->dialer = [d = x.dialer,
                     settings = x.core->settings]() -> caf::actor_system& {
     std::lock_guard guard{d->mutex};
     if (d->ended)
       throw std::runtime_error("this node has ended");
     if (!d->world)
-      d->world = std::make_unique<caf_world>(settings, 1);
+      d->world = std::make_unique<actor_system_thread>(settings, 1);
     return d->world->system();
   };
-  caf_visit visit;
+  logger_share dropped_at_end;
   x.procs = std::make_unique<runtime::processes>(self->system(), *self);
   x.host = std::make_shared<node_table_host>(*x.procs);
   x.tables.attach(x.host);
   x.procs->on_owner_end([&x](const term& pid) { x.tables.release(pid); });
   x.pg = std::make_shared<runtime::groups>(*x.procs);
-  x.core->direct[processes::service_name]
+  x.core->inline_services[processes::service_name]
     = std::make_shared<process_service>(*x.procs);
-  x.core->direct[groups::service_name] = std::make_shared<group_service>(x.pg);
+  x.core->inline_services[groups::service_name]
+    = std::make_shared<group_service>(x.pg);
   x.core->peering = spawn_peering(self->system(), x.core);
   x.start_root();
   return self;
@@ -235,10 +236,10 @@ void node::on_unknown_service(std::function<bool(const std::string&)> make) {
 }
 
 void node::on_call(std::function<bool(const std::string&, call&)> f) {
-  impl_->core->answer_at_once = std::move(f);
+  impl_->core->answer_inline = std::move(f);
 }
 
-void node::open_doors() {
+void node::start_networking() {
   auto& core = impl_->core;
   if (core->settings.listen)
     listen();
@@ -331,7 +332,7 @@ std::uint64_t node::lost_casts() const noexcept {
   return impl_->core->lost_casts;
 }
 
-std::shared_ptr<answer_source> node::brings(const std::string& from) const {
+std::shared_ptr<wait_helper> node::helper_for(const std::string& from) const {
   auto link = impl_->core->find_link(from);
   return link ? link->answers() : nullptr;
 }
@@ -445,7 +446,7 @@ void node::listen() {
   } else {
     ensure_secret(s.secret);
   }
-  caf_visit visit;
+  logger_share dropped_at_end;
   auto bound = s.insecure_loopback_without_tls
                  ? system().middleman().publish(x.core->peering, s.port,
                                                 host.c_str(), true)

@@ -47,20 +47,21 @@ public:
   /// The CAF actor that serves `name` now, or none.
   caf::actor service_actor(const std::string& name) const;
   /// `make` is asked for services that nobody has added; it adds one and says
-  /// true, or says false. To be called before `open_doors`.
+  /// true, or says false. To be called before `start_networking`.
   void on_unknown_service(std::function<bool(const std::string&)> make);
   /// `f` is asked before a call goes to the actor of its service; true if it
   /// has answered. It runs in the thread of a link, so it must neither wait
-  /// nor raise. To be called before `open_doors`.
+  /// nor raise. To be called before `start_networking`.
   void on_call(std::function<bool(const std::string& service, call& c)> f);
   /// Listens and connects as the settings say; to be called once, when the
   /// services are there, so that no peer meets a node without them.
-  void open_doors();
+  void start_networking();
 
   // -- router ----------------------------------------------------------------
 
   std::vector<std::string> peers() const override;
-  std::shared_ptr<answer_source> brings(const std::string& node) const override;
+  std::shared_ptr<wait_helper> helper_for(
+    const std::string& node) const override;
   /// Connects first if there is no link; then it returns true at once.
   bool cast(const std::string& node, const std::string& service,
             const term& op) override;

@@ -161,7 +161,7 @@ void tables::drop(const std::string& name) {
     if (auto i = tables_.find(name); i != tables_.end())
       i->second->check_write();
     t = remove(name);
-    t->close_gate();
+    t->refuse_everybody();
   }
   t->end();
 }
@@ -204,7 +204,7 @@ void tables::release(const term& owner) {
         host_->send(heir, transfer(t, owner, std::move(data)));
         ++i;
       } else {
-        t.close_gate();
+        t.refuse_everybody();
         over.push_back(std::move(i->second));
         i = tables_.erase(i);
       }

@@ -11,7 +11,7 @@ timers::timers(bool by_hand) : by_hand_(by_hand) {
 
 ticks timers::now() const noexcept {
   if (by_hand_)
-    return hand_.load(std::memory_order_relaxed);
+    return by_hand_now_.load(std::memory_order_relaxed);
   return std::chrono::steady_clock::now().time_since_epoch().count();
 }
 
@@ -87,12 +87,12 @@ std::size_t timers::size() const {
 
 void timers::advance(std::int64_t ms) {
   std::unique_lock lock{mutex_};
-  auto until = hand_.load() + ms * 1'000'000;
+  auto until = by_hand_now_.load() + ms * 1'000'000;
   for (auto at = next(); at <= until; at = next()) {
-    hand_.store(std::max(at, hand_.load()));
+    by_hand_now_.store(std::max(at, by_hand_now_.load()));
     fire(lock);
   }
-  hand_.store(until);
+  by_hand_now_.store(until);
 }
 
 void timers::stop() {

@@ -63,7 +63,7 @@ private:
   void fire(std::unique_lock<std::mutex>& lock);
 
   const bool by_hand_;
-  std::atomic<ticks> hand_{1};
+  std::atomic<ticks> by_hand_now_{1};
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::set<std::pair<ticks, process*>> sleepers_;

@@ -42,9 +42,9 @@ void table::set_owner(const term& pid) {
   std::lock_guard guard{owner_mutex_};
   owner_ = pid;
   owner_serial_ = pid.as_pid().serial;
-  gate_ = options_.access == table_access::closed     ? gate_closed
-          : options_.access == table_access::readable ? gate_readable
-                                                      : 0;
+  access_bits_ = options_.access == table_access::closed     ? only_owner_uses
+                 : options_.access == table_access::readable ? only_owner_writes
+                                                             : 0;
 }
 
 void table::set_heir(const term& heir, term data) {

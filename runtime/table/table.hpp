@@ -234,7 +234,9 @@ public:
   /// The serial of the owner, or 0.
   std::uint64_t owner_serial() const noexcept { return owner_serial_; }
   /// Whether it has ended: with its owner, or by `tables::drop`.
-  bool ended() const noexcept { return (gate_.load() & gate_ended) != 0; }
+  bool ended() const noexcept {
+    return (access_bits_.load() & table_ended) != 0;
+  }
 
   // -- for the node ----------------------------------------------------------
 
@@ -308,16 +310,18 @@ protected:
 private:
   friend class tables;
 
-  static constexpr std::uint8_t gate_readable = 1; ///< only the owner writes
-  static constexpr std::uint8_t gate_closed = 2;   ///< only the owner
-  static constexpr std::uint8_t gate_ended = 4;
+  static constexpr std::uint8_t only_owner_writes
+    = 1;                                             ///< only the owner writes
+  static constexpr std::uint8_t only_owner_uses = 2; ///< only the owner
+  static constexpr std::uint8_t table_ended = 4;
 
   void check_read() const {
-    if (gate_.load(std::memory_order_relaxed) > gate_readable) [[unlikely]]
+    if (access_bits_.load(std::memory_order_relaxed) > only_owner_writes)
+      [[unlikely]]
       refuse_others("read");
   }
   void check_write() const {
-    if (gate_.load(std::memory_order_relaxed) != 0) [[unlikely]]
+    if (access_bits_.load(std::memory_order_relaxed) != 0) [[unlikely]]
       refuse_others("write");
   }
   /// Raises unless the owner asks.
@@ -327,8 +331,8 @@ private:
   void set_owner(const term& pid);
   void set_heir(const term& heir, term data);
   std::pair<term, term> take_heir();
-  void close_gate() noexcept { gate_ = gate_ended; }
-  /// After `close_gate`: tells who watches, and forgets the entries.
+  void refuse_everybody() noexcept { access_bits_ = table_ended; }
+  /// After `refuse_everybody`: tells who watches, and forgets the entries.
   void end();
 
   void check_single(const char* operation) const {
@@ -345,7 +349,7 @@ private:
 
   const std::string name_;
   const table_options options_;
-  std::atomic<std::uint8_t> gate_{0};
+  std::atomic<std::uint8_t> access_bits_{0};
   std::atomic<std::uint64_t> owner_serial_{0};
   std::atomic<table_host*> host_{nullptr};
   mutable std::mutex owner_mutex_;                 ///< guards what follows

@@ -103,7 +103,7 @@ struct lmdb_environment::registry {
   void leave_to_parent() {
     ++generations;
     for (auto& [path, x] : files)
-      x.file->gate_.abandon();
+      x.file->lock_file_.abandon();
     files.clear();
     mutex.unlock();
   }
@@ -149,8 +149,8 @@ lmdb_environment_ptr lmdb_environment::open(const std::string& path,
 
 lmdb_environment::lmdb_environment(const std::string& path,
                                    const lmdb_settings& settings)
-  : gate_(path), settings_(settings), generation_(generations.load()) {
-  gate_.settle(settings_);
+  : lock_file_(path), settings_(settings), generation_(generations.load()) {
+  lock_file_.agree_on(settings_);
   try {
     open_file();
     open_tables();
@@ -158,7 +158,7 @@ lmdb_environment::lmdb_environment(const std::string& path,
     close();
     throw;
   }
-  gate_.opened();
+  lock_file_.opened();
 }
 
 lmdb_environment::~lmdb_environment() {
@@ -180,8 +180,8 @@ void lmdb_environment::open_file() {
     throw failed{error_code::refused,
                  "the table file " + path() + " belongs to another user"};
   // Without syncs, what a power cut left on a disk is in no order.
-  if (there && gate_.alone() && gate_.used_before() && !gate_.was_durable()
-      && !gate_.same_start()) {
+  if (there && lock_file_.alone() && lock_file_.used_before()
+      && !lock_file_.was_durable() && !lock_file_.same_start()) {
     std::cerr << "hornbeam: the table file " << path()
               << " is from before the machine was started, and not durable: "
                  "it begins empty\n";
@@ -210,8 +210,8 @@ void lmdb_environment::open_file() {
                    + std::to_string(settings_.map_bytes)};
   if (::stat(path().c_str(), &info) != 0)
     fail_lmdb(errno, path());
-  if (durable() && gate_.alone())
-    gate_.sync_folder();
+  if (durable() && lock_file_.alone())
+    lock_file_.sync_folder();
   device_ = info.st_dev;
   inode_ = info.st_ino;
   page_size_ = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
@@ -221,7 +221,7 @@ void lmdb_environment::open_file() {
 
 /// Who is not alone finds all that there must be, and waits for no writer.
 void lmdb_environment::open_tables() {
-  if (gate_.alone()) {
+  if (lock_file_.alone()) {
     lmdb_transaction x{*this};
     x.reserve(8, 0);
     open_tables(x.handle(), MDB_CREATE);
@@ -229,7 +229,7 @@ void lmdb_environment::open_tables() {
       x.put_header();
     check_header(x.handle());
     if (x.stat(expiry_).ms_entries != 0)
-      gate_.set_expiring();
+      lock_file_.set_expiring();
     x.commit();
     return;
   }
@@ -298,7 +298,7 @@ void lmdb_environment::look() {
   struct stat info {};
   bool same = ::stat(path().c_str(), &info) == 0 && info.st_dev == device_
               && info.st_ino == inode_;
-  if (gate_.removed() || !same)
+  if (lock_file_.removed() || !same)
     throw failed{error_code::not_found,
                  "the table file " + path()
                    + " was removed or replaced while this process used it; "

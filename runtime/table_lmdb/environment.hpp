@@ -11,7 +11,7 @@
 
 #include <lmdb.h>
 
-#include "runtime/table_lmdb/gate.hpp"
+#include "runtime/table_lmdb/lock_file.hpp"
 
 namespace hornbeam::runtime {
 
@@ -54,7 +54,7 @@ public:
   lmdb_environment(const lmdb_environment&) = delete;
   lmdb_environment& operator=(const lmdb_environment&) = delete;
 
-  const std::string& path() const noexcept { return gate_.path(); }
+  const std::string& path() const noexcept { return lock_file_.path(); }
   const lmdb_settings& settings() const noexcept { return settings_; }
   bool durable() const noexcept { return settings_.durable != 0; }
   /// False in a forked child: it opens the file anew.
@@ -64,10 +64,10 @@ public:
   /// Raises `failed` if the file was removed or replaced: looks at once for
   /// what `hornbeam state rm` did, and ten times a second for what others did.
   void check() {
-    if (gate_.removed() || coarse_ms() >= look_at_) [[unlikely]]
+    if (lock_file_.removed() || coarse_ms() >= look_at_) [[unlikely]]
       look();
   }
-  lmdb_gate& gate() noexcept { return gate_; }
+  lmdb_lock_file& lock_file() noexcept { return lock_file_; }
   MDB_env* handle() const noexcept { return env_; }
   MDB_dbi entries() const noexcept { return entries_; }
   MDB_dbi expiry() const noexcept { return expiry_; }
@@ -98,7 +98,7 @@ private:
 
   static std::atomic<unsigned> generations;
 
-  lmdb_gate gate_;
+  lmdb_lock_file lock_file_;
   const lmdb_settings settings_;
   const unsigned generation_;
   MDB_env* env_ = nullptr;

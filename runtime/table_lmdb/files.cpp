@@ -96,10 +96,10 @@ table_file look_at_table_file(const std::string& path) {
   out.path = path;
   out.table = unescape(fs::path{path}.stem().string());
   out.bytes = static_cast<std::uint64_t>(info.st_blocks) * 512;
-  auto gate = lmdb_gate::look(path);
-  out.writer = gate.writer;
-  out.users = gate.users;
-  out.in_use = gate.in_use;
+  auto lock_file = lmdb_lock_file::look(path);
+  out.writer = lock_file.writer;
+  out.users = lock_file.users;
+  out.in_use = lock_file.in_use;
   read_entries(out);
   return out;
 }
@@ -127,17 +127,17 @@ void remove_table_file(const std::string& path, bool force) {
   if (::access(path.c_str(), F_OK) != 0)
     throw failed{error_code::not_found, "there is no table file " + path + ": "
                                           + std::strerror(errno)};
-  lmdb_gate gate{path}; // nobody can open it meanwhile
-  if (!gate.alone() && !force) {
+  lmdb_lock_file lock_file{path}; // nobody can open it meanwhile
+  if (!lock_file.alone() && !force) {
     std::string who;
-    for (auto x : gate.users())
+    for (auto x : lock_file.users())
       who += (who.empty() ? "" : ", ") + std::to_string(x);
     throw failed{error_code::refused,
                  "the table file " + path + " is in use by "
                    + (who.empty() ? "other processes" : "the processes " + who)
                    + "; --force removes it all the same, and they get errors"};
   }
-  gate.set_removed();
+  lock_file.set_removed();
   for (auto* end : {"", "-lock", "-gate"})
     if (::unlink((path + end).c_str()) != 0 && errno != ENOENT)
       throw failed{error_code::internal,

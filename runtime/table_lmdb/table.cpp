@@ -148,7 +148,7 @@ void lmdb_table::write(F f, bool patient) {
   bool noting = watchers_.any();
   std::vector<table_event> events;
   auto change = [&](lmdb_transaction& x) {
-    lmdb_writing w{x, hand_, noting};
+    lmdb_writing w{x, clock_hand_, noting};
     w.finish(f(w));
     events = w.take_events();
   };
@@ -166,7 +166,7 @@ void lmdb_table::write(F f, bool patient) {
   }
   if (noting)
     watchers_.deliver();
-  if (env.gate().expiring() && !sweeping_ && host() != nullptr
+  if (env.lock_file().expiring() && !sweeping_ && host() != nullptr
       && !sweeping_.exchange(true))
     sweeper_->start(*host());
 }
@@ -382,7 +382,7 @@ std::size_t lmdb_table::do_size() const {
     if (auto code = ::mdb_stat(s.handle(), env.entries(), &stat); code != 0)
       fail_lmdb(code, env.path());
     auto n = stat.ms_entries - lmdb_housekeeping;
-    if (env.gate().expiring()) // those that nobody has removed yet
+    if (env.lock_file().expiring()) // those that nobody has removed yet
       n -= count_expired(s.handle(), env);
     return n;
   });
@@ -471,11 +471,11 @@ void lmdb_table::replace(std::vector<table_entry> entries) {
 
 std::size_t lmdb_table::sweep() {
   auto& env = environment();
-  if (!env.gate().expiring() || read([&](lmdb_snapshot& s) {
+  if (!env.lock_file().expiring() || read([&](lmdb_snapshot& s) {
         return count_expired(s.handle(), env, 1) == 0;
       }))
     return 0;
-  if (env.gate().writer() != 0)
+  if (env.lock_file().writer() != 0)
     return 0; // later: nobody waits for this
   constexpr std::size_t most = 1024;
   std::size_t n = 0;
@@ -498,20 +498,20 @@ void lmdb_table::check_watch() const {
 
 void lmdb_table::add_info(term::entries& out) const {
   auto& env = environment();
-  auto& gate = env.gate();
+  auto& lock_file = env.lock_file();
   auto put = [&](const char* what, term x) {
     out.emplace_back(term::atom(what), std::move(x));
   };
   auto number = [](auto x) { return term{static_cast<std::int64_t>(x)}; };
-  put("expired", number(gate.expired().load()));
-  put("evicted", number(gate.evicted().load()));
+  put("expired", number(lock_file.expired().load()));
+  put("evicted", number(lock_file.evicted().load()));
   put("path", term::string(env.path()));
   put("durable", term::atom(name_of(options().durable)));
   put("map_bytes", number(env.settings().map_bytes));
   put("file_bytes", number(env.file_bytes()));
-  put("writer", number(gate.writer()));
+  put("writer", number(lock_file.writer()));
   term::sequence users;
-  for (auto x : gate.users())
+  for (auto x : lock_file.users())
     users.push_back(number(x));
   put("processes", term::list(std::move(users)));
 }

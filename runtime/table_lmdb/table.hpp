@@ -95,7 +95,7 @@ private:
   mutable lmdb_environment_ptr owner_;
   mutable std::atomic<lmdb_environment*> environment_{nullptr};
   mutable std::unique_ptr<lmdb_group> group_; ///< of a durable table
-  std::string hand_; ///< of eviction; for who holds the lock of writers
+  std::string clock_hand_; ///< of eviction; for who holds the lock of writers
   std::shared_ptr<sweeper> sweeper_;
   mutable std::atomic<bool> sweeping_{false}; ///< from the first expiry on
 };

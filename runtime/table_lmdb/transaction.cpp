@@ -168,7 +168,7 @@ void lmdb_environment::reserve(std::uint64_t pages, bool to_grow) {
   auto most = settings_.map_bytes / page_size_;
   auto next = info.me_last_pgno + 1;
   auto needed = next + pages;
-  if (std::min(needed, most) > gate_.reserved()) [[unlikely]]
+  if (std::min(needed, most) > lock_file_.reserved()) [[unlikely]]
     grow(pages);
   auto kept = 64 + next / 64;
   if (to_grow && needed + kept > most) [[unlikely]]
@@ -201,7 +201,7 @@ void lmdb_environment::grow(std::uint64_t pages) {
   auto needed = std::min(from + pages, most);
   auto more = std::max<std::uint64_t>(256, held ? 0 : from / 8);
   auto ahead = std::min(from + pages + more, most);
-  from = std::min(std::max(from, gate_.reserved()), needed);
+  from = std::min(std::max(from, lock_file_.reserved()), needed);
   int descriptor = -1;
   ::mdb_env_get_fd(env_, &descriptor);
   auto ask = [&](std::uint64_t until) {
@@ -216,7 +216,7 @@ void lmdb_environment::grow(std::uint64_t pages) {
   }
   if (code != 0)
     fail_lmdb(code == EDQUOT || code == EFBIG ? ENOSPC : code, path());
-  gate_.set_reserved(got);
+  lock_file_.set_reserved(got);
 }
 
 /// Every commit takes a few pages, and leaves as many to be used again once no
@@ -245,12 +245,12 @@ bool lmdb_environment::wait_for_readers() {
 lmdb_transaction::lmdb_transaction(lmdb_environment& env, bool patient)
   : env_(env) {
   if (patient)
-    env_.gate_.lock();
-  else if (!env_.gate_.lock_at_once())
+    env_.lock_file_.lock();
+  else if (!env_.lock_file_.lock_if_free())
     throw failed{error_code::timeout,
                  "another process writes to the table file " + env_.path()};
   if (auto code = ::mdb_txn_begin(env_.env_, nullptr, 0, &txn_); code != 0) {
-    env_.gate_.unlock();
+    env_.lock_file_.unlock();
     fail(code);
   }
 }
@@ -265,7 +265,7 @@ lmdb_transaction::~lmdb_transaction() {
   if (txn_ != nullptr)
     ::mdb_txn_abort(txn_);
   if (whole_ == nullptr)
-    env_.gate_.unlock();
+    env_.lock_file_.unlock();
 }
 
 MDB_stat lmdb_transaction::stat(MDB_dbi dbi) const {

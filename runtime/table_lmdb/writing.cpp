@@ -55,7 +55,7 @@ std::size_t count_expired(MDB_txn* txn, const lmdb_environment& env,
 }
 
 lmdb_writing::lmdb_writing(lmdb_transaction& x, std::string& hand, bool events)
-  : x_(x), env_(x.environment()), hand_(hand), noting_(events) {}
+  : x_(x), env_(x.environment()), clock_hand_(hand), noting_(events) {}
 
 std::int64_t lmdb_writing::now() noexcept {
   if (now_ == 0)
@@ -65,7 +65,7 @@ std::int64_t lmdb_writing::now() noexcept {
 
 bool lmdb_writing::needs_old() const noexcept {
   auto& bounds = env_.settings();
-  return noting_ || env_.gate().expiring() || bounds.max_bytes != 0
+  return noting_ || env_.lock_file().expiring() || bounds.max_bytes != 0
          || bounds.max_entries != 0;
 }
 
@@ -85,7 +85,7 @@ std::optional<lmdb_found> lmdb_writing::find(const lmdb_key& where,
 void lmdb_writing::set(const lmdb_key& where, const term& key,
                        const term& value, std::int64_t expires) {
   if (expires != 0)
-    env_.gate().set_expiring();
+    env_.lock_file().set_expiring();
   std::optional<lmdb_found> old;
   if (needs_old() || where.abridged())
     old = look_up(x_.handle(), env_, where, key);
@@ -137,9 +137,9 @@ void lmdb_writing::remove(std::string_view where, const lmdb_found& old,
   forget_expiry(where, old);
   x_.erase(env_.entries(), where);
   if (why == table_event::kind::expired)
-    ++env_.gate().expired();
+    ++env_.lock_file().expired();
   else if (why == table_event::kind::evicted)
-    ++env_.gate().evicted();
+    ++env_.lock_file().evicted();
 }
 
 void lmdb_writing::clear() {
@@ -193,9 +193,9 @@ std::uint64_t lmdb_writing::bytes_before() {
   auto& known = x_.bytes();
   if (known)
     return *known;
-  auto& gate = env_.gate();
-  if (gate.knows_bytes(x_.id() - 1)) {
-    known = gate.bytes(x_.id() - 1);
+  auto& lock_file = env_.lock_file();
+  if (lock_file.knows_bytes(x_.id() - 1)) {
+    known = lock_file.bytes(x_.id() - 1);
     return *known;
   }
   std::uint64_t now = 0;
@@ -222,7 +222,7 @@ void lmdb_writing::finish(std::string_view kept) {
     return;
   auto before = bounds.max_bytes != 0 ? bytes_before() : 0;
   while (too_much(before)) {
-    if (env_.gate().expiring() && sweep(16) > 0)
+    if (env_.lock_file().expiring() && sweep(16) > 0)
       continue;
     if (!evict(kept))
       break;
@@ -230,7 +230,7 @@ void lmdb_writing::finish(std::string_view kept) {
   if (bounds.max_bytes != 0) {
     auto now = before + static_cast<std::uint64_t>(more_bytes_);
     x_.bytes() = now;
-    env_.gate().set_bytes(x_.id(), now);
+    env_.lock_file().set_bytes(x_.id(), now);
   }
 }
 
@@ -242,8 +242,8 @@ bool lmdb_writing::evict(std::string_view kept) {
   std::string victim;
   {
     lmdb_cursor at{x_.handle(), env_.entries(), env_.path()};
-    bool more = at.seek(hand_.empty() ? lmdb_first_key
-                                      : std::string_view{hand_})
+    bool more = at.seek(clock_hand_.empty() ? lmdb_first_key
+                                            : std::string_view{clock_hand_})
                 || at.seek(lmdb_first_key);
     for (int i = 0; i < sample && more; ++i) {
       if (at.key() != kept) {
@@ -261,7 +261,7 @@ bool lmdb_writing::evict(std::string_view kept) {
   }
   if (victim.empty())
     return false; // there is nothing but what was just set
-  hand_ = victim + '\0';
+  clock_hand_ = victim + '\0';
   x_.reserve_to_remove(1);
   lmdb_found old;
   if (!find_lmdb(x_.handle(), env_.entries(), env_.path(), victim, old.bytes))

@@ -68,7 +68,7 @@ private:
 
   lmdb_transaction& x_;
   lmdb_environment& env_;
-  std::string& hand_;
+  std::string& clock_hand_;
   const bool noting_;
   std::int64_t now_ = 0; ///< once it was needed
   std::int64_t more_bytes_ = 0;

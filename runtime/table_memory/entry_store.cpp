@@ -53,7 +53,7 @@ term without_integral_floats(const term& x) {
   }
 }
 
-bool entry_store::same(const term& a, const term& b) noexcept {
+bool entry_store::numerically_equal(const term& a, const term& b) noexcept {
   return without_integral_floats(a) == without_integral_floats(b);
 }
 

@@ -47,13 +47,17 @@ public:
     return blocks_[i / block_size][i % block_size];
   }
 
-  /// The newest entry of `key`, or `none`. `loose`: as ordered sets compare.
-  slot find(std::uint32_t hash, const term& key, bool loose) const noexcept {
-    return buckets_ ? match(buckets_[hash & mask_], hash, key, loose) : none;
+  /// The newest entry of `key`, or `none`. `numeric_equality`: as ordered sets
+  /// compare.
+  slot find(std::uint32_t hash, const term& key,
+            bool numeric_equality) const noexcept {
+    return buckets_ ? match(buckets_[hash & mask_], hash, key, numeric_equality)
+                    : none;
   }
   /// The next older entry of the same key.
-  slot find_older(slot i, const term& key, bool loose) const noexcept {
-    return match(at(i).next, at(i).hash, key, loose);
+  slot find_older(slot i, const term& key,
+                  bool numeric_equality) const noexcept {
+    return match(at(i).next, at(i).hash, key, numeric_equality);
   }
   slot add(std::uint32_t hash, term key, term value);
   /// Frees the slot; key and value are for the caller to destroy.
@@ -65,15 +69,17 @@ private:
   static constexpr slot block_size = 32;
 
   slot match(slot i, std::uint32_t hash, const term& key,
-             bool loose) const noexcept {
+             bool numeric_equality) const noexcept {
     for (; i != none; i = at(i).next) {
       auto& e = at(i);
-      if (e.hash == hash && (e.key == key || (loose && same(e.key, key))))
+      if (e.hash == hash
+          && (e.key == key
+              || (numeric_equality && numerically_equal(e.key, key))))
         return i;
     }
     return none;
   }
-  static bool same(const term& a, const term& b) noexcept;
+  static bool numerically_equal(const term& a, const term& b) noexcept;
   void grow();
   void reset() noexcept;
 

@@ -18,14 +18,14 @@ constexpr ticks ms_in_ticks = 1'000'000;
 
 memory_table::memory_table(std::string name, table_options options)
   : table(std::move(name), std::move(options)),
-    loose_(this->options().kind == table_kind::ordered_set),
+    numeric_equality_(this->options().kind == table_kind::ordered_set),
     last_shard_(this->options().max_entries != 0
                     || this->options().max_bytes != 0
                   ? 0
                   : shard_count - 1),
     shards_(std::make_unique<shard[]>(last_shard_ + 1)),
     bounds_(last_shard_ == 0 ? std::make_unique<bounds>() : nullptr) {
-  if (loose_) {
+  if (numeric_equality_) {
     for (std::uint64_t i = 0; i <= last_shard_; ++i)
       shards_[i].indexed = true;
     indexed_ = true;
@@ -33,7 +33,7 @@ memory_table::memory_table(std::string name, table_options options)
 }
 
 std::uint64_t memory_table::hash_of(const term& key) const noexcept {
-  auto h = loose_ ? without_integral_floats(key).hash() : key.hash();
+  auto h = numeric_equality_ ? without_integral_floats(key).hash() : key.hash();
   return h * 0x9e3779b97f4a7c15ull;
 }
 
@@ -64,7 +64,7 @@ void memory_table::check_fits(const term& key, const term& value) const {
 
 memory_table::slot memory_table::find(const shard& s, std::uint64_t hash,
                                       const term& key) const noexcept {
-  return s.store.find(entry_store::short_hash(hash), key, loose_);
+  return s.store.find(entry_store::short_hash(hash), key, numeric_equality_);
 }
 
 term memory_table::value_at(const shard& s, slot i, const term& key) const {
@@ -72,7 +72,7 @@ term memory_table::value_at(const shard& s, slot i, const term& key) const {
   if (!is_bag())
     return s.store.at(i).value;
   term::sequence all{s.store.at(i).value};
-  while ((i = s.store.find_older(i, key, loose_)) != nowhere) {
+  while ((i = s.store.find_older(i, key, numeric_equality_)) != nowhere) {
     touch(i);
     all.push_back(s.store.at(i).value);
   }
@@ -86,10 +86,10 @@ void memory_table::put(held& lock, shard& s, std::uint64_t hash,
   auto i = find(s, hash, key);
   if (options().kind == table_kind::bag)
     while (i != nowhere && s.store.at(i).value != value)
-      i = s.store.find_older(i, key, loose_);
+      i = s.store.find_older(i, key, numeric_equality_);
   if (i == nowhere || options().kind == table_kind::duplicate_bag)
     return add(lock, s, hash, key, std::move(value), ttl_ms);
-  if (loose_)
+  if (numeric_equality_)
     s.store.at(i).key = key; // 1.0 takes the place of 1
   set_time(lock, s, i, ttl_ms);
   change(lock, s, i, value);
@@ -138,7 +138,7 @@ std::pair<term, term> memory_table::remove(held& lock, shard& s, slot i,
   if (bounds_)
     bounds_->bytes -= bytes_of(key) + bytes_of(value);
   if (in_index(s, key)
-      && (!is_bag() || s.store.find(hash, key, loose_) == nowhere))
+      && (!is_bag() || s.store.find(hash, key, numeric_equality_) == nowhere))
     change_index(key, false);
   if (watchers_.any())
     lock.note({why, key, value, {}});
@@ -305,7 +305,7 @@ std::size_t memory_table::do_erase_object(const term& key, const term& value) {
   auto& s = shard_of(hash);
   std::size_t n = 0;
   for (auto i = find(s, hash, key); i != nowhere;) {
-    auto older = s.store.find_older(i, key, loose_);
+    auto older = s.store.find_older(i, key, numeric_equality_);
     if (s.store.at(i).value == value) {
       lock.keep(remove(lock, s, i, table_event::kind::erased));
       ++n;
@@ -389,7 +389,8 @@ bool memory_table::do_expire(const term& key, std::int64_t ttl_ms) {
   held lock{*this, bit_of(hash)};
   auto& s = shard_of(hash);
   auto first = find(s, hash, key);
-  for (auto i = first; i != nowhere; i = s.store.find_older(i, key, loose_)) {
+  for (auto i = first; i != nowhere;
+       i = s.store.find_older(i, key, numeric_equality_)) {
     touch(i);
     set_time(lock, s, i, ttl_ms);
   }

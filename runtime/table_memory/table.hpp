@@ -8,8 +8,8 @@
 #include "runtime/table/table.hpp"
 #include "runtime/table_memory/entry_store.hpp"
 #include "runtime/table_memory/expiry_heap.hpp"
+#include "runtime/table_memory/lru_list.hpp"
 #include "runtime/table_memory/ordered_index.hpp"
-#include "runtime/table_memory/use_list.hpp"
 
 namespace hornbeam::runtime {
 
@@ -80,7 +80,7 @@ private:
   };
   /// What only a table with a bound has, for its one shard.
   struct bounds {
-    use_list used;
+    lru_list used;
     std::uint64_t bytes = 0;
   };
   class held;
@@ -126,7 +126,7 @@ private:
   void purge(held& lock, shard& s, std::size_t most) const;
 
   bool in_index(const shard& s, const term& key) const noexcept {
-    return s.indexed && (loose_ || key.is(term::kind::string));
+    return s.indexed && (numeric_equality_ || key.is(term::kind::string));
   }
   void change_index(const term& key, bool add) const;
   void build_index() const;
@@ -136,7 +136,7 @@ private:
   void arm(ticks at) const;
   void sweep() const;
 
-  const bool loose_; ///< keys are compared as in an ordered_set
+  const bool numeric_equality_; ///< keys are compared as in an ordered_set
   const std::uint64_t last_shard_;
   const std::unique_ptr<shard[]> shards_;
   const std::unique_ptr<bounds> bounds_;

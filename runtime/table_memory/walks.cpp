@@ -31,7 +31,7 @@ void memory_table::change_index(const term& key, bool add) const {
   if (index_changes_)
     index_changes_->emplace_back(key, add);
   else
-    apply(index_, loose_ ? without_integral_floats(key) : key, add);
+    apply(index_, numeric_equality_ ? without_integral_floats(key) : key, add);
 }
 
 /// Sorts the keys that are there, with no lock held that others need: what
@@ -92,7 +92,7 @@ std::vector<term> memory_table::do_keys(std::string_view prefix,
 
 /// The place to go on is the number of a slot: the shard's in its upper half.
 table_batch memory_table::do_scan(const term& from, std::size_t limit) const {
-  if (loose_)
+  if (numeric_equality_)
     return scan_in_order(from, limit);
   limit = std::min(limit, batch_size);
   auto at = from.is_none() ? 0 : static_cast<std::uint64_t>(from.as_int());

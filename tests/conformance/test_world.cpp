@@ -56,7 +56,7 @@ test_world::node_ptr test_world::start(const std::string& label) {
   s.secret = folder() / "secret.pem";
   s.workers = 4; // a scenario's busy process must not starve the others
   auto x = runtime::node::start(s);
-  x->open_doors();
+  x->start_networking();
   std::lock_guard guard{mutex_};
   labels_[s.name] = label;
   own_processes_[s.name] = x->processes().all();

@@ -287,27 +287,27 @@ TEST_CASE_METHOD(fixture, "a bounded handler") {
   }
 }
 
-TEST_CASE("a place that is lent may be had by another") {
-  auto g = std::make_shared<actors::gate>(1, 10);
-  std::vector<std::shared_ptr<actors::gate::place>> inside;
-  auto enter = [&] {
-    return g->enter([&](actors::gate::place p) {
-      inside.push_back(std::make_shared<actors::gate::place>(std::move(p)));
+TEST_CASE("a permit that is released may be had by another") {
+  auto g = std::make_shared<actors::concurrency_limiter>(1, 10);
+  std::vector<std::shared_ptr<actors::run_permit>> inside;
+  auto ask = [&] {
+    return g->acquire([&](actors::run_permit p) {
+      inside.push_back(std::make_shared<actors::run_permit>(std::move(p)));
     });
   };
-  enter();
-  enter();
-  auto third = enter();
+  ask();
+  ask();
+  auto third = ask();
   CHECK(inside.size() == 1);
-  inside[0]->lend();
+  inside[0]->release();
   CHECK(inside.size() == 2);
-  inside[0]->resume(); // one too many for a moment
-  inside[1]->leave();
+  inside[0]->reacquire(); // one too many for a moment
+  inside[1]->end();
   CHECK(inside.size() == 2);
   CHECK(g->give_up(third));
   CHECK_FALSE(g->give_up(third));
-  inside[0]->leave();
-  enter();
+  inside[0]->end();
+  ask();
   CHECK(inside.size() == 3);
 }
 

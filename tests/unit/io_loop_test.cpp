@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "actors/services.hpp"
+#include "runtime/caf/actor_system_thread.hpp"
 #include "runtime/caf/caf.hpp"
-#include "runtime/caf/caf_world.hpp"
 #include "runtime/caf/io_loop.hpp"
 
 using namespace hornbeam;
@@ -33,7 +33,7 @@ struct world {
   auto& sockets() { return caf.system().middleman().backend(); }
   reply_slot_ptr slot() const {
     auto x = std::make_shared<reply_slot>();
-    x->comes_from(loop);
+    x->helped_by(loop);
     return x;
   }
   /// Runs `f` in the loop, in this thread.
@@ -57,7 +57,7 @@ struct world {
     return out;
   }
 
-  caf_world caf;
+  actor_system_thread caf;
   std::shared_ptr<io_loop> loop;
 };
 
@@ -78,7 +78,7 @@ TEST_CASE("what a helper leaves undone runs though somebody leads") {
   auto leader = w.leader(slot);
   w.run([&] { post_chain(w.sockets(), 1000, slot); });
   leader.join();
-  CHECK(slot->there());
+  CHECK(slot->ready());
   CHECK(clock::now() - began < seconds(30));
 }
 
@@ -111,7 +111,7 @@ TEST_CASE("what is deferred runs though nobody settles it") {
   auto until = clock::now() + seconds(60);
   auto f = [slot] { slot->set(term{true}); };
   CHECK_FALSE(w.loop->defer(f)); // this thread is not patient
-  io_loop::patient here;
+  io_loop::batch_sends_scope here;
   auto look = std::make_shared<std::atomic<bool>>(true);
   w.sockets().post([look] {
     if (auto* own = io_loop::own())
@@ -133,12 +133,12 @@ TEST_CASE("who defers can settle it") {
       own->in_a_moment([look] { return look->load(); });
   });
   {
-    io_loop::patient here;
+    io_loop::batch_sends_scope here;
     while (!w.loop->defer([slot] { slot->set(term{true}); })
            && clock::now() < until)
       std::this_thread::yield();
   }
-  io_loop::settle();
+  io_loop::flush_deferred();
   CHECK(slot->wait_alone(until));
   *look = false;
 }

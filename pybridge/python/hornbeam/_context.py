@@ -20,9 +20,9 @@ _deadline: ContextVar[float | None] = ContextVar("hornbeam_deadline", default=No
 _depth: ContextVar[int] = ContextVar("hornbeam_depth", default=0)
 task: ContextVar[Task | None] = ContextVar("hornbeam_task", default=None)
 
-#: The turns in bounded handlers that the code of this context has. A coroutine
+#: The permits in bounded handlers that the code of this context has. A coroutine
 #: that waits for another call lends them meanwhile; threads do so by themselves.
-turns: ContextVar[tuple[Any, ...]] = ContextVar("hornbeam_turns", default=())
+permits: ContextVar[tuple[Any, ...]] = ContextVar("hornbeam_permits", default=())
 
 #: Milliseconds for calls without a timeout of their own; None: no limit.
 default_timeout_ms: float | None = None
@@ -92,12 +92,12 @@ def entered(at_depth: int, ms: float | None = None) -> Iterator[None]:
     if mine is not None and not mine.begin():
         raise TaskCancelled("the task was cancelled before it began")
     depth_token = _depth.set(at_depth)
-    turns_token = turns.set(())
+    permits_token = permits.set(())
     at = None if ms is None else time.monotonic() + ms / 1000
     deadline_token = _deadline.set(at)
     try:
         yield
     finally:
         _deadline.reset(deadline_token)
-        turns.reset(turns_token)
+        permits.reset(permits_token)
         _depth.reset(depth_token)

@@ -55,7 +55,7 @@ def ensure() -> None:
     for f in on_start:
         f()
     try:
-        _native.open_doors()
+        _native.start_networking()
         if local_cluster:
             _native.join_host()
     except RuntimeError as e:

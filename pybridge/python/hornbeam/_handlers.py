@@ -78,42 +78,42 @@ class Handler:
 
 
 class Call:
-    """One call of a handler of this process: counted, and in its turn if it is
+    """One call of a handler of this process: counted, and with a permit if it is
     bounded."""
 
-    __slots__ = ("bounded", "turn", "_served", "_began")
+    __slots__ = ("bounded", "permit", "_served", "_began")
 
     def __init__(self, handler: Handler) -> None:
         self._served = handler.served
         self.bounded = self._served is not None and handler.bounded
         self._began = time.perf_counter()
-        self.turn: _native.Turn | None = None
+        self.permit: _native.Permit | None = None
 
     def enter(self, timeout: float | None) -> None:
-        """Wait for its turn in this thread. Raises OverloadedError, and
+        """Wait for its permit in this thread. Raises OverloadedError, and
         HornbeamTimeout after `timeout` ms."""
         if self._served is not None and self.bounded:
-            self.turn = self._served.enter(timeout)
+            self.permit = self._served.acquire(timeout)
 
     def ask(self, answer_to: _native.Completions, key: int) -> None:
-        """Ask for its turn, of a bounded handler; the answer says that it has
+        """Ask for its permit, of a bounded handler; the answer says that it has
         come. Raises OverloadedError."""
         if self._served is not None:
-            self.turn = self._served.ask(answer_to, key)
+            self.permit = self._served.ask(answer_to, key)
 
     def __enter__(self) -> Call:
         """Around code of this thread that runs for it."""
-        if self.turn is not None:
-            self.turn.hold()
+        if self.permit is not None:
+            self.permit.hold()
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self.turn is not None:
-            self.turn.let_go()
+        if self.permit is not None:
+            self.permit.let_go()
 
     def end(self, ok: bool) -> None:
-        if self.turn is not None:
-            self.turn.leave()
+        if self.permit is not None:
+            self.permit.end()
         if self._served is not None:
             self._served.count(ok, time.perf_counter() - self._began)
 
@@ -212,12 +212,12 @@ class Registry:
     """The handlers of this process, of one scope (`hook` or `function`). The
     native side knows the names and finds the nodes; the objects stay here."""
 
-    def __init__(self, scope: str, elsewhere: Callable[..., Any]) -> None:
-        """`elsewhere` is called as the function of the API for what is no plain
+    def __init__(self, scope: str, fallback: Callable[..., Any]) -> None:
+        """`fallback` is called as the function of the API for what is no plain
         handler of this process."""
         self.scope = scope
         self.local: dict[str, Handler] = {}
-        _native.set_elsewhere(scope, elsewhere)
+        _native.set_fallback(scope, fallback)
         _pool.runners[scope] = self._run
         _engine.on_start.append(self._announce)
         _engine.on_fork.append(self._forked)
@@ -286,11 +286,11 @@ class Registry:
         ms = job.left_ms
         owner = process.Owner()
         goes_on = False
-        turn = job.turn
+        permit = job.permit
         with _context.entered(job.depth, ms), process.running_as(owner):
             try:
-                if turn is not None:
-                    _context.turns.set((turn,))
+                if permit is not None:
+                    _context.permits.set((permit,))
                 result = function(*before, *job.args, **job.kwargs)
                 if not _loop.is_awaitable(result):
                     job.reply(result)

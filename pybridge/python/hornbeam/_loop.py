@@ -89,7 +89,7 @@ def _forked() -> None:
         for name in ("_selector", "_ssock", "_csock"):
             if hasattr(_loop, name):
                 getattr(_loop, name).close()
-        _native.leave_to_parent(_loop)
+        _native.leak_after_fork(_loop)
     _loop = None
     _lock = threading.Lock()
 

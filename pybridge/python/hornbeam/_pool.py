@@ -49,11 +49,11 @@ def _add_thread() -> None:
 
 def _work() -> None:
     global _threads
-    era = _native.era()
+    generation = _native.fork_generation()
     while True:
         job = _native.next_job(IDLE_MS)
         if job is None:
-            if _native.era() != era:
+            if _native.fork_generation() != generation:
                 _end_child()
             with _lock:
                 if _threads > 1 and _native.idle_threads() > 0:
@@ -69,7 +69,7 @@ def _work() -> None:
             fail(job, e)
         finally:
             del job
-            if _native.era() != era:
+            if _native.fork_generation() != generation:
                 _end_child()
             _native.job_done()
 

@@ -49,9 +49,9 @@ class _Port:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         key = next(self.keys)
         self.waiting[key] = future
-        turns = _context.turns.get()
-        for turn in turns:
-            turn.lend()
+        permits = _context.permits.get()
+        for permit in permits:
+            permit.release()
         try:
             start(self.completions, key)
             if timeout_ms is None:
@@ -62,8 +62,8 @@ class _Port:
             raise errors.HornbeamTimeout(f"{what}: no answer in time") from None
         finally:
             self.waiting.pop(key, None)
-            for turn in turns:
-                turn.resume()
+            for permit in permits:
+                permit.reacquire()
 
 
 def _timeout(seconds: float | None) -> Any:
@@ -127,13 +127,13 @@ async def _call(
 ) -> Any:
     timeout, depth = _context.timeout(), _context.depth()
     token = _context._depth.set(depth)
-    turns = _context.turns.set(_context.turns.get())
+    permits = _context.permits.set(_context.permits.get())
     entry: _handlers.Call | None = None
     ok = False
     try:
         in_thread = not inspect.iscoroutinefunction(function)
         if in_thread and handler.bounded:
-            # Its thread has the turn, lends it when it waits, and keeps it
+            # Its thread has the permit, releases it when it waits, and keeps it
             # until it is through, whoever waits no longer.
             async with _timeout(None if timeout is None else timeout / 1000):
                 return await _pool.in_thread(
@@ -141,8 +141,8 @@ async def _call(
                 )
         entry = _handlers.Call(handler)
         await _enter(entry, timeout)
-        if entry.turn is not None:
-            _context.turns.set((*_context.turns.get(), entry.turn))
+        if entry.permit is not None:
+            _context.permits.set((*_context.permits.get(), entry.permit))
         async with _timeout(None if timeout is None else timeout / 1000):
             if in_thread:
                 result = await _pool.in_thread(function, *args, **kwargs)
@@ -172,7 +172,7 @@ async def _call(
     finally:
         if entry is not None:
             entry.end(ok)
-        _context.turns.reset(turns)
+        _context.permits.reset(permits)
         _context._depth.reset(token)
 
 
@@ -180,10 +180,10 @@ async def _enter(entry: _handlers.Call, timeout: float | None) -> None:
     """As `entry.enter`."""
 
     def start(c: Any, key: int) -> None:
-        entry.ask(c, key)  # whoever ends the call leaves its turn
+        entry.ask(c, key)  # whoever ends the call ends its permit
 
     if entry.bounded:
-        await _port().wait(start, timeout, "a turn of the handler")
+        await _port().wait(start, timeout, "a permit of the handler")
 
 
 async def rpc_call(
@@ -420,7 +420,7 @@ def _forked() -> None:
     # In one step: a thread of the parent may have been in the middle of it.
     for port in list(_ports.data.values()):  # type: ignore
         port.completions.close()
-        _native.leave_to_parent(port)
+        _native.leak_after_fork(port)
     _ports = weakref.WeakKeyDictionary()
 
 

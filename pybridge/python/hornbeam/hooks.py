@@ -31,8 +31,8 @@ def register_hook(
     too. Registering a name again replaces the handler.
 
     With `concurrency`, so many of its calls run at once on this node, `queue`
-    more wait for their turn, and what is beyond is refused at once with
-    `OverloadedError`. A call that waits for a call of its own gives its turn to
+    more wait for a permit, and what is beyond is refused at once with
+    `OverloadedError`. A call that waits for a call of its own gives its permit to
     others meanwhile. With `retry`, the handler says that it may run twice: a
     call whose node goes down is sent to another node that has the hook.
 
@@ -174,7 +174,7 @@ def _local_stream(
             chunks = function(*before, *args, **kwargs)
             # Nothing to see to between the chunks?
             plain = (
-                call.turn is None and timeout is None and inspect.isgenerator(chunks)
+                call.permit is None and timeout is None and inspect.isgenerator(chunks)
             )
             if not plain:
                 chunks = _handlers.Chunks(chunks, handler.home)
@@ -285,7 +285,7 @@ _native.set_job_context({"go_on_stream": _go_on_from_native})
 def _forked() -> None:
     # The parent goes on with its streams: no `finally` runs here as well.
     for chunks in _streams.values():
-        _native.leave_to_parent(chunks)
+        _native.leak_after_fork(chunks)
     _streams.clear()
 
 

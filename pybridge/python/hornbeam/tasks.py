@@ -207,7 +207,7 @@ def local_result(task_id: str) -> Any:
 def _run_local(job: Job) -> None:
     task_id = job.name
     app_path, action, args, kwargs, at, depth = _calls.pop(task_id)
-    era = _native.era()
+    generation = _native.fork_generation()
     timeout = None if at is None else (at - time.monotonic()) * 1000
     owner = process.Owner()
     call = None
@@ -223,8 +223,8 @@ def _run_local(job: Job) -> None:
                 value = function(*before, *args, **kwargs)
             if _loop.is_awaitable(value):
                 # The pool's thread does not wait for a coroutine.
-                if call.turn is not None:
-                    _context.turns.set((call.turn,))
+                if call.permit is not None:
+                    _context.permits.set((call.permit,))
                 _go_on(task_id, value, handler, timeout, owner, call)
                 return
     except BaseException as e:
@@ -234,7 +234,7 @@ def _run_local(job: Job) -> None:
     if call is not None:
         call.end(ok)
     owner.close()
-    if _native.era() == era:  # else a forked child, and the parent's task
+    if _native.fork_generation() == generation:  # else a forked child, and the parent's task
         _finish(task_id, ok, value)
 
 

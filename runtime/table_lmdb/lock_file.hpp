@@ -41,13 +41,13 @@ lmdb_settings lmdb_settings_of(const table_options& x);
 /// fails if two do so at once; the second, shared, by all who use the table.
 /// Who gets the second for itself alone is the first, and prepares the file
 /// anew: after a power cut the lock in it may look held for ever.
-class lmdb_gate {
+class lmdb_lock_file {
 public:
   /// Takes the place of who opens the table at `path`. Raises `failed`.
-  explicit lmdb_gate(std::string path);
-  ~lmdb_gate();
-  lmdb_gate(const lmdb_gate&) = delete;
-  lmdb_gate& operator=(const lmdb_gate&) = delete;
+  explicit lmdb_lock_file(std::string path);
+  ~lmdb_lock_file();
+  lmdb_lock_file(const lmdb_lock_file&) = delete;
+  lmdb_lock_file& operator=(const lmdb_lock_file&) = delete;
 
   /// What can be seen from outside.
   struct state {
@@ -68,7 +68,7 @@ public:
   bool was_durable() const noexcept { return was_durable_; }
   /// Ends the opening: sets the settings if alone, else raises `failed`, which
   /// says what differs.
-  void settle(const lmdb_settings& mine);
+  void agree_on(const lmdb_settings& mine);
   /// So that a new file beside this one is found after a power cut.
   void sync_folder() const;
   /// From here on others may open.
@@ -85,7 +85,7 @@ public:
     page_->writer.store(own_pid_, std::memory_order_relaxed);
   }
   /// False if somebody else has it.
-  bool lock_at_once() {
+  bool lock_if_free() {
     if (!try_lock())
       return false;
     page_->writer.store(own_pid_, std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-#include "runtime/caf/caf_world.hpp"
+#include "runtime/caf/actor_system_thread.hpp"
 
 #include <atomic>
 #include <condition_variable>
@@ -34,7 +34,7 @@ struct system_config : caf::actor_system_config {
 
 } // namespace
 
-struct caf_world::shared {
+struct actor_system_thread::shared {
   std::mutex mutex;
   std::condition_variable changed;
   caf::actor_system* system = nullptr;
@@ -61,7 +61,8 @@ struct caf_world::shared {
   }
 };
 
-caf_world::caf_world(const node_settings& s, unsigned workers)
+actor_system_thread::actor_system_thread(const node_settings& s,
+                                         unsigned workers)
   : shared_(std::make_shared<shared>()) {
   std::thread([x = shared_, s, workers] {
     try {
@@ -81,12 +82,12 @@ caf_world::caf_world(const node_settings& s, unsigned workers)
     std::rethrow_exception(shared_->error);
 }
 
-caf::actor_system& caf_world::system() const noexcept {
+caf::actor_system& actor_system_thread::system() const noexcept {
   return *shared_->system;
 }
 
-bool caf_world::end(std::chrono::milliseconds patience,
-                    std::function<void()> before) {
+bool actor_system_thread::end(std::chrono::milliseconds patience,
+                              std::function<void()> before) {
   std::unique_lock lock{shared_->mutex};
   shared_->before_end = std::move(before);
   shared_->ending = true;
@@ -95,7 +96,7 @@ bool caf_world::end(std::chrono::milliseconds patience,
                                    [&] { return shared_->ended; });
 }
 
-void caf_world::close_descriptors_after_fork() noexcept {
+void actor_system_thread::close_descriptors_after_fork() noexcept {
   shared_->loop->close_descriptors_after_fork();
 }
 

@@ -1,4 +1,4 @@
-#include "runtime/table_lmdb/gate.hpp"
+#include "runtime/table_lmdb/lock_file.hpp"
 
 #include <cerrno>
 #include <chrono>
@@ -22,7 +22,7 @@ namespace hornbeam::runtime {
 namespace {
 
 constexpr char magic[8] = {'h', 'b', 'g', 'a', 't', 'e', '\n', '\0'};
-constexpr std::uint32_t gate_version = 1;
+constexpr std::uint32_t lock_file_version = 1;
 constexpr int opening_byte = 0;
 constexpr int use_byte = 1;
 constexpr auto patience = std::chrono::seconds(10);
@@ -65,7 +65,7 @@ lmdb_settings lmdb_settings_of(const table_options& x) {
   return out;
 }
 
-lmdb_gate::lmdb_gate(std::string path)
+lmdb_lock_file::lmdb_lock_file(std::string path)
   : path_(std::move(path)), own_pid_(::getpid()) {
   auto file = path_ + "-gate";
   for (;;) {
@@ -99,7 +99,7 @@ lmdb_gate::lmdb_gate(std::string path)
   }
 }
 
-lmdb_gate::~lmdb_gate() {
+lmdb_lock_file::~lmdb_lock_file() {
   if (abandoned_)
     return; // a parent's memory
   for (auto& user : page_->users)
@@ -109,7 +109,7 @@ lmdb_gate::~lmdb_gate() {
   ::close(descriptor_); // which ends the locks
 }
 
-bool lmdb_gate::hold(int byte, short type, bool wait) {
+bool lmdb_lock_file::hold(int byte, short type, bool wait) {
   struct flock range {};
   range.l_type = type;
   range.l_whence = SEEK_SET;
@@ -118,7 +118,7 @@ bool lmdb_gate::hold(int byte, short type, bool wait) {
   return ::fcntl(descriptor_, wait ? F_OFD_SETLKW : F_OFD_SETLK, &range) == 0;
 }
 
-void lmdb_gate::hold_opening() {
+void lmdb_lock_file::hold_opening() {
   auto until = std::chrono::steady_clock::now() + patience;
   while (!hold(opening_byte, F_WRLCK, false)) {
     if (errno != EAGAIN && errno != EACCES && errno != EINTR)
@@ -131,7 +131,7 @@ void lmdb_gate::hold_opening() {
   }
 }
 
-void lmdb_gate::map() {
+void lmdb_lock_file::map() {
   auto file = path_ + "-gate";
   struct stat info {};
   if (::fstat(descriptor_, &info) != 0)
@@ -151,11 +151,11 @@ void lmdb_gate::map() {
     fail("can't map " + file);
   page_ = static_cast<page*>(p);
   used_before_ = std::memcmp(page_->magic, magic, sizeof magic) == 0;
-  if (used_before_ && page_->version > gate_version)
+  if (used_before_ && page_->version > lock_file_version)
     throw failed{error_code::refused, file + " is of version "
                                         + std::to_string(page_->version)
                                         + "; this program knows up to "
-                                        + std::to_string(gate_version)};
+                                        + std::to_string(lock_file_version)};
   same_start_ = used_before_ && page_->boot == boot_id();
   was_durable_ = used_before_ && page_->settings.durable != 0;
   if (alone_)
@@ -164,10 +164,10 @@ void lmdb_gate::map() {
     throw failed{error_code::internal, file + " is not what it should be"};
 }
 
-void lmdb_gate::prepare() {
+void lmdb_lock_file::prepare() {
   std::memset(static_cast<void*>(page_), 0, sizeof(page));
   std::memcpy(page_->magic, magic, sizeof magic);
-  page_->version = gate_version;
+  page_->version = lock_file_version;
   boot_id().copy(page_->boot, sizeof page_->boot - 1);
   pthread_mutexattr_t how;
   ::pthread_mutexattr_init(&how);
@@ -183,7 +183,7 @@ void lmdb_gate::prepare() {
   }
 }
 
-void lmdb_gate::sync_folder() const {
+void lmdb_lock_file::sync_folder() const {
   auto folder = path_.substr(0, path_.rfind('/') + 1);
   int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0)
@@ -192,12 +192,12 @@ void lmdb_gate::sync_folder() const {
   ::close(descriptor);
 }
 
-void lmdb_gate::abandon() noexcept {
+void lmdb_lock_file::abandon() noexcept {
   abandoned_ = true;
   ::close(descriptor_); // the locks end when the parent closes it as well
 }
 
-void lmdb_gate::settle(const lmdb_settings& mine) {
+void lmdb_lock_file::agree_on(const lmdb_settings& mine) {
   if (alone_) {
     page_->settings = mine;
     return;
@@ -223,14 +223,14 @@ void lmdb_gate::settle(const lmdb_settings& mine) {
                    + " with other settings; these differ: " + differ};
 }
 
-void lmdb_gate::opened() {
+void lmdb_lock_file::opened() {
   enter();
   if (alone_)
     hold(use_byte, F_RDLCK, false); // at no moment without a lock
   hold(opening_byte, F_UNLCK, false);
 }
 
-void lmdb_gate::enter() {
+void lmdb_lock_file::enter() {
   for (auto& user : page_->users) {
     pid_t there = user.load();
     if ((there == 0 || !lives(there))
@@ -239,11 +239,11 @@ void lmdb_gate::enter() {
   }
 }
 
-std::vector<pid_t> lmdb_gate::users() const {
+std::vector<pid_t> lmdb_lock_file::users() const {
   return living(*page_);
 }
 
-std::vector<pid_t> lmdb_gate::living(const page& from) {
+std::vector<pid_t> lmdb_lock_file::living(const page& from) {
   std::vector<pid_t> out;
   for (auto& user : from.users)
     if (auto x = user.load(); x != 0 && lives(x))
@@ -251,7 +251,7 @@ std::vector<pid_t> lmdb_gate::living(const page& from) {
   return out;
 }
 
-lmdb_gate::state lmdb_gate::look(const std::string& path) {
+lmdb_lock_file::state lmdb_lock_file::look(const std::string& path) {
   state out;
   auto file = path + "-gate";
   int descriptor = ::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
@@ -282,7 +282,7 @@ lmdb_gate::state lmdb_gate::look(const std::string& path) {
 
 // -- the lock of writers -----------------------------------------------------
 
-bool lmdb_gate::take(int result) {
+bool lmdb_lock_file::take(int result) {
   if (result == 0)
     return true;
   if (result != EOWNERDEAD)
@@ -293,11 +293,11 @@ bool lmdb_gate::take(int result) {
   return true;
 }
 
-bool lmdb_gate::try_lock() {
+bool lmdb_lock_file::try_lock() {
   return take(::pthread_mutex_trylock(&page_->mutex));
 }
 
-void lmdb_gate::wait() {
+void lmdb_lock_file::wait() {
   // A transaction takes less than what it costs to sleep and be woken.
   for (int i = 0; i < 100; ++i) {
     for (int k = 0; k < 16; ++k)
@@ -323,7 +323,7 @@ void lmdb_gate::wait() {
   }
 }
 
-std::string lmdb_gate::warning(int seconds) const {
+std::string lmdb_lock_file::warning(int seconds) const {
   auto who = std::to_string(writer());
   return "hornbeam: the process " + who + " has been writing to the table file "
          + path_ + " for " + std::to_string(seconds)
@@ -333,16 +333,16 @@ std::string lmdb_gate::warning(int seconds) const {
 
 // -- bytes -------------------------------------------------------------------
 
-std::uint64_t lmdb_gate::bytes(std::uint64_t transaction) const noexcept {
+std::uint64_t lmdb_lock_file::bytes(std::uint64_t transaction) const noexcept {
   return page_->sizes[transaction & 1].bytes;
 }
 
-bool lmdb_gate::knows_bytes(std::uint64_t transaction) const noexcept {
+bool lmdb_lock_file::knows_bytes(std::uint64_t transaction) const noexcept {
   return page_->sizes[transaction & 1].transaction == transaction;
 }
 
-void lmdb_gate::set_bytes(std::uint64_t transaction,
-                          std::uint64_t bytes) noexcept {
+void lmdb_lock_file::set_bytes(std::uint64_t transaction,
+                               std::uint64_t bytes) noexcept {
   auto& size = page_->sizes[transaction & 1];
   // Whoever dies in between leaves what no transaction matches.
   size.transaction = ~std::uint64_t{0};

@@ -11,9 +11,9 @@ namespace hornbeam::launcher {
 
 /// A hidden node that asks something of a cluster and leaves again. It is
 /// started by the first call.
-class visitor {
+class cluster_client {
 public:
-  explicit visitor(const cluster_options& where);
+  explicit cluster_client(const cluster_options& where);
 
   /// `name` in full, as its cluster knows it. Raises `bad_term`.
   std::string full_name(const std::string& name) const;

@@ -1,4 +1,4 @@
-#include "pybridge/calls/visit.hpp"
+#include "pybridge/calls/call_helpers.hpp"
 
 #include <cmath>
 
@@ -66,13 +66,13 @@ bool wait_in_slices(const std::function<bool(clock::time_point)>& wait,
   for (;;) {
     bool ready = false;
     {
-      without_gil guard{without_gil::turn::keep};
-      turns::taker here;
+      without_gil guard{without_gil::baton::keep};
+      baton_waiter here;
       ready = wait(std::min(until.at, clock::now() + slice));
     }
     if (ready)
       return true;
-    if (gate_closed()) // an exit hook calls: nothing comes any more
+    if (shutting_down()) // an exit hook calls: nothing comes any more
       raise(job_queue::ended());
     if (PyErr_CheckSignals() != 0)
       throw py::error_already_set();
@@ -87,8 +87,9 @@ outcome wait_for(const reply_slot_ptr& slot, deadline until,
   auto ready = wait_in_slices(
     [&](auto at) {
       if (!std::exchange(begun, true)) {
-        std::optional<io_loop::patient> here;
-        if (turns::get().lined_up()) // whoever comes next sends this as well
+        std::optional<io_loop::batch_sends_scope> here;
+        if (wakeup_baton::get()
+              .has_waiting()) // whoever comes next sends this as well
           here.emplace();
         first();
       }

@@ -1,36 +1,36 @@
-#include "actors/gate.hpp"
+#include "actors/concurrency_limiter.hpp"
 
 #include <algorithm>
 #include <utility>
 
 namespace hornbeam::actors {
 
-gate::place& gate::place::operator=(place&& other) noexcept {
+run_permit& run_permit::operator=(run_permit&& other) noexcept {
   if (this != &other) {
-    leave();
-    gate_ = std::move(other.gate_);
-    lent_ = std::exchange(other.lent_, false);
+    end();
+    limiter_ = std::move(other.limiter_);
+    released_ = std::exchange(other.released_, false);
   }
   return *this;
 }
 
-void gate::place::leave() {
-  auto g = std::exchange(gate_, nullptr);
-  if (g && !std::exchange(lent_, false))
-    g->leave();
+void run_permit::end() {
+  auto g = std::exchange(limiter_, nullptr);
+  if (g && !std::exchange(released_, false))
+    g->release();
 }
 
-void gate::place::lend() {
-  if (gate_ && !std::exchange(lent_, true))
-    gate_->leave();
+void run_permit::release() {
+  if (limiter_ && !std::exchange(released_, true))
+    limiter_->release();
 }
 
-void gate::place::resume() {
-  if (gate_ && std::exchange(lent_, false))
-    gate_->take();
+void run_permit::reacquire() {
+  if (limiter_ && std::exchange(released_, false))
+    limiter_->take();
 }
 
-std::uint64_t gate::enter(start f) {
+std::uint64_t concurrency_limiter::acquire(start f) {
   std::uint64_t number = 0;
   {
     std::lock_guard guard{mutex_};
@@ -43,11 +43,11 @@ std::uint64_t gate::enter(start f) {
     ++running_;
     number = next_++;
   }
-  f(place{shared_from_this()});
+  f(run_permit{shared_from_this()});
   return number;
 }
 
-bool gate::give_up(std::uint64_t number) {
+bool concurrency_limiter::give_up(std::uint64_t number) {
   start dropped; // outside of the lock
   std::lock_guard guard{mutex_};
   auto i = std::find_if(waiting_.begin(), waiting_.end(),
@@ -59,12 +59,12 @@ bool gate::give_up(std::uint64_t number) {
   return true;
 }
 
-std::size_t gate::waiting() const {
+std::size_t concurrency_limiter::waiting() const {
   std::lock_guard guard{mutex_};
   return waiting_.size();
 }
 
-void gate::leave() {
+void concurrency_limiter::release() {
   start next;
   {
     std::lock_guard guard{mutex_};
@@ -75,7 +75,7 @@ void gate::leave() {
     next = std::move(waiting_.front().begin);
     waiting_.pop_front();
   }
-  next(place{shared_from_this()});
+  next(run_permit{shared_from_this()});
 }
 
 } // namespace hornbeam::actors

@@ -13,14 +13,14 @@ namespace hornbeam::runtime {
 /// A CAF actor system in the care of a thread of its own, which makes it and
 /// ends it. The thread that makes a system keeps a share in its logger, and
 /// CAF 0.17 ends a system only when no other thread has one.
-class caf_world {
+class actor_system_thread {
 public:
   /// Raises what CAF raises. `workers` 0: one a core.
-  caf_world(const node_settings& s, unsigned workers);
-  caf_world(const caf_world&) = delete;
-  caf_world& operator=(const caf_world&) = delete;
+  actor_system_thread(const node_settings& s, unsigned workers);
+  actor_system_thread(const actor_system_thread&) = delete;
+  actor_system_thread& operator=(const actor_system_thread&) = delete;
   /// Leaves the system behind, running, if `end` was not called.
-  ~caf_world() = default;
+  ~actor_system_thread() = default;
 
   caf::actor_system& system() const noexcept;
   /// Lets `before` run in the caring thread, then ends the system. False if

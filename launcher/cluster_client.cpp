@@ -1,4 +1,4 @@
-#include "launcher/visitor.hpp"
+#include "launcher/cluster_client.hpp"
 
 #include <cstdlib>
 #include <filesystem>
@@ -42,23 +42,23 @@ node_settings settings_for(const cluster_options& where,
 
 } // namespace
 
-visitor::visitor(const cluster_options& where) {
+cluster_client::cluster_client(const cluster_options& where) {
   if (!where.config.empty())
     config_ = config::load(where.config);
   settings_ = settings_for(where, config_);
 }
 
-std::string visitor::full_name(const std::string& name) const {
+std::string cluster_client::full_name(const std::string& name) const {
   if (!config_.nodes.empty() && name.find('@') == std::string::npos)
     return config::find_node(config_, name).node.name;
   return full_node_name(name, "x@127.0.0.1");
 }
 
-void visitor::call(const std::string& name, const std::string& module,
-                   const std::string& function, term::sequence args,
-                   deadline until, responder reply) {
+void cluster_client::call(const std::string& name, const std::string& module,
+                          const std::string& function, term::sequence args,
+                          deadline until, responder reply) {
   if (!node_) {
-    // A visitor makes no secret: no cluster would know it.
+    // A cluster_client makes no secret: no cluster would know it.
     if (!settings_.insecure_loopback_without_tls
         && !std::filesystem::exists(settings_.secret))
       throw std::runtime_error("there is no secret file " + settings_.secret

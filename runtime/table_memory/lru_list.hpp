@@ -7,7 +7,7 @@ namespace hornbeam::runtime {
 
 /// The slots of a table in the order of their last use. Not safe from several
 /// threads.
-class use_list {
+class lru_list {
 public:
   static constexpr std::uint32_t nobody = UINT32_MAX;
 
