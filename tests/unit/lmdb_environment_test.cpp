@@ -217,7 +217,7 @@ TEST_CASE("only a durable table is there after the machine has started anew") {
   {
     std::fstream gate{folder.file() + "-gate",
                       std::ios::binary | std::ios::in | std::ios::out};
-    lock_file.seekp(16); // which start of the machine it was written in
+    gate.seekp(16); // which start of the machine it was written in
     gate << "another";
   }
   // What counts is what the file was written with.
