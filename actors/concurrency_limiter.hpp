@@ -7,6 +7,8 @@
 #include <memory>
 #include <mutex>
 
+#include "runtime/base/ranked_mutex.hpp"
+
 namespace hornbeam::actors {
 
 class concurrency_limiter;
@@ -71,7 +73,7 @@ private:
 
   const std::size_t limit_;
   const std::size_t queue_;
-  mutable std::mutex mutex_;
+  mutable runtime::ranked_mutex<runtime::lock_rank::limiter> mutex_;
   std::size_t running_ = 0;
   std::uint64_t next_ = 1;
   std::deque<entry> waiting_;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/service.hpp"
 
 namespace hornbeam::actors {
@@ -58,7 +59,7 @@ private:
 
   runtime::router& net_;
   const std::string service_;
-  mutable std::shared_mutex mutex_;
+  mutable runtime::ranked_shared_mutex<runtime::lock_rank::directory> mutex_;
   std::map<std::string, std::int64_t> local_;
   std::map<std::string, std::map<std::string, std::int64_t>> remote_;
   std::set<std::string> peers_; ///< those that have been sent a sync

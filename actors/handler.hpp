@@ -10,6 +10,7 @@
 #include <string>
 
 #include "actors/concurrency_limiter.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/reply.hpp"
 #include "runtime/call/service.hpp"
 #include "runtime/term/term.hpp"
@@ -116,7 +117,7 @@ public:
   handler_ptr find(const std::string& name) const;
 
 private:
-  mutable std::shared_mutex mutex_;
+  mutable runtime::ranked_shared_mutex<runtime::lock_rank::handlers> mutex_;
   std::map<std::string, handler_ptr> handlers_;
 };
 

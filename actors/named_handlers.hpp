@@ -14,6 +14,7 @@
 #include "actors/directory.hpp"
 #include "actors/handler.hpp"
 #include "actors/served_handler.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 
 namespace hornbeam::actors {
 
@@ -112,7 +113,8 @@ private:
   actors::directory directory_;
   runner run_;
   mutable std::atomic<std::size_t> turn_{0};
-  mutable std::shared_mutex mutex_; ///< guards what follows
+  mutable runtime::ranked_shared_mutex<runtime::lock_rank::routes>
+    mutex_; ///< guards what follows
   std::map<std::string, std::shared_ptr<served_handler>> served_;
   mutable std::map<std::string, std::map<std::string, route_ptr>> routes_;
 };

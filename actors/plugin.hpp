@@ -9,7 +9,7 @@ namespace hornbeam::actors {
 
 /// Rises whenever a class that plug-ins see changes its layout or its meaning:
 /// a plug-in works only with the number that it was built with.
-inline constexpr std::uint32_t plugin_abi = 2;
+inline constexpr std::uint32_t plugin_abi = 3;
 
 /// What a shared library exports under the name `hornbeam_plugin`. The first
 /// member stays the first for ever, so that each version can read it.

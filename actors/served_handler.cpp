@@ -3,6 +3,7 @@
 #include <mutex>
 #include <utility>
 
+#include "runtime/base/ranked_mutex.hpp"
 namespace hornbeam::actors {
 
 using namespace runtime;
@@ -92,7 +93,7 @@ private:
   const std::shared_ptr<call_stats> stats_;
   const std::shared_ptr<chunk_sink> to_;
   const clock::time_point began_ = clock::now();
-  std::mutex mutex_;
+  runtime::ranked_mutex<runtime::lock_rank::served_stream> mutex_;
   std::shared_ptr<chunk_source> source_;
   std::shared_ptr<run_permit> permit_;
   std::uint64_t credit_ = 0;

@@ -141,16 +141,19 @@ void services::serve(const std::string& name) {
 }
 
 table_ptr services::table(const std::string& name) {
-  std::lock_guard guard{tables_mutex_};
-  if (auto i = remote_tables_.find(name); i != remote_tables_.end())
-    return i->second;
-  auto options = node->tables().options_of(name);
-  if (!options.home.empty()) {
-    auto t = std::make_shared<remote_table>(name, options, node);
-    remote_tables_.emplace(name, t);
-    return t;
+  {
+    std::lock_guard guard{tables_mutex_};
+    if (auto i = remote_tables_.find(name); i != remote_tables_.end())
+      return i->second;
+    auto options = node->tables().options_of(name);
+    if (!options.home.empty()) {
+      auto t = std::make_shared<remote_table>(name, options, node);
+      remote_tables_.emplace(name, t);
+      return t;
+    }
   }
-  auto t = node->tables().open(name);
+  auto t = node->tables().open(name); // which may wait for other processes
+  std::lock_guard guard{tables_mutex_};
   serve(name);
   return t;
 }
@@ -172,12 +175,12 @@ void services::declare_table(const std::string& name, table_options options) {
 table_ptr services::new_table(const std::string& name,
                               const table_options& options,
                               const table_ownership& whose) {
-  std::lock_guard guard{tables_mutex_};
   if (!options.home.empty())
     throw failed{error_code::bad_value,
                  "the new table '" + name
                    + "' is of this node: it has no other home"};
   auto t = node->tables().create(name, options, whose);
+  std::lock_guard guard{tables_mutex_};
   serve(name);
   return t;
 }

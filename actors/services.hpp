@@ -11,6 +11,7 @@
 #include "actors/streams.hpp"
 #include "actors/tasks.hpp"
 #include "actors/topics.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/node/node.hpp"
 
 namespace hornbeam::actors {
@@ -51,7 +52,7 @@ private:
   void serve(const std::string& table);
   std::unique_ptr<runtime::service> make_tables_service();
 
-  std::mutex tables_mutex_;
+  runtime::ranked_mutex<runtime::lock_rank::services> tables_mutex_;
   std::set<std::string> served_; ///< tables that have an actor
   std::map<std::string, std::shared_ptr<remote_table>> remote_tables_;
   runtime::clock::time_point started_ = runtime::clock::now();

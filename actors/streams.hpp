@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "actors/named_handlers.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 
 namespace hornbeam::actors {
 
@@ -69,7 +70,7 @@ private:
 
   runtime::router& net_;
   named_handlers& hooks_;
-  mutable std::mutex mutex_;
+  mutable runtime::ranked_mutex<runtime::lock_rank::streams> mutex_;
   std::uint64_t next_ = 1;
   std::map<std::uint64_t, consumer> consumed_;
   std::map<session, provider> provided_;

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/reply.hpp"
 #include "runtime/term/term.hpp"
 
@@ -86,7 +87,7 @@ private:
   const std::string hook_;
   const std::string action_;
   const double submitted_;
-  mutable std::mutex mutex_;
+  mutable runtime::ranked_mutex<runtime::lock_rank::task> mutex_;
   std::atomic<bool> cancelled_{false};
   state state_ = state::waiting;
   double started_ = 0; ///< seconds since the epoch; 0: not yet

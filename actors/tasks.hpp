@@ -12,6 +12,7 @@
 
 #include "actors/named_handlers.hpp"
 #include "actors/task.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 
 namespace hornbeam::actors {
 
@@ -86,7 +87,8 @@ private:
     void drop_old(); ///< with `mutex`
 
     const limits keep;
-    mutable std::mutex mutex; ///< guards what follows
+    mutable runtime::ranked_mutex<runtime::lock_rank::tasks>
+      mutex; ///< guards what follows
     std::unordered_map<std::string, task_ptr> all;
     /// When each ended, in that order.
     std::deque<std::pair<runtime::clock::time_point, std::string>> ended;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "actors/directory.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/process/processes.hpp"
 
 namespace hornbeam::actors {
@@ -61,7 +62,7 @@ private:
   runtime::router& net_;
   runtime::processes& processes_;
   actors::directory directory_;
-  mutable std::shared_mutex mutex_;
+  mutable runtime::ranked_shared_mutex<runtime::lock_rank::topics> mutex_;
   std::map<std::string, std::shared_ptr<const subscribers>> local_;
   /// Where each process is that has ever subscribed and not ended.
   std::unordered_map<const runtime::process*, std::vector<std::string>> of_;

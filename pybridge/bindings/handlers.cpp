@@ -23,9 +23,9 @@ std::unique_ptr<held_permit> wait_for_permit(local_handler& h,
   auto slot = std::make_shared<reply_slot>();
   auto out = std::make_unique<held_permit>(h.served,
                                            [slot] { slot->set(outcome{}); });
-  auto ready = slot->ready()
-               || wait_in_slices([&](auto at) { return slot->wait_until(at); },
-                                 until);
+  auto ready
+    = slot->ready()
+      || wait_until_ready([&](auto at) { return slot->wait_until(at); }, until);
   if (!ready)
     raise(actors::served_handler::expired());
   return out;

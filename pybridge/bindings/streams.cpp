@@ -71,8 +71,8 @@ void bind_streams(py::module_& m) {
         // What is there already needs no wait, and Python's lock is kept.
         if (!s.poll()) {
           auto until = to_deadline(timeout_ms);
-          bool ready = wait_in_slices([&](auto at) { return s.fetch(at); },
-                                      until);
+          bool ready = wait_until_ready([&](auto at) { return s.fetch(at); },
+                                        until);
           if (!ready)
             raise(
               {error_code::timeout, "stream: no chunk in time", {}, {}, {}});

@@ -59,16 +59,24 @@ deadline to_deadline(const py::object& timeout_ms) {
   return deadline::in(ms <= 0 ? 0 : static_cast<std::int64_t>(std::ceil(ms)));
 }
 
-bool wait_in_slices(const std::function<bool(clock::time_point)>& wait,
-                    deadline until) {
+bool wait_until_ready(const std::function<bool(clock::time_point)>& wait,
+                      deadline until, const std::function<void()>& first) {
   constexpr auto slice = std::chrono::milliseconds(50);
+  bool begun = !first;
   job_queue::pause pause;
   for (;;) {
     bool ready = false;
     {
       without_gil guard{without_gil::baton::keep};
       baton_waiter here;
-      ready = wait(std::min(until.at, clock::now() + slice));
+      if (!std::exchange(begun, true))
+        first();
+      // Only the main thread has something else to look for.
+      auto at = until.at;
+      if (is_main_thread())
+        at = std::min(at, clock::now() + slice);
+      asleep_scope asleep;
+      ready = wait(at);
     }
     if (ready)
       return true;
@@ -83,19 +91,15 @@ bool wait_in_slices(const std::function<bool(clock::time_point)>& wait,
 
 outcome wait_for(const reply_slot_ptr& slot, deadline until,
                  const std::string& what, const std::function<void()>& first) {
-  bool begun = !first;
-  auto ready = wait_in_slices(
-    [&](auto at) {
-      if (!std::exchange(begun, true)) {
-        std::optional<io_loop::batch_sends_scope> here;
-        if (wakeup_baton::get()
-              .has_waiting()) // whoever comes next sends this as well
-          here.emplace();
-        first();
-      }
-      return slot->wait_until(at);
-    },
-    until);
+  auto send = [&] {
+    std::optional<io_loop::batch_sends_scope> here;
+    if (wakeup_baton::get().has_waiting()) // the next thread sends this as well
+      here.emplace();
+    first();
+  };
+  auto ready = wait_until_ready([&](auto at) { return slot->wait_until(at); },
+                                until,
+                                first ? std::function<void()>{send} : nullptr);
   if (ready)
     return slot->take();
   return failure{error_code::timeout, what + ": no answer in time", {}, {}, {}};

@@ -17,13 +17,15 @@ void set_ensure(py::object f);
 /// Raises TypeError, and ValueError for NaN.
 runtime::deadline to_deadline(const py::object& timeout_ms);
 
-/// Waits in slices, without Python's lock, until `wait` says true or `until`
-/// has passed; runs Python's signal handlers in between, so Ctrl-C works.
-bool wait_in_slices(const std::function<bool(runtime::clock::time_point)>& wait,
-                    runtime::deadline until);
+/// Waits without Python's lock until `wait`, which sleeps until the moment that
+/// it is given, says true or `until` has passed. A thread sleeps all that time;
+/// the main thread wakes from time to time to run Python's signal handlers, so
+/// Ctrl-C works. If given, does `first` before, without the lock as well.
+bool wait_until_ready(
+  const std::function<bool(runtime::clock::time_point)>& wait,
+  runtime::deadline until, const std::function<void()>& first = nullptr);
 
-/// Waits for what fills a slot, as `wait_in_slices` does; if given, it does
-/// `first` before, without Python's lock.
+/// Waits for what fills a slot, as `wait_until_ready` does.
 runtime::outcome wait_for(const runtime::reply_slot_ptr& slot,
                           runtime::deadline until, const std::string& what,
                           const std::function<void()>& first = nullptr);

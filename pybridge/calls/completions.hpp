@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "pybridge/gil/gil.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/reply.hpp"
 
 namespace hornbeam::pybridge {
@@ -37,7 +38,7 @@ public:
 
 private:
   int fd_;
-  std::mutex mutex_;
+  runtime::ranked_mutex<runtime::lock_rank::completions> mutex_;
   std::deque<item> items_;
 };
 

@@ -49,7 +49,7 @@ job job_queue::take() {
   return x;
 }
 
-void job_queue::give(std::unique_lock<std::mutex> lock) {
+void job_queue::give(lock_type lock) {
   std::vector<waiter_ptr> woken;
   while (has_one() && !idle_.empty()) {
     auto to = std::move(idle_.back());

@@ -13,6 +13,7 @@
 #include "actors/handler.hpp"
 #include "actors/tasks.hpp"
 #include "pybridge/gil/gil.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -96,6 +97,9 @@ public:
   void reset();
 
 private:
+  using lock_type
+    = std::unique_lock<runtime::ranked_mutex<runtime::lock_rank::job_queue>>;
+
   /// A thread that waits for a job.
   struct waiter {
     runtime::flag called; ///< to come and look
@@ -114,14 +118,14 @@ private:
   /// Takes that job.
   job take();
   /// Gives waiting jobs to idle threads and wakes those without `lock`.
-  void give(std::unique_lock<std::mutex> lock);
+  void give(lock_type lock);
   /// Whether to leave a new job to the threads that run; a loop looks after it.
   bool leave();
   /// Gives what was left, without `mutex_`, if no job has begun since the last
   /// time. False if nothing is left.
   bool give_if_overdue();
 
-  mutable std::mutex mutex_;
+  mutable runtime::ranked_mutex<runtime::lock_rank::job_queue> mutex_;
   std::deque<job> jobs_;
   std::vector<std::string> forgotten_;
   std::vector<waiter_ptr> idle_; ///< the last one has been idle the shortest
@@ -179,7 +183,7 @@ private:
   actors::invocation call_;
   std::shared_ptr<actors::chunk_sink> sink_;
   std::uint64_t id_;
-  mutable std::mutex mutex_;
+  mutable runtime::ranked_mutex<runtime::lock_rank::generator> mutex_;
   std::uint64_t credit_ = 0;
   bool begins_ = true;
   bool scheduled_ = false;

@@ -6,6 +6,7 @@
 
 #include "actors/served_handler.hpp"
 #include "pybridge/values/convert.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -56,7 +57,7 @@ public:
 
 private:
   struct shared {
-    std::mutex mutex;
+    runtime::ranked_mutex<runtime::lock_rank::permit> mutex;
     std::uint64_t number = 0;
     bool gone = false;
     std::shared_ptr<actors::run_permit> permit

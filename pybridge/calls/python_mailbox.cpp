@@ -65,7 +65,7 @@ std::optional<term> python_mailbox::receive(
   auto wanted = accepts(k, topic ? &*topic : nullptr);
   std::optional<term> out;
   bool ended = false;
-  wait_in_slices(
+  wait_until_ready(
     [&](auto at) {
       try {
         out = from.receive(wanted, {at});

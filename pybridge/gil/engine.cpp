@@ -3,7 +3,6 @@
 #include <cstdlib>
 
 #include <malloc.h>
-#include <pthread.h>
 
 #include "pybridge/calls/jobs.hpp"
 #include "pybridge/calls/python_mailbox.hpp"
@@ -37,13 +36,15 @@ void keep_some_memory() {
 
 engine::engine() {
   keep_some_memory();
-  ::pthread_atfork([] { get().before_fork(); },
-                   [] { get().after_fork_in_parent(); },
-                   [] { get().after_fork_in_child(); });
+  runtime::at_fork(runtime::fork_stage::engine,
+                   {[] { get().before_fork(); },
+                    [] { get().after_fork_in_parent(); },
+                    [] { get().after_fork_in_child(); }});
 }
 
 bool engine::start(runtime::node_settings settings,
                    actors::tasks::limits keep) {
+  without_gil free; // to start may mean to wait for other processes
   std::lock_guard guard{mutex_};
   if (running_ != nullptr)
     return false;
@@ -52,8 +53,9 @@ bool engine::start(runtime::node_settings settings,
   job_queue::get().open();
   owner->rpc.set_fallback(std::make_shared<python_handler>("module"));
   state_ = new table_handle{owner->table("state"), owner->node->name()};
-  running_ = owner.get();
+  auto* services = owner.get();
   owner_ = new std::shared_ptr<actors::services>(std::move(owner));
+  running_ = services;
   return true;
 }
 
@@ -61,16 +63,16 @@ void engine::leave() {
   begin_shutdown();
   // This wakes the pool's threads, which find the gate closed.
   for (auto& id : job_queue::get().close()) // of a node that runs
-    running_->tasks.finish(id, {job_queue::ended(), nullptr});
-  // Those who wait look up every 50 ms, the others are in bounded code.
+    running()->tasks.finish(id, {job_queue::ended(), nullptr});
+  // Those who do not sleep are in bounded code.
   wait_for_open_calls(std::chrono::milliseconds(300));
   // Before the node ends, which would wait for the code of these processes.
   python_mailbox::close_all();
   auto* state = PyEval_SaveThread();
   {
     std::lock_guard guard{mutex_};
-    if (running_ != nullptr)
-      running_->stop();
+    if (auto* node = running())
+      node->stop();
   }
   PyEval_RestoreThread(state);
 }
@@ -78,26 +80,27 @@ void engine::leave() {
 void engine::before_fork() {
   mutex_.lock();
   job_queue::get().lock();
-  if (running_ == nullptr)
+  auto* services = running();
+  if (services == nullptr)
     return;
   // In the child nobody could ask: a thread may hold the name's lock there.
-  name_at_fork_ = running_->node->name();
-  running_->node->before_fork();
-  running_->node->tables().before_fork();
+  name_at_fork_ = services->node->name();
+  services->node->before_fork();
+  services->node->tables().before_fork();
 }
 
 void engine::after_fork_in_parent() {
-  if (running_ != nullptr) {
-    running_->node->tables().after_fork_in_parent();
-    running_->node->after_fork_in_parent();
+  if (auto* services = running()) {
+    services->node->tables().after_fork_in_parent();
+    services->node->after_fork_in_parent();
   }
   job_queue::get().unlock();
   mutex_.unlock();
 }
 
 void engine::after_fork_in_child() {
-  if (running_ != nullptr) {
-    parent_ = running_->node.get();
+  if (auto* services = running()) {
+    parent_ = services->node.get();
     parent_->tables().after_fork_in_child();
     inherited_ = parent_->tables().all();
     // The parent's services, actors and threads are no concern of this

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 
 #include "actors/services.hpp"
 #include "pybridge/gil/gil.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -17,7 +19,9 @@ public:
   static engine& get();
 
   /// The node that runs, or null.
-  actors::services* running() const noexcept { return running_; }
+  actors::services* running() const noexcept {
+    return running_.load(std::memory_order_acquire);
+  }
   /// Starts a node unless one runs; false if one did. Raises what starting
   /// raises. `on_start` registers the Python handlers before the doors open.
   bool start(runtime::node_settings settings, actors::tasks::limits keep);
@@ -26,7 +30,9 @@ public:
   void leave();
 
   /// The default table of the running node.
-  const table_handle* state() const noexcept { return state_; }
+  const table_handle* state() const noexcept {
+    return state_.load(std::memory_order_acquire);
+  }
 
   /// From Python's hook in a forked child: closes its share of the parent's
   /// descriptors. Returns the name of the parent's node, or an empty string.
@@ -42,10 +48,10 @@ private:
   void after_fork_in_parent();
   void after_fork_in_child();
 
-  std::mutex mutex_;
+  runtime::ranked_mutex<runtime::lock_rank::engine> mutex_;
   std::shared_ptr<actors::services>* owner_ = nullptr;
-  actors::services* running_ = nullptr;
-  const table_handle* state_ = nullptr;
+  std::atomic<actors::services*> running_{nullptr};
+  std::atomic<const table_handle*> state_{nullptr};
   /// What the parent's tables held; for the child's node.
   std::vector<runtime::table_ptr> inherited_;
   /// In a forked child: the node of the parent.

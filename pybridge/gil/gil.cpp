@@ -3,10 +3,10 @@
 #include <atomic>
 #include <thread>
 
-#include <pthread.h>
 #include <unistd.h>
 
 #include "runtime/base/blocking.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/base/wakeup_baton.hpp"
 
 namespace hornbeam::pybridge {
@@ -19,12 +19,9 @@ std::thread::id closer;
 /// open one of a parked thread counts as well. Changed with the lock held.
 int open_calls = 0;
 thread_local int own = 0;
-/// How many of those belong to parked threads.
+/// How many of those belong to parked threads, and to threads that sleep.
 std::atomic<int> parked{0};
-
-std::atomic<std::uint32_t> forks{0};
-[[maybe_unused]] const int counts_forks = ::pthread_atfork(nullptr, nullptr,
-                                                           [] { ++forks; });
+std::atomic<int> sleeping{0};
 
 bool must_park() {
   return closed.load() && std::this_thread::get_id() != closer;
@@ -53,11 +50,13 @@ native_call::~native_call() {
 }
 
 without_gil::without_gil(baton b) : state_(PyEval_SaveThread()) {
+  runtime::lock_check::require_none("giving Python's lock back");
   if (b == baton::pass)
     runtime::wakeup_baton::pass();
 }
 
 without_gil::~without_gil() noexcept(false) {
+  runtime::lock_check::require_none("taking Python's lock");
   if (must_park())
     park();
   into_python([this] {
@@ -68,6 +67,14 @@ without_gil::~without_gil() noexcept(false) {
     PyEval_SaveThread();
     park();
   }
+}
+
+asleep_scope::asleep_scope() noexcept {
+  sleeping.fetch_add(own);
+}
+
+asleep_scope::~asleep_scope() {
+  sleeping.fetch_sub(own);
 }
 
 void release_gil_in_waits() {
@@ -87,7 +94,7 @@ void begin_shutdown() {
 
 bool wait_for_open_calls(std::chrono::milliseconds patience) {
   auto until = std::chrono::steady_clock::now() + patience;
-  while (open_calls - parked.load() > own) {
+  while (open_calls - parked.load() - sleeping.load() > own) {
     if (std::chrono::steady_clock::now() > until)
       return false;
     auto* state = PyEval_SaveThread();
@@ -105,14 +112,18 @@ void reset_shutdown() {
   closed.store(false);
   open_calls = own;
   parked.store(0);
-}
-
-std::uint32_t fork_generation() noexcept {
-  return forks.load(std::memory_order_relaxed);
+  sleeping.store(0);
 }
 
 bool is_main_thread() noexcept {
-  return ::getpid() == ::gettid();
+  struct answer {
+    bool main = ::getpid() == ::gettid();
+    std::uint32_t in = fork_generation();
+  };
+  thread_local answer known;
+  if (known.in != fork_generation())
+    known = {}; // the thread that forked is the child's main one
+  return known.main;
 }
 
 } // namespace hornbeam::pybridge

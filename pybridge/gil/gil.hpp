@@ -5,6 +5,9 @@
 #include <chrono>
 #include <cstdint>
 
+#include "runtime/base/fork.hpp"
+#include "runtime/base/ranked_mutex.hpp"
+
 // How threads meet Python's lock, and processes a fork.
 //
 // pybind11's own guards let a thread take the lock of an interpreter that is
@@ -15,8 +18,8 @@
 // What always holds: once `begin_shutdown` was called, no thread but the one
 // that called it gets into a function of our module or back into one from a
 // wait; once `wait_for_open_calls` said true, none is inside, with Python's
-// lock or without. And no thread that Python ends inside of our frames unwinds
-// them.
+// lock or without, but for those that sleep until something comes. And no
+// thread that Python ends inside of our frames unwinds them.
 
 namespace hornbeam::pybridge {
 
@@ -45,6 +48,17 @@ private:
   PyThreadState* state_;
 };
 
+/// Around the sleep of a thread that waits, without the lock, for something to
+/// come. Leaving Python does not wait for such a thread: it parks when it
+/// wakes.
+class asleep_scope {
+public:
+  asleep_scope() noexcept;
+  ~asleep_scope();
+  asleep_scope(const asleep_scope&) = delete;
+  asleep_scope& operator=(const asleep_scope&) = delete;
+};
+
 /// From here on whoever waits in the runtime gives the lock back meanwhile.
 void release_gil_in_waits();
 
@@ -62,6 +76,7 @@ auto into_python(F f) {
         park();
     }
   } here;
+  runtime::lock_check::require_none("running Python code");
   auto out = f();
   here.back = true;
   return out;
@@ -70,18 +85,17 @@ auto into_python(F f) {
 /// From Python's exit hook, with the lock held: parks whoever comes from now
 /// on, but for this thread.
 void begin_shutdown();
-/// Waits until those who are inside have left or are parked. False if that
-/// takes longer than `patience`.
+/// Waits until those who are inside have left, sleep or are parked. False if
+/// that takes longer than `patience`.
 bool wait_for_open_calls(std::chrono::milliseconds patience);
 /// The exit hook has run.
 bool shutting_down() noexcept;
 /// After a fork, in the child: there is one thread and no gate.
 void reset_shutdown();
 
-/// How many forks lie between this process and the first that had the module.
 /// It counts before any code of the child runs, so that also the objects know
 /// which Python drops before its own fork hooks.
-std::uint32_t fork_generation() noexcept;
+using runtime::fork_generation;
 
 /// Deletes an object unless it was made before a fork: that belongs to the
 /// parent, whose services its destructor would call, perhaps into locks that

@@ -2,6 +2,8 @@
 
 #include <atomic>
 
+#include "runtime/base/ranked_mutex.hpp"
+
 namespace hornbeam::runtime {
 
 namespace {
@@ -17,6 +19,8 @@ void set_blocking_hook(const blocking_hook* x) noexcept {
 blocking_scope::blocking_scope() : hook_(installed.load()) {
   if (hook_ != nullptr)
     held_ = hook_->begin();
+  if (held_ != nullptr)
+    lock_check::require_none("giving Python's lock back");
 }
 
 blocking_scope::~blocking_scope() noexcept(false) {

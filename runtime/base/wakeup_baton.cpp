@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include <pthread.h>
+#include "runtime/base/fork.hpp"
 
 namespace hornbeam::runtime {
 
@@ -16,12 +16,12 @@ constexpr int fewest = 50;
 constexpr int most = 5000;
 constexpr int rare = 1000;
 
-thread_local int waiters = 0;        ///< scopes of this thread
-thread_local int wakers = 0;      //
+thread_local int waiters = 0;       ///< scopes of this thread
+thread_local int wakers = 0;        //
 thread_local std::uint64_t own = 0; ///< the baton that this thread has
 
-[[maybe_unused]] const int starts_anew_in_children
-  = ::pthread_atfork(nullptr, nullptr, [] { wakeup_baton::get().reset(); });
+[[maybe_unused]] const int starts_anew_in_children = at_fork(
+  fork_stage::wakeups, {nullptr, nullptr, [] { wakeup_baton::get().reset(); }});
 
 } // namespace
 
@@ -73,7 +73,7 @@ void wakeup_baton::awake(flag& x) {
   }
 }
 
-void wakeup_baton::advance(std::unique_lock<std::mutex> lock) {
+void wakeup_baton::advance(std::unique_lock<mutex_type> lock) {
   if (queue_.empty()) {
     baton_ = 0;
     on_its_way_ = nullptr;
@@ -128,7 +128,7 @@ bool wakeup_baton::revoke_if_overdue() {
 
 void wakeup_baton::reset() {
   // Threads of the parent may have held the lock, or stood in the queue.
-  new (&mutex_) std::mutex;
+  new (&mutex_) mutex_type;
   new auto(std::exchange(queue_, {}));
   on_its_way_ = nullptr;
   baton_ = 0;

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "runtime/base/flag.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 
 namespace hornbeam::runtime {
 
@@ -49,14 +50,15 @@ public:
 
 private:
   friend class batch_waker;
+  using mutex_type = ranked_mutex<lock_rank::baton>;
 
   /// Gives the baton to the next thread, and wakes it without `lock`, that of
   /// `mutex_`.
-  void advance(std::unique_lock<std::mutex> lock);
+  void advance(std::unique_lock<mutex_type> lock);
   void pass(std::uint64_t baton);
   void start();
 
-  mutable std::mutex mutex_;
+  mutable mutex_type mutex_;
   std::deque<flag*> queue_;
   flag* on_its_way_ = nullptr; ///< has the baton and does not know it yet
   std::uint64_t next_ = 1;

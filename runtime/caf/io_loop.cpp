@@ -8,12 +8,12 @@
 #include <utility>
 
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <caf/io/network/default_multiplexer.hpp>
 
+#include "runtime/base/fork.hpp"
 #include "runtime/caf/caf.hpp"
 #include "runtime/call/caller.hpp"
 
@@ -142,8 +142,9 @@ auto& loops() {
 
 // A child starts nodes of its own, and whoever held this lock is not there.
 [[maybe_unused]] const int free_in_children
-  = ::pthread_atfork([] { loops_mutex.lock(); }, [] { loops_mutex.unlock(); },
-                     [] { loops_mutex.unlock(); });
+  = at_fork(fork_stage::event_loops,
+            {[] { loops_mutex.lock(); }, [] { loops_mutex.unlock(); },
+             [] { loops_mutex.unlock(); }});
 
 void set_event(int fd) {
   std::uint64_t one = 1;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "runtime/base/flag.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/base/wakeup_baton.hpp"
 #include "runtime/call/outcome.hpp"
 
@@ -70,9 +71,11 @@ public:
   }
 
 protected:
+  using mutex_type = ranked_mutex<lock_rank::waitable>;
+
   ~waitable() = default;
   /// With `mutex_`, by `lock`, which it gives back: something is there.
-  void make_ready(std::unique_lock<std::mutex> lock) {
+  void make_ready(std::unique_lock<mutex_type> lock) {
     bool asleep = ready_.set_without_waking();
     if (asleep && takes_baton_ && wakeup_baton::get().enqueue(ready_))
       asleep = false; // or rather, somebody else is going to wake it
@@ -86,7 +89,7 @@ protected:
   /// With `mutex_`: it has been taken.
   void taken() { ready_.clear(); }
 
-  mutable std::mutex mutex_;
+  mutable mutex_type mutex_;
 
 private:
   std::shared_ptr<wait_helper> source() {

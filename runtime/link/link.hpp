@@ -10,6 +10,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/reply.hpp"
 
 namespace hornbeam::runtime {
@@ -127,7 +128,7 @@ private:
   std::atomic<bool> open_{true};
   std::atomic<std::uint64_t> refused_{0};
 
-  mutable std::mutex out_mutex_;
+  mutable ranked_mutex<lock_rank::link_out> out_mutex_;
   std::deque<small_frame> small_;
   std::deque<large_frame> large_;
   std::size_t waiting_bytes_ = 0;
@@ -138,7 +139,7 @@ private:
   bool lingering_ = false;
   bool sent_casts_ = false; ///< since there was nothing to send
 
-  mutable std::mutex pending_mutex_;
+  mutable ranked_mutex<lock_rank::link_pending> pending_mutex_;
   struct open_request {
     responder reply;
     deadline until;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "runtime/base/host_registry.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/caf/caf.hpp"
 #include "runtime/link/link.hpp"
 #include "runtime/link/service_box.hpp"
@@ -108,7 +109,7 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// never wait: set before the doors open.
   std::map<std::string, std::shared_ptr<service>> inline_services;
 
-  mutable std::shared_mutex mutex; ///< guards what follows
+  mutable ranked_shared_mutex<lock_rank::node> mutex; ///< guards what follows
   std::string address;
   std::map<std::string, peer> peers;
   std::map<std::string, service_box_ptr> services;
@@ -128,7 +129,7 @@ private:
 
   /// Held while a peer is taken in or dropped, so that everybody hears of ups
   /// and downs in their order.
-  std::mutex news_mutex_;
+  ranked_mutex<lock_rank::news> news_mutex_;
   const origin_ptr self_;
 };
 using core_ptr = std::shared_ptr<node_core>;
@@ -165,6 +166,7 @@ using dial_atom = caf::atom_constant<caf::atom("dial")>;
 using retry_atom = caf::atom_constant<caf::atom("retry")>;
 using flush_atom = caf::atom_constant<caf::atom("hbflush")>;
 using beat_atom = caf::atom_constant<caf::atom("hbbeat")>;
+using failed_atom = caf::atom_constant<caf::atom("hbfailed")>;
 using shut_atom = caf::atom_constant<caf::atom("hbshut")>;
 using forget_atom = caf::atom_constant<caf::atom("hbforget")>;
 

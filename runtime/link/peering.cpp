@@ -279,6 +279,9 @@ caf::behavior run(peering_actor* self, core_ptr core) {
       dial(self, name);
     },
     // A link has closed; `left`: with a goodbye.
+    [=](failed_atom, const std::string& name) {
+      self->state.core->connection_failed(name);
+    },
     [=](forget_atom, const std::string& name, bool left) {
       auto& st = self->state;
       auto i = st.attempts.find(name);

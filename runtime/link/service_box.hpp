@@ -7,6 +7,7 @@
 #include <string>
 #include <variant>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/caf/caf.hpp"
 #include "runtime/otp/gen_server.hpp"
 
@@ -46,7 +47,7 @@ private:
 
   const std::string name_;
   const factory make_;
-  mutable std::mutex mutex_;
+  mutable ranked_mutex<lock_rank::service_box> mutex_;
   std::deque<item> waiting_;
   caf::actor actor_;
   bool working_ = false; ///< the actor knows that something waits

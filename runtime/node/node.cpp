@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/caf/actor_system_thread.hpp"
 #include "runtime/link/node_core.hpp"
 #include "runtime/link/secret.hpp"
@@ -119,7 +120,7 @@ constexpr std::int64_t service_restarts = 100;
 /// The actor system that connects to others, made when first needed. The actor
 /// that does so may outlive a node that could not wait for it.
 struct dialing {
-  std::mutex mutex;
+  ranked_mutex<lock_rank::dialing> mutex;
   std::unique_ptr<actor_system_thread> world;
   bool ended = false;
 };
@@ -184,10 +185,10 @@ struct node::impl {
   std::unique_ptr<actor_system_thread> world;
   std::unique_ptr<runtime::processes> procs;
   std::shared_ptr<runtime::groups> pg;
-  std::mutex root_mutex;
+  ranked_mutex<lock_rank::root> root_mutex;
   term root;
   std::shared_ptr<dialing> dialer = std::make_shared<dialing>();
-  std::mutex listen_mutex;
+  ranked_mutex<lock_rank::listening> listen_mutex;
   std::atomic<bool> stopped{false};
   int port_at_fork = 0; ///< of the listener
 };
@@ -356,8 +357,9 @@ bool node::cast(const std::string& to, const std::string& service,
   if (core->cast_or_wait(to, service, std::move(body), taken))
     connect(to, deadline::in(core->settings.connect_ms),
             responder{[core, to](const outcome& x) {
+              // By another thread: this one may hold locks of a service.
               if (!x || !core->find_link(to))
-                core->connection_failed(to);
+                core->tell_peering(failed_atom::value, to);
             }});
   return taken;
 }

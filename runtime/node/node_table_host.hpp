@@ -2,6 +2,7 @@
 
 #include <shared_mutex>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/process/processes.hpp"
 #include "runtime/table/host.hpp"
 
@@ -26,7 +27,7 @@ private:
   void use(F f) const;
 
   const bool by_hand_;
-  mutable std::shared_mutex mutex_;
+  mutable ranked_shared_mutex<lock_rank::table_host> mutex_;
   processes* processes_;
 };
 

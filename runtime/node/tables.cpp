@@ -1,5 +1,6 @@
 #include "runtime/node/tables.hpp"
 
+#include "runtime/base/blocking.hpp"
 #include "runtime/table/host.hpp"
 #include "runtime/table_lmdb/files.hpp"
 #include "runtime/table_lmdb/table.hpp"
@@ -55,15 +56,21 @@ table_options tables::complete(const std::string& name, table_options x) const {
     throw failed{error_code::bad_value,
                  "the table '" + name
                    + "' is to be durable: it needs a path, on a disk"};
-  if (x.engine == table_engine::lmdb && x.path.empty())
-    x.path = default_table_file(cluster_, name);
+  if (x.engine == table_engine::lmdb && x.path.empty()) {
+    std::string cluster;
+    {
+      lock_scope guard{mutex_};
+      cluster = cluster_;
+    }
+    x.path = default_table_file(cluster, name);
+  }
   return x;
 }
 
 void tables::declare(const std::string& name, const table_options& wanted) {
   check_owned(name, wanted, {}); // nobody in particular will make it
-  std::lock_guard guard{mutex_};
   auto options = complete(name, wanted);
+  lock_scope guard{mutex_};
   if (auto i = tables_.find(name); i != tables_.end())
     check_equal(name, i->second->options(), options);
   else if (auto [j, fresh] = declared_.emplace(name, options); !fresh)
@@ -78,10 +85,37 @@ table_options tables::options_of(const std::string& name) const {
   return i != declared_.end() ? i->second : table_options{};
 }
 
-table_ptr tables::make(const std::string& name, const table_options& options,
+bool tables::begin_making(lock_type& lock, const std::string& name) {
+  if (being_made_.insert(name).second)
+    return true;
+  lock.unlock();
+  {
+    blocking_scope waiting; // outlives `again`: no mutex and Python's lock
+    lock_type again{mutex_};
+    made_.wait(again, [&] { return !being_made_.contains(name); });
+  }
+  lock.lock();
+  return false;
+}
+
+table_ptr tables::make(lock_type& lock, const std::string& name,
+                       const table_options& options,
                        const table_ownership& whose) {
+  struct end_of_making {
+    ~end_of_making() {
+      if (!lock.owns_lock())
+        lock.lock();
+      all.being_made_.erase(name);
+      all.made_.notify_all();
+    }
+    tables& all;
+    lock_type& lock;
+    const std::string& name;
+  } whatever_happens{*this, lock, name};
+  lock.unlock();
   check_owned(name, options, whose.owner);
   auto t = make_table(name, options);
+  lock.lock();
   t->attach(host_);
   if (!whose.owner.is_none())
     own(*t, whose.owner);
@@ -91,11 +125,14 @@ table_ptr tables::make(const std::string& name, const table_options& options,
 }
 
 table_ptr tables::open(const std::string& name) {
-  std::lock_guard guard{mutex_};
-  if (auto i = tables_.find(name); i != tables_.end())
-    return i->second;
+  lock_type lock{mutex_};
+  do {
+    if (auto i = tables_.find(name); i != tables_.end())
+      return i->second;
+  } while (!begin_making(lock, name));
   auto i = declared_.find(name);
-  return make(name, i != declared_.end() ? i->second : table_options{}, {});
+  auto options = i != declared_.end() ? i->second : table_options{};
+  return make(lock, name, options, {});
 }
 
 table_ptr tables::open(const std::string& name, const table_options& options) {
@@ -103,15 +140,18 @@ table_ptr tables::open(const std::string& name, const table_options& options) {
   return open(name);
 }
 
-table_ptr tables::create(const std::string& name, const table_options& options,
+table_ptr tables::create(const std::string& name, const table_options& wanted,
                          const table_ownership& whose) {
-  std::lock_guard guard{mutex_};
-  if (tables_.contains(name))
-    throw failed{error_code::bad_value,
-                 "there is a table '" + name + "' already"};
-  if (auto i = declared_.find(name); i != declared_.end())
-    check_equal(name, i->second, options);
-  return make(name, complete(name, options), whose);
+  auto options = complete(name, wanted);
+  lock_type lock{mutex_};
+  do {
+    if (tables_.contains(name))
+      throw failed{error_code::bad_value,
+                   "there is a table '" + name + "' already"};
+    if (auto i = declared_.find(name); i != declared_.end())
+      check_equal(name, i->second, wanted);
+  } while (!begin_making(lock, name));
+  return make(lock, name, options, whose);
 }
 
 void tables::adopt(table_ptr x) {
@@ -232,11 +272,14 @@ void tables::after_fork_in_parent() const {
   mutex_.unlock();
 }
 
-void tables::after_fork_in_child() const {
+void tables::after_fork_in_child() {
   for (auto& [name, t] : tables_) {
     t->after_fork_in_child();
+    t->host_ = nullptr; // its clock and its threads have stayed behind
     t->owner_mutex_.unlock();
   }
+  being_made_.clear(); // by threads of the parent
+  new (&made_) ranked_condition;
   mutex_.unlock();
 }
 

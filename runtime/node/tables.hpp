@@ -3,9 +3,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/table/table.hpp"
 
 namespace hornbeam::runtime {
@@ -66,21 +68,29 @@ public:
 
   void before_fork() const;
   void after_fork_in_parent() const;
-  void after_fork_in_child() const;
+  void after_fork_in_child();
 
 private:
-  /// With the path of its file, if it has one.
+  /// With the path of its file, if it has one. Without the lock.
   table_options complete(const std::string& name, table_options x) const;
-  table_ptr make(const std::string& name, const table_options& options,
-                 const table_ownership& whose);
+  using lock_type = std::unique_lock<ranked_mutex<lock_rank::tables>>;
+
+  /// True: the caller makes the table that is not there. False: another thread
+  /// was at it, and this one has waited for that; look again.
+  bool begin_making(lock_type& lock, const std::string& name);
+  /// Makes it without the lock, since that may wait for other processes.
+  table_ptr make(lock_type& lock, const std::string& name,
+                 const table_options& options, const table_ownership& whose);
   void own(table& t, const term& owner);
   /// Takes it out of the books; the caller calls `table::end` on it, without
   /// the lock.
   table_ptr remove(const std::string& name);
 
   std::shared_ptr<table_host> host_;
-  mutable std::mutex mutex_;
+  mutable ranked_mutex<lock_rank::tables> mutex_; ///< guards what follows
   std::string cluster_ = "hornbeam";
+  ranked_condition made_;
+  std::set<std::string> being_made_; ///< others that want one wait
   std::map<std::string, table_options> declared_;
   std::map<std::string, table_ptr> tables_;
 };

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/process/processes.hpp"
 
 namespace hornbeam::runtime {
@@ -74,7 +75,8 @@ private:
   void drop_if_empty(scope_data& s, const term& group);
 
   processes& processes_;
-  mutable std::shared_mutex mutex_; ///< guards what follows
+  mutable ranked_shared_mutex<lock_rank::groups>
+    mutex_; ///< guards what follows
   std::map<term, scope_data> scopes_;
   std::set<std::uint64_t> watched_; ///< local members whose end is watched
   std::set<std::string> peers_;     ///< those that have been sent a sync

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/term/atoms.hpp"
 
 namespace hornbeam::runtime {
@@ -150,11 +151,12 @@ private:
     }
   }
 
-  std::mutex code_mutex_;
+  ranked_mutex<lock_rank::process_code> code_mutex_;
   std::uint64_t taken_ = 0; ///< changes when messages leave the queue
 
-  std::mutex wait_mutex_; ///< guards `notices_`, and changes of `wakes_`
-  std::condition_variable arrived_;
+  ranked_mutex<lock_rank::process_wait>
+    wait_mutex_; ///< guards `notices_`, and changes of `wakes_`
+  ranked_condition arrived_;
   std::atomic<std::uint64_t> wakes_{0};
   std::vector<notice> notices_;
   std::uint64_t last_notice_ = 0;

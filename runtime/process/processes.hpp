@@ -18,6 +18,7 @@
 
 #include <caf/fwd.hpp>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/service.hpp"
 #include "runtime/process/self.hpp"
 #include "runtime/process/timers.hpp"
@@ -208,7 +209,7 @@ private:
 
   static constexpr std::size_t shard_count = 64;
   struct alignas(64) shard {
-    mutable std::mutex mutex;
+    mutable ranked_mutex<lock_rank::process_shard> mutex;
     std::unordered_map<std::uint64_t, process*> by_serial;
   };
   std::array<shard, shard_count> shards_;
@@ -222,13 +223,13 @@ private:
 
   std::function<void(const term& pid)> release_tables_;
 
-  mutable std::shared_mutex names_mutex_;
+  mutable ranked_shared_mutex<lock_rank::process_names> names_mutex_;
   std::unordered_map<std::string, process_ptr> names_;
 
-  std::mutex handed_mutex_;
+  ranked_mutex<lock_rank::process_handed> handed_mutex_;
   std::unordered_map<std::uint64_t, std::any> handed_;
 
-  std::mutex remote_mutex_;
+  ranked_mutex<lock_rank::process_remote> remote_mutex_;
   /// For each node, the local processes that have links or monitors to or
   /// from it, and how many.
   std::unordered_map<std::string, std::unordered_map<std::uint64_t, int>>

@@ -130,7 +130,7 @@ void timers::run() {
   }
 }
 
-void timers::fire(std::unique_lock<std::mutex>& lock) {
+void timers::fire(std::unique_lock<mutex_type>& lock) {
   auto time = now();
   if (!sleepers_.empty() && sleepers_.begin()->first <= time) {
     // The process is alive or has yet to disarm, which waits for this lock.

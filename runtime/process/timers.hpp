@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/process/process.hpp"
 
 namespace hornbeam::runtime {
@@ -57,15 +58,17 @@ public:
   void stop();
 
 private:
+  using mutex_type = ranked_mutex<lock_rank::timers>;
+
   void run();
   ticks next() const;
   /// Runs what is due; called and left with the lock held.
-  void fire(std::unique_lock<std::mutex>& lock);
+  void fire(std::unique_lock<mutex_type>& lock);
 
   const bool by_hand_;
   std::atomic<ticks> by_hand_now_{1};
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
+  mutable mutex_type mutex_;
+  ranked_condition changed_;
   std::set<std::pair<ticks, process*>> sleepers_;
   std::map<std::pair<ticks, std::uint64_t>, action> actions_;
   std::unordered_map<std::uint64_t, std::pair<ticks, process_ptr>> ids_;

@@ -190,9 +190,12 @@ std::shared_ptr<table_host> table::attached() const {
 }
 
 void table::attach(std::shared_ptr<table_host> host) {
-  std::lock_guard guard{owner_mutex_};
-  host_ = host.get();
-  hosts_.push_back(std::move(host));
+  {
+    std::lock_guard guard{owner_mutex_};
+    host_ = host.get();
+    hosts_.push_back(std::move(host));
+  }
+  resume_expiry();
 }
 
 } // namespace hornbeam::runtime

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/caller.hpp"
 #include "runtime/call/outcome.hpp"
 #include "runtime/settings/table_options.hpp"
@@ -301,6 +302,9 @@ protected:
   /// holds.
   virtual void forget() = 0;
 
+  /// There is a new host, whose clock knows nothing yet of what is to expire.
+  virtual void resume_expiry() const {}
+
   /// Null, or an object that lives as long as the table.
   table_host* host() const noexcept { return host_.load(); }
 
@@ -352,7 +356,8 @@ private:
   std::atomic<std::uint8_t> access_bits_{0};
   std::atomic<std::uint64_t> owner_serial_{0};
   std::atomic<table_host*> host_{nullptr};
-  mutable std::mutex owner_mutex_;                 ///< guards what follows
+  mutable ranked_mutex<lock_rank::table_owner>
+    owner_mutex_;                                  ///< guards what follows
   std::vector<std::shared_ptr<table_host>> hosts_; ///< the last one counts
   term owner_;
   term heir_;

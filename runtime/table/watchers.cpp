@@ -73,6 +73,9 @@ void table_watchers::deliver() {
     } catch (const std::exception& e) {
       std::cerr << "hornbeam: a listener of a table raised: " << e.what()
                 << '\n';
+    } catch (...) {
+      std::cerr << "hornbeam: a listener of a table raised something that is "
+                   "no std::exception\n";
     }
     next = {};
     lock.lock();

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/term/term.hpp"
 
 namespace hornbeam::runtime {
@@ -90,7 +91,7 @@ private:
   std::uint64_t add(watch x, std::uint64_t number);
   void forget_dead();
 
-  mutable std::mutex mutex_;
+  mutable ranked_mutex<lock_rank::table_watchers> mutex_;
   std::atomic<bool> any_{false};
   std::map<std::uint64_t, watch> watches_;
   std::deque<delivery> waiting_;

@@ -10,11 +10,12 @@
 #include <thread>
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/base/blocking.hpp"
+#include "runtime/base/fork.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/outcome.hpp"
 
 namespace hornbeam::runtime {
@@ -87,69 +88,101 @@ void fail_lmdb(int code, const std::string& path) {
 
 // -- one for each file -------------------------------------------------------
 
-std::atomic<unsigned> lmdb_environment::generations{0};
+namespace {
 
-/// The open files of this process. An entry is there until its file is closed.
-struct lmdb_environment::registry {
-  static registry& get() {
-    static auto* one = new registry;
+/// The table files of this process, by name. An entry is there from before its
+/// file is opened until after it is closed.
+///
+/// What always holds: no file is opened or closed with the mutex held. Others
+/// that want the file meanwhile wait, and have given Python's lock back.
+struct open_files {
+  static open_files& get() {
+    static auto* one = new open_files;
     return *one;
   }
-  registry() {
-    ::pthread_atfork([] { get().mutex.lock(); }, [] { get().mutex.unlock(); },
-                     [] { get().leave_to_parent(); });
+
+  /// The file, if it is open; null: the caller is to open it now.
+  lmdb_environment_ptr find_or_begin(const std::string& name) {
+    std::unique_lock lock{mutex};
+    lmdb_environment_ptr known;
+    changed.wait(lock, [&] {
+      auto [i, fresh] = files.try_emplace(name);
+      known = i->second.lock();
+      return fresh || known;
+    });
+    return known;
   }
-  /// What a child does with what its parent has open: nothing.
-  void leave_to_parent() {
-    ++generations;
-    for (auto& [path, x] : files)
-      x.file->lock_file_.abandon();
+  void opened(const lmdb_environment_ptr& x) {
+    lock_scope guard{mutex};
+    files[x->path()] = x;
+    changed.notify_all();
+  }
+  void closed(const std::string& name) {
+    lock_scope guard{mutex};
+    files.erase(name);
+    changed.notify_all();
+  }
+  /// In a forked child, which does nothing with what its parent has open.
+  void forget() {
     files.clear();
-    mutex.unlock();
+    new (&changed) ranked_condition; // others may have waited
   }
 
-  struct entry {
-    std::weak_ptr<lmdb_environment> owner;
-    lmdb_environment* file;
-  };
-  std::mutex mutex;
-  std::map<std::string, entry> files;
+  ranked_mutex<lock_rank::lmdb_files> mutex;
+  ranked_condition changed;
+  std::map<std::string, std::weak_ptr<lmdb_environment>> files;
 };
+
+[[maybe_unused]] const int around_forks
+  = at_fork(fork_stage::table_files, {[] {
+                                        open_files::get().mutex.lock();
+                                        lmdb_lock_file::before_fork();
+                                      },
+                                      [] {
+                                        lmdb_lock_file::after_fork_in_parent();
+                                        open_files::get().mutex.unlock();
+                                      },
+                                      [] {
+                                        lmdb_lock_file::after_fork_in_child();
+                                        open_files::get().forget();
+                                        open_files::get().mutex.unlock();
+                                      }});
+
+} // namespace
 
 lmdb_environment_ptr lmdb_environment::open(const std::string& path,
                                             const lmdb_settings& settings) {
-  auto& all = registry::get();
   auto name = canonical(path);
-  blocking_scope waiting;              // perhaps for others that open it
-  for (;; std::this_thread::yield()) { // while it is being closed
-    std::lock_guard guard{all.mutex};
-    auto i = all.files.find(name);
-    if (i == all.files.end()) {
-      lmdb_environment_ptr x{
-        new lmdb_environment(name, settings), [](lmdb_environment* old) {
-          if (!old->current())
-            return; // the parent's: memory and descriptors stay as they are
-          auto& all = registry::get();
-          std::lock_guard guard{all.mutex};
-          all.files.erase(old->path());
-          delete old;
-        }};
-      all.files[name] = {x, x.get()};
-      return x;
-    }
-    if (auto known = i->second.owner.lock()) {
-      if (known->settings() != settings)
-        throw failed{error_code::bad_value, "this process has the table file "
-                                              + name
-                                              + " open with other settings"};
-      return known;
-    }
+  blocking_scope waiting; // for another thread or process that opens it
+  auto& all = open_files::get();
+  if (auto known = all.find_or_begin(name)) {
+    if (known->settings() != settings)
+      throw failed{error_code::bad_value, "this process has the table file "
+                                            + name
+                                            + " open with other settings"};
+    return known;
+  }
+  try {
+    lmdb_environment_ptr x{new lmdb_environment(name, settings),
+                           [](lmdb_environment* old) {
+                             // A parent's memory and descriptors stay.
+                             if (!old->current())
+                               return;
+                             auto path = old->path();
+                             delete old;
+                             open_files::get().closed(path);
+                           }};
+    all.opened(x);
+    return x;
+  } catch (...) {
+    all.closed(name);
+    throw;
   }
 }
 
 lmdb_environment::lmdb_environment(const std::string& path,
                                    const lmdb_settings& settings)
-  : lock_file_(path), settings_(settings), generation_(generations.load()) {
+  : lock_file_(path), settings_(settings), generation_(fork_generation()) {
   lock_file_.agree_on(settings_);
   try {
     open_file();

@@ -11,6 +11,7 @@
 
 #include <lmdb.h>
 
+#include "runtime/base/fork.hpp"
 #include "runtime/table_lmdb/lock_file.hpp"
 
 namespace hornbeam::runtime {
@@ -58,9 +59,7 @@ public:
   const lmdb_settings& settings() const noexcept { return settings_; }
   bool durable() const noexcept { return settings_.durable != 0; }
   /// False in a forked child: it opens the file anew.
-  bool current() const noexcept {
-    return generation_ == generations.load(std::memory_order_relaxed);
-  }
+  bool current() const noexcept { return generation_ == fork_generation(); }
   /// Raises `failed` if the file was removed or replaced: looks at once for
   /// what `hornbeam state rm` did, and ten times a second for what others did.
   void check() {
@@ -77,7 +76,6 @@ public:
 private:
   friend class lmdb_snapshot;
   friend class lmdb_transaction;
-  struct registry;
 
   lmdb_environment(const std::string& path, const lmdb_settings& settings);
   void open_file();
@@ -96,11 +94,9 @@ private:
   void grow(std::uint64_t pages);
   bool wait_for_readers();
 
-  static std::atomic<unsigned> generations;
-
   lmdb_lock_file lock_file_;
   const lmdb_settings settings_;
-  const unsigned generation_;
+  const std::uint32_t generation_;
   MDB_env* env_ = nullptr;
   MDB_dbi entries_ = 0;
   MDB_dbi expiry_ = 0;

@@ -25,7 +25,7 @@ void lmdb_group::write(lmdb_environment& env, step change,
 }
 
 void lmdb_group::lead(lmdb_environment& env,
-                      std::unique_lock<std::mutex>& lock) {
+                      std::unique_lock<mutex_type>& lock) {
   std::vector<member*> group;
   auto take = [&] {
     lock.lock();

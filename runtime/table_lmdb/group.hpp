@@ -6,6 +6,7 @@
 #include <mutex>
 #include <vector>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/table_lmdb/environment.hpp"
 
 namespace hornbeam::runtime {
@@ -33,10 +34,12 @@ private:
     bool done = false;
   };
 
-  void lead(lmdb_environment& env, std::unique_lock<std::mutex>& lock);
+  using mutex_type = ranked_mutex<lock_rank::lmdb_group>;
 
-  std::mutex mutex_;
-  std::condition_variable done_;
+  void lead(lmdb_environment& env, std::unique_lock<mutex_type>& lock);
+
+  mutex_type mutex_;
+  ranked_condition done_;
   std::vector<member*> waiting_;
   bool leading_ = false;
 };

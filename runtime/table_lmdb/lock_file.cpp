@@ -7,7 +7,9 @@
 #include <ctime>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <thread>
+#include <utility>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -15,6 +17,7 @@
 #include <unistd.h>
 
 #include "runtime/base/blocking.hpp"
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/outcome.hpp"
 
 namespace hornbeam::runtime {
@@ -47,6 +50,32 @@ void relax() noexcept {
 #endif
 }
 
+/// The descriptors of all lock files, those that are just being opened too. A
+/// lock ends when each copy of its descriptor is closed, so a forked child
+/// closes its own: none may be open that is not known here.
+struct descriptors {
+  static descriptors& get() {
+    static auto* one = new descriptors;
+    return *one;
+  }
+  int open(const std::string& file) {
+    lock_scope guard{mutex};
+    int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+                    0600);
+    if (fd >= 0)
+      known.insert(fd);
+    return fd;
+  }
+  void close(int fd) {
+    lock_scope guard{mutex};
+    known.erase(fd);
+    ::close(fd);
+  }
+
+  ranked_mutex<lock_rank::lmdb_descriptors> mutex;
+  std::set<int> known;
+};
+
 bool lives(pid_t x) {
   return ::kill(x, 0) == 0 || errno != ESRCH;
 }
@@ -69,8 +98,7 @@ lmdb_lock_file::lmdb_lock_file(std::string path)
   : path_(std::move(path)), own_pid_(::getpid()) {
   auto file = path_ + "-gate";
   for (;;) {
-    descriptor_ = ::open(file.c_str(),
-                         O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    descriptor_ = descriptors::get().open(file);
     if (descriptor_ < 0)
       fail("can't open " + file);
     try {
@@ -92,21 +120,23 @@ lmdb_lock_file::lmdb_lock_file(std::string path)
         return;
       }
     } catch (...) {
-      ::close(descriptor_);
+      if (page_ != nullptr)
+        ::munmap(page_, sizeof(page));
+      descriptors::get().close(descriptor_);
       throw;
     }
-    ::close(descriptor_);
+    descriptors::get().close(descriptor_);
   }
 }
 
 lmdb_lock_file::~lmdb_lock_file() {
-  if (abandoned_)
+  if (generation_ != fork_generation())
     return; // a parent's memory
   for (auto& user : page_->users)
     if (auto mine = own_pid_; user.compare_exchange_strong(mine, 0))
       break;
   ::munmap(page_, sizeof(page));
-  ::close(descriptor_); // which ends the locks
+  descriptors::get().close(descriptor_); // which ends the locks
 }
 
 bool lmdb_lock_file::hold(int byte, short type, bool wait) {
@@ -192,9 +222,19 @@ void lmdb_lock_file::sync_folder() const {
   ::close(descriptor);
 }
 
-void lmdb_lock_file::abandon() noexcept {
-  abandoned_ = true;
-  ::close(descriptor_); // the locks end when the parent closes it as well
+void lmdb_lock_file::before_fork() {
+  descriptors::get().mutex.lock();
+}
+
+void lmdb_lock_file::after_fork_in_parent() {
+  descriptors::get().mutex.unlock();
+}
+
+void lmdb_lock_file::after_fork_in_child() {
+  auto& all = descriptors::get();
+  for (int fd : std::exchange(all.known, {}))
+    ::close(fd);
+  all.mutex.unlock();
 }
 
 void lmdb_lock_file::agree_on(const lmdb_settings& mine) {

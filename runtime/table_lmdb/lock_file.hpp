@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include "runtime/base/fork.hpp"
 #include "runtime/settings/table_options.hpp"
 
 namespace hornbeam::runtime {
@@ -73,8 +74,11 @@ public:
   void sync_folder() const;
   /// From here on others may open.
   void opened();
-  /// Leaves the memory and the locks to the parent, as a forked child must.
-  void abandon() noexcept;
+
+  // Around a fork: the child leaves the memory and the locks to its parent.
+  static void before_fork();
+  static void after_fork_in_parent();
+  static void after_fork_in_child();
 
   // -- the lock of writers ---------------------------------------------------
 
@@ -162,7 +166,7 @@ private:
   bool used_before_ = false;
   bool same_start_ = false;
   bool was_durable_ = false;
-  bool abandoned_ = false;
+  const std::uint32_t generation_ = fork_generation();
 };
 
 } // namespace hornbeam::runtime

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/table/host.hpp"
 #include "runtime/table_lmdb/writing.hpp"
 #include "runtime/term/wire.hpp"
@@ -84,7 +85,7 @@ struct lmdb_table::sweeper : std::enable_shared_from_this<sweeper> {
       start(*host);
   }
 
-  std::mutex mutex;
+  ranked_mutex<lock_rank::sweeper> mutex;
   lmdb_table* table;
 };
 
@@ -100,11 +101,12 @@ lmdb_table::~lmdb_table() {
 }
 
 lmdb_environment* lmdb_table::reopen() const {
-  std::lock_guard guard{mutex_};
-  if (owner_ && owner_->current())
-    return owner_.get(); // another thread was faster
+  // Before the lock: this may wait, and give Python's lock back meanwhile.
   auto fresh = lmdb_environment::open(options().path,
                                       lmdb_settings_of(options()));
+  lock_scope guard{mutex_};
+  if (owner_ && owner_->current())
+    return owner_.get(); // another thread was faster
   if (owner_) {
     new lmdb_environment_ptr(std::move(owner_)); // the parent's: leave it
     group_.release();
@@ -117,21 +119,21 @@ lmdb_environment* lmdb_table::reopen() const {
 }
 
 void lmdb_table::before_fork() const {
-  watchers_.before_fork();
   sweeper_->mutex.lock();
   mutex_.lock();
+  watchers_.before_fork(); // last, as a sweep tells who watches
 }
 
 void lmdb_table::after_fork_in_parent() const {
+  watchers_.after_fork_in_parent();
   mutex_.unlock();
   sweeper_->mutex.unlock();
-  watchers_.after_fork_in_parent();
 }
 
 void lmdb_table::after_fork_in_child() const {
+  watchers_.after_fork_in_child();
   mutex_.unlock();
   sweeper_->mutex.unlock();
-  watchers_.after_fork_in_child();
   sweeping_ = false; // the timer is the parent's
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/table/table.hpp"
 #include "runtime/table_lmdb/environment.hpp"
 #include "runtime/table_lmdb/group.hpp"
@@ -91,7 +92,7 @@ private:
   template <class F>
   void write(F f, bool patient = true);
 
-  mutable std::mutex mutex_; ///< guards what is opened
+  mutable ranked_mutex<lock_rank::lmdb_table> mutex_; ///< guards what is opened
   mutable lmdb_environment_ptr owner_;
   mutable std::atomic<lmdb_environment*> environment_{nullptr};
   mutable std::unique_ptr<lmdb_group> group_; ///< of a durable table

@@ -4,6 +4,7 @@
 #include <memory>
 #include <mutex>
 
+#include "runtime/base/ranked_mutex.hpp"
 #include "runtime/base/small_mutex.hpp"
 #include "runtime/table/table.hpp"
 #include "runtime/table_memory/entry_store.hpp"
@@ -135,6 +136,7 @@ private:
   void unlock_all() const;
   void arm(ticks at) const;
   void sweep() const;
+  void resume_expiry() const override { sweep(); }
 
   const bool numeric_equality_; ///< keys are compared as in an ordered_set
   const std::uint64_t last_shard_;
@@ -143,8 +145,8 @@ private:
 
   /// Locks are taken in this order: `build_mutex_`, shards by number,
   /// `index_mutex_`, that of the watchers.
-  mutable std::mutex build_mutex_;
-  mutable std::mutex index_mutex_;
+  mutable ranked_mutex<lock_rank::index_build> build_mutex_;
+  mutable ranked_mutex<lock_rank::index> index_mutex_;
   mutable ordered_index index_;
   /// While `index_` is being made: keys that have come (true) or gone.
   using key_changes = std::vector<std::pair<term, bool>>;

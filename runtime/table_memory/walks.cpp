@@ -159,9 +159,12 @@ void memory_table::replace(std::vector<table_entry> entries) {
   fresh.attach(attached());
   for (auto& x : entries)
     fresh.do_set(x.key, std::move(x.value), x.left_ms);
-  std::lock_guard building{build_mutex_};
-  if (indexed_)
+  std::unique_lock building{build_mutex_};
+  if (indexed_) { // and so it stays; both locks have the same rank
+    building.unlock();
     fresh.build_index();
+    building.lock();
+  }
   held lock{*this, every_shard()};
   auto note = [&](const memory_table& of, bool set) {
     for (std::uint64_t n = 0; n <= last_shard_; ++n)

@@ -300,3 +300,51 @@ TEST_CASE("a writer that is stopped is named to those who wait") {
   CHECK(waiting.wait() == 0);
   CHECK(*t->get(text("k")) == term{1});
 }
+
+TEST_CASE("threads that open one file at once get one environment") {
+  lmdb_folder folder;
+  constexpr int rounds = 20;
+  for (int i = 0; i < rounds; ++i) {
+    std::vector<lmdb_environment_ptr> found(4);
+    std::vector<std::thread> threads;
+    for (auto& x : found)
+      threads.emplace_back([&] {
+        x = lmdb_environment::open(folder.file(),
+                                   lmdb_settings_of(folder.options()));
+      });
+    for (auto& t : threads)
+      t.join();
+    CHECK(std::all_of(found.begin(), found.end(),
+                      [&](auto& x) { return x == found[0]; }));
+    // The last one closes it, and the next round opens it again.
+    threads.clear();
+    for (auto& x : found)
+      threads.emplace_back([&] { x = nullptr; });
+    for (auto& t : threads)
+      t.join();
+  }
+}
+
+TEST_CASE("a file that could not be opened can be, once the reason is gone") {
+  lmdb_folder folder;
+  std::ofstream{folder.file()} << std::string(10'000, 'x');
+  CHECK_THROWS(folder.open());
+  std::filesystem::remove(folder.file());
+  folder.open()->set(text("k"), term{1});
+  CHECK(folder.open()->size() == 1);
+}
+
+TEST_CASE("a child leaves the lock of a file that its parent opened") {
+  lmdb_folder folder;
+  auto t = folder.open();
+  shared_numbers shared;
+  child_process child{[&] {
+    shared.at[0] = 1;
+    for (;;)
+      ::pause();
+    return 0;
+  }};
+  eventually([&] { return shared.at[0] == 1; });
+  t = nullptr;
+  CHECK(lmdb_lock_file{folder.file()}.alone());
+}
