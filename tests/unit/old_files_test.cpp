@@ -111,3 +111,45 @@ TEST_CASE("each kind of value is found in an old snapshot") {
   t.load(file);
   check_kinds(t);
 }
+
+TEST_CASE("an old table file opens with the options that it was made with") {
+  lmdb_folder folder;
+  auto options = folder.options();
+  options.map_bytes = 4 << 20;
+  std::string name;
+  std::size_t entries = 0;
+  SECTION("none") {
+    name = "keys";
+    entries = 17;
+  }
+  SECTION("a time to live, for all but one entry that has ended since") {
+    name = "ttl";
+    options.ttl_ms = 100ll * 365 * 24 * 3600 * 1000;
+    entries = 4;
+  }
+  SECTION("a bound of entries") {
+    name = "max_entries";
+    options.max_entries = 8;
+    entries = 8;
+  }
+  SECTION("a bound of bytes") {
+    name = "max_bytes";
+    options.max_bytes = 1000;
+    entries = 9;
+  }
+  copy_old_file(name + ".lmdb", folder.file());
+  CHECK(folder.open(options)->items().size() == entries);
+}
+
+TEST_CASE("an old snapshot of a bag brings all values of a key back") {
+  lmdb_folder folder;
+  auto kind = GENERATE(table_kind::bag, table_kind::duplicate_bag);
+  auto file = folder.file("snapshot");
+  copy_old_file(std::string{name_of(kind)} + ".snapshot", file);
+  table_options options;
+  options.kind = kind;
+  memory_table t{"t", options};
+  t.load(file);
+  CHECK(t.get(text("a"))->items().size() == (kind == table_kind::bag ? 2 : 3));
+  CHECK(t.get(text("b"))->items().size() == 1);
+}
