@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "child_process.hpp"
 #include "lmdb_fixture.hpp"
 #include "runtime/table_lmdb/environment.hpp"
 
@@ -18,6 +19,7 @@
 // in it is written down here once more, and changes only with its version.
 
 using namespace hornbeam::runtime;
+using hornbeam::testing::child_process;
 using hornbeam::testing::lmdb_folder;
 
 namespace {
@@ -109,6 +111,47 @@ term text(std::string_view x) {
   return term::string(x);
 }
 
+/// Counts `key` up `n` times, as a program does that knows nothing but what is
+/// written here. Returns 0.
+int count_by_the_book(const std::string& path, const std::string& key,
+                      std::uint64_t map_bytes, int n) {
+  mapped_file file{path + "-gate"};
+  MDB_env* env = nullptr;
+  ::mdb_env_create(&env);
+  ::mdb_env_set_mapsize(env, map_bytes);
+  ::mdb_env_set_maxreaders(env, 1024);
+  ::mdb_env_set_maxdbs(env, 1);
+  if (::mdb_env_open(env, path.c_str(),
+                     MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD | MDB_WRITEMAP
+                       | MDB_NOSYNC,
+                     0600)
+      != 0)
+    return 1;
+  for (int i = 0; i < n; ++i) {
+    if (::pthread_mutex_lock(file.mutex()) != 0)
+      return 2;
+    MDB_txn* txn = nullptr;
+    MDB_dbi entries = 0;
+    MDB_val k{key.size(), const_cast<char*>(key.data())};
+    MDB_val v{};
+    if (::mdb_txn_begin(env, nullptr, 0, &txn) != 0
+        || ::mdb_dbi_open(txn, nullptr, 0, &entries) != 0
+        || ::mdb_get(txn, entries, &k, &v) != 0 || v.mv_size != 10)
+      return 3;
+    std::array<char, 10> record; // flags, 1 for an integer, the integer
+    std::memcpy(record.data(), v.mv_data, record.size());
+    std::int64_t x = 0;
+    std::memcpy(&x, record.data() + 2, sizeof x);
+    ++x;
+    std::memcpy(record.data() + 2, &x, sizeof x);
+    v.mv_data = record.data();
+    if (::mdb_put(txn, entries, &k, &v, 0) != 0 || ::mdb_txn_commit(txn) != 0)
+      return 4;
+    ::pthread_mutex_unlock(file.mutex());
+  }
+  return 0;
+}
+
 } // namespace
 
 TEST_CASE("a lock file is of version 1, byte by byte") {
@@ -193,4 +236,20 @@ TEST_CASE("a lock file of a newer version is refused with its name") {
   write_at(path, at_version, 9);
   CHECK_THROWS_WITH(folder.open(),
                     Catch::Contains(path) && Catch::Contains("version 9"));
+}
+
+TEST_CASE("a program that knows version 1 alone writes beside this one") {
+  constexpr int n = 20'000;
+  lmdb_folder folder;
+  auto options = folder.options();
+  auto t = folder.open(options);
+  t->set(text("n"), term{0});
+  std::string key{lmdb_key{text("n")}.bytes()};
+  child_process other{[&] {
+    return count_by_the_book(folder.file(), key, options.map_bytes, n);
+  }};
+  for (int i = 0; i < n; ++i)
+    t->update_counter(text("n"), term{1});
+  CHECK(other.wait() == 0);
+  CHECK(*t->get(text("n")) == term{2 * n});
 }
