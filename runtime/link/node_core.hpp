@@ -30,7 +30,10 @@ struct hello {
 
   template <class Archive>
   void serialize(Archive& ar, unsigned) {
-    ar& version& name& incarnation& cluster& address& hidden;
+    ar& version;
+    if (version != current_version)
+      return; // and is refused for that, whatever comes behind it
+    ar& name& incarnation& cluster& address& hidden;
   }
 };
 
