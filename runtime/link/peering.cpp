@@ -278,10 +278,11 @@ caf::behavior run(peering_actor* self, core_ptr core) {
       i->second.scheduled = false;
       dial(self, name);
     },
-    // A link has closed; `left`: with a goodbye.
+    // A cast has found no way to that node.
     [=](failed_atom, const std::string& name) {
       self->state.core->connection_failed(name);
     },
+    // A link has closed; `left`: with a goodbye.
     [=](forget_atom, const std::string& name, bool left) {
       auto& st = self->state;
       auto i = st.attempts.find(name);
