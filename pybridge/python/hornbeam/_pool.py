@@ -86,7 +86,7 @@ def _end_child() -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-        _native.leave()
+        _engine.leave()
     finally:
         os._exit(0)
 

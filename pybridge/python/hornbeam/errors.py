@@ -124,6 +124,11 @@ def _message(error: BaseException) -> str:
         return f"<no text: {type(error).__name__}.__str__ raised>"
 
 
+def one_line(error: BaseException) -> str:
+    """Its class and its text, as under a traceback."""
+    return f"{type(error).__qualname__}: {_message(error)}"
+
+
 def raise_wrapped(error: BaseException) -> NoReturn:
     """Raise to a local caller what a handler raised."""
     outside = wrap(error)
