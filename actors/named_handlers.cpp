@@ -21,8 +21,9 @@ public:
     auto h = handlers_.local(x.target);
     if (h)
       handlers_.serve(std::move(h), std::move(x), std::move(c.reply));
-    else if (c.reply)
-      c.reply(
+    else
+      refuse(
+        c, handlers_.service_name(),
         not_found(handlers_.scope(), x.target, handlers_.net_.self()->name()));
   }
 
@@ -167,10 +168,10 @@ bool named_handlers::answer_inline(const std::string& service, call& c) {
   if (!h || !h->never_blocks())
     return false;
   try {
-    h->invoke(read_invocation(c), std::move(c.reply));
+    auto x = read_invocation(c);
+    h->invoke(std::move(x), std::move(c.reply));
   } catch (...) {
-    if (c.reply)
-      c.reply(current_failure());
+    refuse(c, service, current_failure());
   }
   return true;
 }

@@ -3,6 +3,8 @@
 #include <mutex>
 #include <utility>
 
+#include "runtime/base/log.hpp"
+
 namespace hornbeam::actors {
 
 using namespace runtime;
@@ -147,7 +149,28 @@ void served_handler::run(invocation x, responder reply, run_permit p) {
   inner_->invoke(std::move(x), responder{std::move(done), std::move(slot)});
 }
 
+/// Tells the log what nobody else hears.
+responder served_handler::unheard() {
+  return responder{[self = shared_from_this()](const outcome& y) {
+    if (y || y.error().code == error_code::ended)
+      return;
+    auto& why = y.error();
+    log::say_once_a_minute(
+      log::level::error, "hooks", {}, self->what_ + why.type, [&] {
+        auto text = self->what_ + " failed in a cast: "
+                    + (why.type.empty() ? "" : why.type + ": ") + why.message;
+        if (!why.traceback.empty())
+          text += '\n' + why.traceback;
+        if (text.back() == '\n')
+          text.pop_back();
+        return text;
+      });
+  }};
+}
+
 void served_handler::invoke(invocation x, responder reply) {
+  if (!reply)
+    reply = unheard();
   if (!limiter_) {
     run(std::move(x), std::move(reply), {});
     return;

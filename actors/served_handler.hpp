@@ -36,6 +36,7 @@ public:
   static runtime::failure expired();
 
 private:
+  runtime::responder unheard();
   void run(invocation x, runtime::responder reply, run_permit p);
 
   const std::string what_;

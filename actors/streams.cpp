@@ -146,8 +146,7 @@ bool streams::answer_inline(const std::string& service, call& c) {
   try {
     handle(c);
   } catch (...) {
-    if (c.reply)
-      c.reply(current_failure());
+    refuse(c, service, current_failure());
   }
   return true;
 }

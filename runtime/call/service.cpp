@@ -1,5 +1,6 @@
 #include "runtime/call/service.hpp"
 
+#include "runtime/base/log.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::runtime {
@@ -40,6 +41,21 @@ failure current_failure() {
   } catch (...) {
     return {error_code::internal, "an unknown C++ exception", {}, {}, {}};
   }
+}
+
+void refuse(call& c, const std::string& service, const failure& why) {
+  if (c.reply) {
+    c.reply(why);
+    return;
+  }
+  if (why.code == error_code::ended)
+    return;
+  log::say_once_a_minute(log::level::warning, "node", {},
+                         service + " refused " + c.from, [&] {
+                           auto from = c.from.empty() ? "" : " of " + c.from;
+                           return "a message" + from + " to '" + service
+                                  + "' is lost: " + why.message;
+                         });
 }
 
 } // namespace hornbeam::runtime

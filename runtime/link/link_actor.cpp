@@ -1,3 +1,4 @@
+#include "runtime/base/log.hpp"
 #include "runtime/caf/io_loop.hpp"
 #include "runtime/link/node_core.hpp"
 #include "runtime/term/wire.hpp"
@@ -68,6 +69,7 @@ struct to_services : link::sink {
       c->op = decode(body);
     } catch (const decode_error&) {
       ++st.core->lost_casts; // one bad value must not cost the link
+      refuse(*c, service, current_failure());
       return;
     }
     st.core->dispatch(service, std::move(c));
@@ -99,9 +101,12 @@ void flush(link_broker* self) {
 }
 
 /// Ends the link and this actor; the peer's actor hears of the latter.
-void end(link_broker* self, failure why) {
+void end(link_broker* self, failure why, log::level how = log::level::warning) {
   auto& st = self->state;
   if (st.wire) {
+    bool expected = st.leaving || st.core->stopping;
+    log::say(expected ? log::level::info : how, "link", st.core->self()->name(),
+             why.message);
     st.core->drop_peer(st.wire, why);
     st.core->tell_peering(forget_atom::value, st.wire->peer(), st.leaving);
   }
@@ -156,7 +161,9 @@ caf::behavior connected(link_broker* self) {
       st.wire->expire();
       self->delayed_send(self, beat, beat_atom::value);
     },
-    [self](shut_atom) { end(self, down(self->state, "was disconnected")); },
+    [self](shut_atom) {
+      end(self, down(self->state, "was disconnected"), log::level::info);
+    },
   };
 }
 

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <iomanip>
-#include <iostream>
 #include <random>
 #include <sstream>
 #include <thread>
@@ -11,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/base/log.hpp"
 #include "runtime/caf/actor_system_thread.hpp"
 #include "runtime/link/node_core.hpp"
 #include "runtime/link/secret.hpp"
@@ -164,9 +164,9 @@ struct node::impl {
     procs->on_exit(pid, [this](const term& reason) {
       if (core->stopping)
         return;
-      std::cerr << "hornbeam: the supervisor of the services of "
-                << core->self()->name() << " has ended with "
-                << to_string(reason) << "; it starts again in a second\n";
+      log::say(log::level::error, "node", core->self()->name(),
+               "the supervisor of the services has ended with "
+                 + to_string(reason) + "; it starts again in a second");
       auto& clock = procs->clock();
       clock.add(procs->make_pid().serial, clock.in(1000),
                 [this] { start_root(); });
@@ -349,7 +349,8 @@ bool node::cast(const std::string& to, const std::string& service,
   auto body = encode(op);
   if (auto link = core->find_link(to)) {
     bool taken = link->cast(service, body);
-    core->lost_casts += !taken;
+    if (!taken)
+      core->lose_casts(*link);
     return taken;
   }
   bool taken = false;
