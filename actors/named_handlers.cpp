@@ -24,7 +24,7 @@ public:
     else
       refuse(
         c, handlers_.service_name(),
-        not_found(handlers_.scope(), x.target, handlers_.net_.self()->name()));
+        not_there(handlers_.scope(), x.target, handlers_.net_.self()->name()));
   }
 
   void peer(const peer_event& e) override {
@@ -100,7 +100,7 @@ void named_handlers::invoke(invocation x, responder reply) {
     return;
   }
   auto e = std::make_shared<pending_call>();
-  e->why = not_found(scope_, x.target, "any connected node");
+  e->why = not_there(scope_, x.target, "any connected node");
   e->call = std::move(x);
   e->reply = std::move(reply);
   send(e);

@@ -116,23 +116,12 @@ failure served_handler::overloaded() const {
   return {error_code::overloaded,
           what_ + " runs " + std::to_string(options_.concurrency)
             + " calls, and its queue of " + std::to_string(options_.queue)
-            + " is full",
-          {},
-          {},
-          {}};
-}
-
-failure served_handler::expired() {
-  return {error_code::timeout,
-          "the deadline passed before the call was started",
-          {},
-          {},
-          {}};
+            + " is full"};
 }
 
 void served_handler::run(invocation x, responder reply, run_permit p) {
   if (x.until.expired()) { // nobody waits any more
-    reply(expired());
+    reply(too_late());
     return;
   }
   if (limiter_)
@@ -207,7 +196,7 @@ std::shared_ptr<chunk_source> served_handler::open_stream(
   }
   auto begin = [self = shared_from_this(), stream, x](run_permit p) {
     if (x.until.expired())
-      stream->fail(expired());
+      stream->fail(too_late());
     else
       stream->begin(*self->inner_, x, std::move(p));
   };

@@ -33,7 +33,6 @@ public:
     return limiter_;
   }
   runtime::failure overloaded() const;
-  static runtime::failure expired();
 
 private:
   runtime::responder unheard();

@@ -8,7 +8,7 @@
 
 #include "runtime/base/flag.hpp"
 #include "runtime/base/wakeup_baton.hpp"
-#include "runtime/call/outcome.hpp"
+#include "runtime/call/failures.hpp"
 
 namespace hornbeam::runtime {
 
@@ -157,12 +157,7 @@ public:
 private:
   void drop() noexcept {
     if (f_)
-      (*this)(failure{error_code::ended,
-                      "the call was dropped unanswered: "
-                      "its server has ended",
-                      {},
-                      {},
-                      {}});
+      (*this)(unanswered());
   }
   function f_;
   reply_slot_ptr slot_;

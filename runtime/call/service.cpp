@@ -33,13 +33,13 @@ failure current_failure() {
   } catch (const failed& e) {
     return e.why;
   } catch (const bad_term& e) {
-    return {error_code::bad_type, e.what(), {}, "bad_term", {}};
+    return {error_code::bad_type, e.what(), {}, "bad_term"};
   } catch (const decode_error& e) {
-    return {error_code::bad_value, e.what(), {}, "decode_error", {}};
+    return {error_code::bad_value, e.what(), {}, "decode_error"};
   } catch (const std::exception& e) {
-    return {error_code::internal, e.what(), {}, "std::exception", {}};
+    return {error_code::internal, e.what(), {}, "std::exception"};
   } catch (...) {
-    return {error_code::internal, "an unknown C++ exception", {}, {}, {}};
+    return {error_code::internal, "an unknown C++ exception"};
   }
 }
 

@@ -114,11 +114,8 @@ void end(link_broker* self, failure why, log::level how = log::level::warning) {
 }
 
 failure down(const link_state& st, const std::string& why) {
-  return {error_code::no_connection,
-          "the node " + st.wire->peer() + " " + why,
-          st.wire->peer(),
-          {},
-          {}};
+  return {error_code::no_connection, "the node " + st.wire->peer() + " " + why,
+          st.wire->peer()};
 }
 
 caf::behavior connected(link_broker* self) {
@@ -212,8 +209,7 @@ caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
           wire_reader in{e.bytes};
           in >> from;
         } catch (const decode_error&) {
-          report(false, false,
-                 {error_code::refused, "not a hornbeam node", {}, {}, {}});
+          report(false, false, not_a_node());
           return;
         }
         if (from.name != expected) {
@@ -221,9 +217,7 @@ caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
                  {error_code::no_connection,
                   "the node that answers there is " + from.name + ", not "
                     + expected,
-                  expected,
-                  {},
-                  {}});
+                  expected});
           return;
         }
         auto wire = make_link(self, from);
@@ -243,18 +237,15 @@ caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
           wire_reader in{e.bytes};
           in >> why;
         } catch (const decode_error&) {
-          why = {error_code::refused, "not a hornbeam node", {}, {}, {}};
+          why = not_a_node();
         }
         report(false, true, std::move(why));
       },
       caf::after(std::chrono::seconds(3)) >>
         [=] {
-          report(false, true,
-                 {error_code::no_connection,
-                  "no answer within 3000 ms",
-                  expected,
-                  {},
-                  {}});
+          report(
+            false, true,
+            {error_code::no_connection, "no answer within 3000 ms", expected});
         },
     };
   };

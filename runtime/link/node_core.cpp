@@ -35,7 +35,7 @@ outcome node_core::add_peer(const hello& from,
   auto refuse = [&](std::string why, log::level how = log::level::warning) {
     log::say_once_a_minute(how, "link", me->name(), "refused " + from.name,
                            [&] { return "refused " + from.name + ": " + why; });
-    return failure{error_code::refused, std::move(why), from.name, {}, {}};
+    return failure{error_code::refused, std::move(why), from.name};
   };
   if (stopping)
     return refuse("the node " + me->name() + " is ending", log::level::info);
@@ -223,10 +223,7 @@ void node_core::dispatch(const std::string& service, call_ptr c) {
     return;
   refuse(*c, service,
          {stopping ? error_code::ended : error_code::not_found,
-          "the node " + self()->name() + " has no service '" + service + "'",
-          {},
-          {},
-          {}});
+          "the node " + self()->name() + " has no service '" + service + "'"});
 }
 
 } // namespace hornbeam::runtime

@@ -174,9 +174,7 @@ void dial(peering_actor* self, const std::string& name) {
     return failure{error_code::no_connection,
                    "can't connect to the node " + name + " at " + address + ": "
                      + why,
-                   name,
-                   {},
-                   {}};
+                   name};
   };
   if (port <= 0 || port > 65535) {
     failed(self, name, no_connection("not an address of the form host:port"),
@@ -260,9 +258,7 @@ caf::behavior run(peering_actor* self, core_ptr core) {
         std::string bytes;
         wire_writer{bytes} << failure{error_code::refused,
                                       "both nodes connect at the same time",
-                                      st.core->self()->name(),
-                                      {},
-                                      {}};
+                                      st.core->self()->name()};
         caf::anon_send(remote, envelope{std::move(bytes)});
         return;
       }

@@ -14,11 +14,7 @@ constexpr int items_a_turn = 100;
 void answer(service& s, call& c, const std::string& name) {
   if (c.until.expired()) { // nobody waits any more: don't start
     if (c.reply)
-      c.reply(failure{error_code::timeout,
-                      "the deadline passed before the call was started",
-                      {},
-                      {},
-                      {}});
+      c.reply(too_late());
     return;
   }
   try {

@@ -211,7 +211,7 @@ std::shared_ptr<node> node::start(node_settings s) {
                     settings = x.core->settings]() -> caf::actor_system& {
     std::lock_guard guard{d->mutex};
     if (d->ended)
-      throw std::runtime_error("this node has ended");
+      throw failed{node_ended()};
     if (!d->world)
       d->world = std::make_unique<actor_system_thread>(settings, 1);
     return d->world->system();
@@ -389,12 +389,7 @@ void node::request(const std::string& to, const std::string& service,
               link->request(service, body, until, depth, std::move(*shared));
               return;
             }
-            auto why = x ? failure{error_code::no_connection,
-                                   "the node " + to + " is down",
-                                   to,
-                                   {},
-                                   {}}
-                         : x.error();
+            auto why = x ? node_down(to) : x.error();
             why.unsent = true;
             (*shared)(std::move(why));
           }});
@@ -403,7 +398,7 @@ void node::request(const std::string& to, const std::string& service,
 void node::connect(const std::string& target, deadline until, responder reply) {
   auto& core = impl_->core;
   if (core->stopping) {
-    reply(failure{error_code::ended, "this node has ended", {}, {}, {}});
+    reply(node_ended());
     return;
   }
   try {
@@ -412,7 +407,7 @@ void node::connect(const std::string& target, deadline until, responder reply) {
     else if (!core->settings.insecure_loopback_without_tls)
       ensure_secret(core->settings.secret);
   } catch (const std::exception& e) {
-    reply(failure{error_code::refused, e.what(), {}, {}, {}});
+    reply(failure{error_code::refused, e.what()});
     return;
   }
   core->tell_peering(std::make_shared<connect_request>(
@@ -489,7 +484,7 @@ void node::stop() {
   auto gone = [&] { return core->all_peers().empty(); };
   while (!peers.empty() && !gone() && clock::now() < until)
     nap();
-  failure why{error_code::ended, "this node has ended", {}, {}, {}};
+  auto why = node_ended();
   for (auto& p : core->all_peers())
     core->drop_peer(p.link, why);
   // The supervisor ends the actors of the services.
