@@ -100,13 +100,4 @@ term write_invocation(const char* op, const invocation& x) {
                  term::list(x.args), term::map(x.kwargs));
 }
 
-failure not_found(const std::string& what, const std::string& name,
-                  const std::string& node) {
-  return {error_code::not_found,
-          "no " + what + " '" + name + "' on " + node,
-          {},
-          {},
-          {}};
-}
-
 } // namespace hornbeam::actors

@@ -126,7 +126,4 @@ invocation read_invocation(const runtime::call& c);
 /// Its counterpart.
 runtime::term write_invocation(const char* op, const invocation& x);
 
-runtime::failure not_found(const std::string& what, const std::string& name,
-                           const std::string& node);
-
 } // namespace hornbeam::actors

@@ -21,9 +21,10 @@ public:
     auto h = handlers_.local(x.target);
     if (h)
       handlers_.serve(std::move(h), std::move(x), std::move(c.reply));
-    else if (c.reply)
-      c.reply(
-        not_found(handlers_.scope(), x.target, handlers_.net_.self()->name()));
+    else
+      refuse(
+        c, handlers_.service_name(),
+        not_there(handlers_.scope(), x.target, handlers_.net_.self()->name()));
   }
 
   void peer(const peer_event& e) override {
@@ -99,7 +100,7 @@ void named_handlers::invoke(invocation x, responder reply) {
     return;
   }
   auto e = std::make_shared<pending_call>();
-  e->why = not_found(scope_, x.target, "any connected node");
+  e->why = not_there(scope_, x.target, "any connected node");
   e->call = std::move(x);
   e->reply = std::move(reply);
   send(e);
@@ -167,10 +168,10 @@ bool named_handlers::answer_inline(const std::string& service, call& c) {
   if (!h || !h->never_blocks())
     return false;
   try {
-    h->invoke(read_invocation(c), std::move(c.reply));
+    auto x = read_invocation(c);
+    h->invoke(std::move(x), std::move(c.reply));
   } catch (...) {
-    if (c.reply)
-      c.reply(current_failure());
+    refuse(c, service, current_failure());
   }
   return true;
 }

@@ -71,12 +71,8 @@ outcome remote_table::request_once(const term& op, deadline until) const {
   net_->request(options().home, service_, op, until, caller::current().depth,
                 responder{slot});
   if (!slot->wait_until(until.at))
-    return failure{error_code::timeout,
-                   "the table '" + name() + "' at " + options().home
-                     + ": no answer in time",
-                   options().home,
-                   {},
-                   {}};
+    return no_answer("the table '" + name() + "' at " + options().home,
+                     options().home);
   return slot->take();
 }
 
@@ -86,12 +82,9 @@ term remote_table::request(const term& op) const {
     until = deadline::in(default_patience_ms);
   if (lost_) {
     call_home();
-    throw failed{failure{error_code::no_connection,
-                         "the node " + options().home
-                           + " is down, and with it the table '" + name() + "'",
-                         options().home,
-                         {},
-                         {}}};
+    auto why = node_down(options().home);
+    why.message += ", and with it the table '" + name() + "'";
+    throw failed{std::move(why)};
   }
   if (!introduced_)
     introduce(until);

@@ -40,7 +40,7 @@ void rpc::invoke(invocation x, responder reply) {
   if (h)
     h->invoke(std::move(x), std::move(reply));
   else if (reply)
-    reply(not_found("module", x.target, net_.self()->name()));
+    reply(not_there("module", x.target, net_.self()->name()));
 }
 
 std::unique_ptr<service> rpc::make_service() {

@@ -3,7 +3,9 @@
 #include <mutex>
 #include <utility>
 
+#include "runtime/base/log.hpp"
 #include "runtime/base/ranked_mutex.hpp"
+
 namespace hornbeam::actors {
 
 using namespace runtime;
@@ -115,23 +117,12 @@ failure served_handler::overloaded() const {
   return {error_code::overloaded,
           what_ + " runs " + std::to_string(options_.concurrency)
             + " calls, and its queue of " + std::to_string(options_.queue)
-            + " is full",
-          {},
-          {},
-          {}};
-}
-
-failure served_handler::expired() {
-  return {error_code::timeout,
-          "the deadline passed before the call was started",
-          {},
-          {},
-          {}};
+            + " is full"};
 }
 
 void served_handler::run(invocation x, responder reply, run_permit p) {
   if (x.until.expired()) { // nobody waits any more
-    reply(expired());
+    reply(too_late());
     return;
   }
   if (limiter_)
@@ -148,7 +139,28 @@ void served_handler::run(invocation x, responder reply, run_permit p) {
   inner_->invoke(std::move(x), responder{std::move(done), std::move(slot)});
 }
 
+/// Tells the log what nobody else hears.
+responder served_handler::unheard() {
+  return responder{[self = shared_from_this()](const outcome& y) {
+    if (y || y.error().code == error_code::ended)
+      return;
+    auto& why = y.error();
+    log::say_once_a_minute(
+      log::level::error, "hooks", {}, self->what_ + why.type, [&] {
+        auto text = self->what_ + " failed in a cast: "
+                    + (why.type.empty() ? "" : why.type + ": ") + why.message;
+        if (!why.traceback.empty())
+          text += '\n' + why.traceback;
+        if (text.back() == '\n')
+          text.pop_back();
+        return text;
+      });
+  }};
+}
+
 void served_handler::invoke(invocation x, responder reply) {
+  if (!reply)
+    reply = unheard();
   if (!limiter_) {
     run(std::move(x), std::move(reply), {});
     return;
@@ -185,7 +197,7 @@ std::shared_ptr<chunk_source> served_handler::open_stream(
   }
   auto begin = [self = shared_from_this(), stream, x](run_permit p) {
     if (x.until.expired())
-      stream->fail(expired());
+      stream->fail(too_late());
     else
       stream->begin(*self->inner_, x, std::move(p));
   };

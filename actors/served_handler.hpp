@@ -33,9 +33,9 @@ public:
     return limiter_;
   }
   runtime::failure overloaded() const;
-  static runtime::failure expired();
 
 private:
+  runtime::responder unheard();
   void run(invocation x, runtime::responder reply, run_permit p);
 
   const std::string what_;

@@ -240,10 +240,7 @@ void services::add_builtins() {
       return failure{error_code::not_found,
                      "the module hornbeam has no function '" + x.action
                        + "' of " + std::to_string(x.args.size())
-                       + " arguments; it has status(), node() and echo(x)",
-                     {},
-                     {},
-                     {}};
+                       + " arguments; it has status(), node() and echo(x)"};
     }));
   handler_options quick;
   quick.quick = true;

@@ -24,11 +24,6 @@ failure term_to_failure(const term& x) {
   return f;
 }
 
-failure node_down(const std::string& node) {
-  return {
-    error_code::no_connection, "the node " + node + " is down", node, {}, {}};
-}
-
 term number(std::uint64_t n) {
   return term{static_cast<std::int64_t>(n)};
 }
@@ -146,8 +141,7 @@ bool streams::answer_inline(const std::string& service, call& c) {
   try {
     handle(c);
   } catch (...) {
-    if (c.reply)
-      c.reply(current_failure());
+    refuse(c, service, current_failure());
   }
   return true;
 }
@@ -158,7 +152,7 @@ std::shared_ptr<chunk_source> streams::open(invocation x,
     return h->open_stream(std::move(x), std::move(to));
   auto where = hooks_.pick(x.target);
   if (!where) {
-    to->fail(not_found(hooks_.scope(), x.target, "any connected node"));
+    to->fail(not_there(hooks_.scope(), x.target, "any connected node"));
     return nullptr;
   }
   std::unique_lock lock{mutex_};
@@ -183,7 +177,7 @@ void streams::provide(const session& s, invocation x, std::uint64_t credit) {
   auto to = std::make_shared<remote_sink>(*this, s);
   auto h = hooks_.local(x.target);
   if (!h) {
-    to->fail(not_found(hooks_.scope(), x.target, net_.self()->name()));
+    to->fail(not_there(hooks_.scope(), x.target, net_.self()->name()));
     return;
   }
   auto from = h->open_stream(std::move(x), to);
@@ -237,7 +231,7 @@ void streams::drop(const std::string* node, const failure& why) {
 }
 
 streams::~streams() {
-  drop(nullptr, {error_code::ended, "this node has ended", {}, {}, {}});
+  drop(nullptr, node_ended());
 }
 
 std::pair<std::size_t, std::size_t> streams::count() const {

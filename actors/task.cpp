@@ -76,8 +76,7 @@ std::function<void()> task::cancel() {
   failure why{error_code::internal,
               "the task '" + id_ + "' was cancelled",
               {},
-              task_cancelled,
-              {}};
+              task_cancelled};
   return end_as(state::cancelled, {std::move(why), nullptr});
 }
 

@@ -83,10 +83,7 @@ failure tasks::unknown(const std::string& id) const {
   return {error_code::not_found,
           "no task '" + id + "' on " + net_.self()->name()
             + ": it was never submitted, its result is no longer kept, or "
-              "the node has started anew",
-          {},
-          {},
-          {}};
+              "the node has started anew"};
 }
 
 task_ptr tasks::start(const std::string& id, const std::string& hook,

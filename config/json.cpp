@@ -45,6 +45,7 @@ std::string to_json(const node_config& x) {
        {"tables", tables},
        {"plugins", x.plugins},
      }},
+    {"log", {{"level", x.log_level}}},
     {"python",
      {
        {"path", p.path},

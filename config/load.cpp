@@ -225,6 +225,17 @@ void read_tables(const document& doc, runtime::node_settings& out) {
     out.tables.push_back(read_table(doc, name, *value));
 }
 
+/// `[log]`: what the nodes of a file say.
+void read_log(const document& doc, std::string& level) {
+  auto t = doc.table("log");
+  t.read_one_of<std::string>("level", level,
+                             {{"debug", "debug"},
+                              {"info", "info"},
+                              {"warning", "warning"},
+                              {"error", "error"}});
+  t.finish();
+}
+
 // -- files -------------------------------------------------------------------
 
 node_config read_node(const document& doc) {
@@ -236,7 +247,7 @@ node_config read_node(const document& doc) {
            ? "; the file describes a cluster: say which node is meant, or "
              "start all of them with hornbeam up"
            : "; a node's file has [node] with at least name = \"...\""));
-  doc.only({"node", "cluster", "python", "tables"});
+  doc.only({"node", "cluster", "log", "python", "tables"});
   auto cluster = doc.table("cluster");
   read_cluster(cluster, doc, out.node);
   cluster.finish();
@@ -259,6 +270,7 @@ node_config read_node(const document& doc) {
   auto python = doc.table("python");
   read_python(python, doc, out.python);
   python.finish();
+  read_log(doc, out.log_level);
   read_tables(doc, out.node);
   return out;
 }
@@ -299,7 +311,7 @@ void introduce(std::vector<node_config>& nodes) {
 cluster_config read_cluster_file(const document& doc) {
   cluster_config out;
   node_config common;
-  doc.only({"cluster", "defaults", "nodes", "tables"});
+  doc.only({"cluster", "defaults", "log", "nodes", "tables"});
   auto cluster = doc.table("cluster");
   read_cluster(cluster, doc, common.node);
   cluster.read("restart_intensity", out.restart.intensity, 0, 1000000);
@@ -315,6 +327,7 @@ cluster_config read_cluster_file(const document& doc) {
     defaults.fail("port", "can't be the same for all nodes; set it in "
                           "[nodes.NAME], or leave it out for a free one");
   defaults.finish();
+  read_log(doc, common.log_level);
   read_tables(doc, common.node);
 
   auto* nodes = doc.root.get_as<toml::table>("nodes");

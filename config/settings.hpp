@@ -31,6 +31,8 @@ struct node_config {
   python_settings python;
   /// Files of plug-ins, started with the node; absolute once loaded.
   std::vector<std::string> plugins;
+  /// The least that the log says; empty: its default.
+  std::string log_level;
 };
 
 /// A supervisor's patience: more than `intensity` restarts within `period_ms`

@@ -4,7 +4,7 @@
 #include "config/load.hpp"
 #include "launcher/commands.hpp"
 #include "launcher/rows.hpp"
-#include "runtime/call/outcome.hpp"
+#include "runtime/call/failures.hpp"
 #include "runtime/table_lmdb/files.hpp"
 
 namespace hornbeam::launcher {
@@ -63,10 +63,11 @@ table_file find(const std::vector<table_file>& all, const std::string& name) {
   std::string known;
   for (auto& x : found.empty() ? all : found)
     known += (known.empty() ? "" : ", ") + name_of(x);
-  if (found.empty())
-    throw failed{error_code::not_found,
-                 "there is no table '" + name + "'"
-                   + (known.empty() ? "" : "; there are: " + known)};
+  if (found.empty()) {
+    auto why = no_table(name);
+    why.message += known.empty() ? "" : "; there are: " + known;
+    throw failed{std::move(why)};
+  }
   throw failed{error_code::not_found,
                "several tables are called '" + name + "': " + known};
 }

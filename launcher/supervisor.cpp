@@ -12,9 +12,30 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "runtime/base/log.hpp"
+
 namespace hornbeam::launcher {
 
 namespace {
+
+namespace log = runtime::log;
+using log::level;
+
+/// Writes records between the lines of the nodes, and as those look.
+class line_sink : public log::sink {
+public:
+  explicit line_sink(std::string prefix) : prefix_(std::move(prefix)) {}
+  void write(const log::record& x) override {
+    write_all(STDERR_FILENO, prefix_ + x.text + '\n');
+  }
+
+private:
+  const std::string prefix_;
+};
+
+void say(level x, const std::string& text) {
+  log::say(x, "launcher", {}, text);
+}
 
 std::string short_name(const std::string& full) {
   return full.substr(0, full.find('@'));
@@ -51,7 +72,9 @@ supervisor::supervisor(const config::cluster_config& cluster,
     x.resize(width, ' ');
     return x + " | ";
   };
-  prefix_ = prefix(ours);
+  log::logger::get().set_sinks({std::make_shared<line_sink>(prefix(ours))});
+  // Its own reports are what it is there for.
+  log::logger::get().configure(level::info);
   for (auto& x : cluster.nodes) {
     std::vector<std::string> command{"node", "--config", file, "--name",
                                      x.node.name};
@@ -117,7 +140,7 @@ void supervisor::wait_for_events() {
   if (stopping_ && clock::now() >= kill_at_ && !all_ended()) {
     for (auto& x : children_)
       if (x->running()) {
-        say(x->label() + " does not end: killed");
+        say(level::warning, x->label() + " does not end: killed");
         x->signal(SIGKILL);
       }
     kill_at_ = clock::now() + patience;
@@ -131,8 +154,8 @@ void supervisor::read_signals() {
       continue; // several ends may have become one signal: see below
     if (stopping_)
       kill_at_ = clock::now();
-    say(std::string{"ending: "}
-        + ::strsignal(static_cast<int>(info.ssi_signo)));
+    say(level::info, std::string{"ending: "}
+                       + ::strsignal(static_cast<int>(info.ssi_signo)));
     stop(0);
   }
   for (auto& x : children_)
@@ -141,7 +164,8 @@ void supervisor::read_signals() {
 }
 
 void supervisor::ended(child& x, int status) {
-  say(x.label() + " ended (" + describe(status) + ")");
+  say(stopping_ || &x == script_ ? level::info : level::warning,
+      x.label() + " ended (" + describe(status) + ")");
   if (stopping_)
     return;
   if (&x == script_) {
@@ -152,9 +176,9 @@ void supervisor::ended(child& x, int status) {
     start(x, "restarted");
     return;
   }
-  say("ending: more than " + std::to_string(limits_.intensity)
-      + " restarts within " + std::to_string(limits_.period_ms)
-      + " ms (restart_intensity, restart_period_ms)");
+  say(level::error, "ending: more than " + std::to_string(limits_.intensity)
+                      + " restarts within " + std::to_string(limits_.period_ms)
+                      + " ms (restart_intensity, restart_period_ms)");
   stop(1);
 }
 
@@ -179,16 +203,13 @@ void supervisor::stop(int code) {
 
 void supervisor::start(child& x, const char* how) {
   x.start();
-  say(x.label() + " " + how + " (pid " + std::to_string(x.pid()) + ")");
+  say(level::info,
+      x.label() + " " + how + " (pid " + std::to_string(x.pid()) + ")");
 }
 
 bool supervisor::all_ended() const {
   return std::none_of(children_.begin(), children_.end(),
                       [](auto& x) { return x->running(); });
-}
-
-void supervisor::say(const std::string& text) const {
-  write_all(STDERR_FILENO, prefix_ + text + '\n');
 }
 
 } // namespace hornbeam::launcher

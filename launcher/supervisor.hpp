@@ -35,7 +35,6 @@ public:
 private:
   using clock = std::chrono::steady_clock;
 
-  void say(const std::string& text) const;
   void start(child& x, const char* how);
   void wait_for_events();
   void read_signals();
@@ -46,7 +45,6 @@ private:
   bool all_ended() const;
 
   config::restart_settings limits_;
-  std::string prefix_;
   std::vector<std::unique_ptr<child>> children_;
   const child* script_ = nullptr;
   int signals_ = -1;

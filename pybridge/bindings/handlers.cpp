@@ -27,7 +27,7 @@ std::unique_ptr<held_permit> wait_for_permit(local_handler& h,
     = slot->ready()
       || wait_until_ready([&](auto at) { return slot->wait_until(at); }, until);
   if (!ready)
-    raise(actors::served_handler::expired());
+    raise(too_late());
   return out;
 }
 

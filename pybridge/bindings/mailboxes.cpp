@@ -44,10 +44,7 @@ void send(const py::object& to, const py::object& message) {
   auto& processes = node().node->processes();
   if (whom.is(term::kind::atom) && !processes.whereis(std::string{whom.text()}))
     raise({error_code::not_found,
-           "no process has the name '" + std::string{whom.text()} + "'",
-           {},
-           {},
-           {}});
+           "no process has the name '" + std::string{whom.text()} + "'"});
   bool near = whom.is(term::kind::pid) ? processes.is_local(whom.as_pid())
                                        : !whom.is(term::kind::tuple);
   std::optional<without_gil> free;

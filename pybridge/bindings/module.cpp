@@ -19,6 +19,7 @@ PYBIND11_MODULE(_native, m) {
   pb::release_gil_in_waits();
   pb::bind_values(m);
   pb::bind_lifecycle(m);
+  pb::bind_log(m);
   pb::bind_tables(m);
   pb::bind_calls(m);
   pb::bind_handlers(m);

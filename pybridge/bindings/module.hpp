@@ -6,6 +6,7 @@ namespace hornbeam::pybridge {
 
 // The parts of the module.
 void bind_lifecycle(py::module_& m);
+void bind_log(py::module_& m);
 void bind_tables(py::module_& m);
 void bind_calls(py::module_& m);
 void bind_handlers(py::module_& m);

@@ -15,11 +15,7 @@ struct python_stream {
   /// Raises in a forked child: streams stay with the parent.
   stream_reader& get() const {
     if (created_in != fork_generation())
-      raise({error_code::ended,
-             "this stream belongs to the process that forked",
-             {},
-             {},
-             {}});
+      raise(left_to_parent("stream"));
     return *reader;
   }
 
@@ -74,8 +70,7 @@ void bind_streams(py::module_& m) {
           bool ready = wait_until_ready([&](auto at) { return s.fetch(at); },
                                         until);
           if (!ready)
-            raise(
-              {error_code::timeout, "stream: no chunk in time", {}, {}, {}});
+            raise({error_code::timeout, "stream: no chunk in time"});
         }
         return s.take();
       },

@@ -38,7 +38,7 @@ void submit_local_task(actors::services& at, const std::string& id,
   x.target = id;
   x.task = at.tasks.start(id, hook, action);
   if (!job_queue::get().push({"local", std::move(x), nullptr, nullptr}))
-    at.tasks.finish(id, {job_queue::ended(), nullptr});
+    at.tasks.finish(id, {node_ended(), nullptr});
 }
 
 outcome wait_for_task(actors::services& at, const std::string& id,

@@ -81,7 +81,7 @@ bool wait_until_ready(const std::function<bool(clock::time_point)>& wait,
     if (ready)
       return true;
     if (shutting_down()) // an exit hook calls: nothing comes any more
-      raise(job_queue::ended());
+      raise(node_ended());
     if (PyErr_CheckSignals() != 0)
       throw py::error_already_set();
     if (until.expired())
@@ -102,7 +102,7 @@ outcome wait_for(const reply_slot_ptr& slot, deadline until,
                                 first ? std::function<void()>{send} : nullptr);
   if (ready)
     return slot->take();
-  return failure{error_code::timeout, what + ": no answer in time", {}, {}, {}};
+  return no_answer(what);
 }
 
 outcome ask(const std::function<void(responder)>& send, deadline until,

@@ -23,10 +23,6 @@ thread_local std::vector<std::shared_ptr<actors::run_permit>> held;
 
 } // namespace
 
-failure job_queue::ended() {
-  return {error_code::ended, "this node has ended", {}, {}, {}};
-}
-
 job_queue& job_queue::get() {
   static auto* one = new job_queue;
   return *one;
@@ -67,7 +63,7 @@ bool job_queue::push(job x) {
   if (!open_) {
     lock.unlock();
     if (x.reply)
-      (*x.reply)(ended());
+      (*x.reply)(node_ended());
     return false;
   }
   jobs_.push_back(std::move(x));
@@ -242,7 +238,7 @@ std::vector<std::string> job_queue::close() {
   std::vector<std::string> never_began;
   for (auto& x : rest) {
     if (x.reply)
-      (*x.reply)(ended());
+      (*x.reply)(node_ended());
     if (x.kind == "local")
       never_began.push_back(x.call.target);
   }

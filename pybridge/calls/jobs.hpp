@@ -89,8 +89,6 @@ public:
   /// Nothing is taken in any more and `next` returns at once; what waits is
   /// answered as ended. Returns the `local` tasks that never began.
   std::vector<std::string> close();
-  /// The answer to what comes too late.
-  static runtime::failure ended();
   void lock() { mutex_.lock(); }
   void unlock() { mutex_.unlock(); }
   /// In a forked child: nothing waits, nothing runs.

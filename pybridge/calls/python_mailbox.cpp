@@ -33,19 +33,12 @@ python_mailbox::python_mailbox()
 
 void python_mailbox::raise_ended() const {
   raise({error_code::ended,
-         to_string(pid()) + " has been ended by another process",
-         {},
-         {},
-         {}});
+         to_string(pid()) + " has been ended by another process"});
 }
 
 attached_process& python_mailbox::process() {
   if (!ours())
-    raise({error_code::ended,
-           "this mailbox belongs to the process that forked",
-           {},
-           {},
-           {}});
+    raise(left_to_parent("mailbox"));
   if (!closed_ && !process_.alive())
     raise_ended();
   return process_;

@@ -63,7 +63,7 @@ void engine::leave() {
   begin_shutdown();
   // This wakes the pool's threads, which find the gate closed.
   for (auto& id : job_queue::get().close()) // of a node that runs
-    running()->tasks.finish(id, {job_queue::ended(), nullptr});
+    running()->tasks.finish(id, {runtime::node_ended(), nullptr});
   // Those who do not sleep are in bounded code.
   wait_for_open_calls(std::chrono::milliseconds(300));
   // Before the node ends, which would wait for the code of these processes.

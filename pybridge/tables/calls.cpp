@@ -380,13 +380,9 @@ term heir_of(const std::string& name, py::handle x) {
     return {};
   auto pid = pid_of(x, "heir");
   if (!node().node->processes().is_local(pid.as_pid()))
-    raise({error_code::bad_value,
-           "the heir of the table '" + name
-             + "' is a process of this node, which " + to_string(pid)
-             + " is not",
-           {},
-           {},
-           {}});
+    raise({error_code::bad_value, "the heir of the table '" + name
+                                    + "' is a process of this node, which "
+                                    + to_string(pid) + " is not"});
   return pid;
 }
 

@@ -58,12 +58,9 @@ table_handle table_handle::find(const std::string& name,
 
 local_use table_handle::only_local(const char* operation) const {
   if (!local_)
-    raise({error_code::refused,
-           std::string{operation} + " needs a table of this node; table "
-             + name_ + " is on " + node_,
-           {},
-           {},
-           {}});
+    raise({error_code::refused, std::string{operation}
+                                  + " needs a table of this node; table "
+                                  + name_ + " is on " + node_});
   return local();
 }
 

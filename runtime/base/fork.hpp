@@ -12,6 +12,8 @@ enum class fork_stage : std::uint8_t {
   table_files, ///< table files of this process
   event_loops, ///< of the links
   wakeups,     ///< threads that are woken one after the other
+  python_log,  ///< what waits for Python's logging
+  log,         ///< nothing is locked under it
   generation,  ///< `fork_generation`
   count
 };

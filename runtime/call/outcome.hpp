@@ -28,6 +28,16 @@ enum class error_code : std::uint8_t {
 
 /// An error as a value: it crosses nodes like a result does.
 struct failure {
+  failure() = default;
+  /// What is left out is not known, or there is none.
+  failure(error_code c, std::string text, std::string from = {},
+          std::string of_type = {}, std::string trace = {})
+    : code(c),
+      message(std::move(text)),
+      node(std::move(from)),
+      type(std::move(of_type)),
+      traceback(std::move(trace)) {}
+
   error_code code = error_code::internal;
   std::string message;
   std::string node;      ///< the node it came from, if another
@@ -47,7 +57,7 @@ struct failed : std::runtime_error {
   explicit failed(failure x)
     : std::runtime_error(x.message), why(std::move(x)) {}
   failed(error_code code, const std::string& message)
-    : failed(failure{code, message, {}, {}, {}}) {}
+    : failed(failure{code, message}) {}
   failure why;
 };
 

@@ -9,7 +9,7 @@
 #include "runtime/base/flag.hpp"
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/base/wakeup_baton.hpp"
-#include "runtime/call/outcome.hpp"
+#include "runtime/call/failures.hpp"
 
 namespace hornbeam::runtime {
 
@@ -160,12 +160,7 @@ public:
 private:
   void drop() noexcept {
     if (f_)
-      (*this)(failure{error_code::ended,
-                      "the call was dropped unanswered: "
-                      "its server has ended",
-                      {},
-                      {},
-                      {}});
+      (*this)(unanswered());
   }
   function f_;
   reply_slot_ptr slot_;

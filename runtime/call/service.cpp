@@ -1,5 +1,6 @@
 #include "runtime/call/service.hpp"
 
+#include "runtime/base/log.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::runtime {
@@ -32,14 +33,29 @@ failure current_failure() {
   } catch (const failed& e) {
     return e.why;
   } catch (const bad_term& e) {
-    return {error_code::bad_type, e.what(), {}, "bad_term", {}};
+    return {error_code::bad_type, e.what(), {}, "bad_term"};
   } catch (const decode_error& e) {
-    return {error_code::bad_value, e.what(), {}, "decode_error", {}};
+    return {error_code::bad_value, e.what(), {}, "decode_error"};
   } catch (const std::exception& e) {
-    return {error_code::internal, e.what(), {}, "std::exception", {}};
+    return {error_code::internal, e.what(), {}, "std::exception"};
   } catch (...) {
-    return {error_code::internal, "an unknown C++ exception", {}, {}, {}};
+    return {error_code::internal, "an unknown C++ exception"};
   }
+}
+
+void refuse(call& c, const std::string& service, const failure& why) {
+  if (c.reply) {
+    c.reply(why);
+    return;
+  }
+  if (why.code == error_code::ended)
+    return;
+  log::say_once_a_minute(log::level::warning, "node", {},
+                         service + " refused " + c.from, [&] {
+                           auto from = c.from.empty() ? "" : " of " + c.from;
+                           return "a message" + from + " to '" + service
+                                  + "' is lost: " + why.message;
+                         });
 }
 
 } // namespace hornbeam::runtime

@@ -89,4 +89,8 @@ term make_op(const char* name, Ts&&... args) {
 /// The failure that stands for the exception being handled.
 failure current_failure();
 
+/// Answers a call of `service` with a failure. Of a cast, for which nobody
+/// waits, the log tells.
+void refuse(call& c, const std::string& service, const failure& why);
+
 } // namespace hornbeam::runtime

@@ -74,11 +74,7 @@ link::link(std::string peer, std::uint64_t incarnation, waker wake,
     incarnation_(incarnation),
     wake_(std::move(wake)),
     answers_(std::move(answers)),
-    closed_with_{error_code::no_connection,
-                 "the node " + peer_ + " is down",
-                 peer_,
-                 {},
-                 {}} {}
+    closed_with_(node_down(peer_)) {}
 
 bool link::push(std::string f, bool is_cast, bool urgent,
                 std::uint64_t request) {
@@ -140,10 +136,7 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
       lock.unlock();
       if (open_)
         why = {error_code::overloaded,
-               "too much is waiting to be sent to " + peer_,
-               peer_,
-               {},
-               {}};
+               "too much is waiting to be sent to " + peer_, peer_};
       why.unsent = true;
       node.mapped().reply(std::move(why));
     }
@@ -155,11 +148,7 @@ void link::forget(std::uint64_t id) {
   std::unique_lock lock{pending_mutex_};
   if (auto node = pending_.extract(id)) {
     lock.unlock();
-    node.mapped().reply(failure{error_code::timeout,
-                                "no answer from " + peer_ + " in time",
-                                peer_,
-                                {},
-                                {}});
+    node.mapped().reply(no_answer("the node " + peer_, peer_));
   }
 }
 

@@ -1,3 +1,4 @@
+#include "runtime/base/log.hpp"
 #include "runtime/caf/io_loop.hpp"
 #include "runtime/link/node_core.hpp"
 #include "runtime/term/wire.hpp"
@@ -68,6 +69,7 @@ struct to_services : link::sink {
       c->op = decode(body);
     } catch (const decode_error&) {
       ++st.core->lost_casts; // one bad value must not cost the link
+      refuse(*c, service, current_failure());
       return;
     }
     st.core->dispatch(service, std::move(c));
@@ -99,9 +101,12 @@ void flush(link_broker* self) {
 }
 
 /// Ends the link and this actor; the peer's actor hears of the latter.
-void end(link_broker* self, failure why) {
+void end(link_broker* self, failure why, log::level how = log::level::warning) {
   auto& st = self->state;
   if (st.wire) {
+    bool expected = st.leaving || st.core->stopping;
+    log::say(expected ? log::level::info : how, "link", st.core->self()->name(),
+             why.message);
     st.core->drop_peer(st.wire, why);
     st.core->tell_peering(forget_atom::value, st.wire->peer(), st.leaving);
   }
@@ -109,11 +114,8 @@ void end(link_broker* self, failure why) {
 }
 
 failure down(const link_state& st, const std::string& why) {
-  return {error_code::no_connection,
-          "the node " + st.wire->peer() + " " + why,
-          st.wire->peer(),
-          {},
-          {}};
+  return {error_code::no_connection, "the node " + st.wire->peer() + " " + why,
+          st.wire->peer()};
 }
 
 caf::behavior connected(link_broker* self) {
@@ -156,7 +158,9 @@ caf::behavior connected(link_broker* self) {
       st.wire->expire();
       self->delayed_send(self, beat, beat_atom::value);
     },
-    [self](shut_atom) { end(self, down(self->state, "was disconnected")); },
+    [self](shut_atom) {
+      end(self, down(self->state, "was disconnected"), log::level::info);
+    },
   };
 }
 
@@ -205,8 +209,7 @@ caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
           wire_reader in{e.bytes};
           in >> from;
         } catch (const decode_error&) {
-          report(false, false,
-                 {error_code::refused, "not a hornbeam node", {}, {}, {}});
+          report(false, false, not_a_node());
           return;
         }
         if (from.name != expected) {
@@ -214,9 +217,7 @@ caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
                  {error_code::no_connection,
                   "the node that answers there is " + from.name + ", not "
                     + expected,
-                  expected,
-                  {},
-                  {}});
+                  expected});
           return;
         }
         auto wire = make_link(self, from);
@@ -236,18 +237,15 @@ caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
           wire_reader in{e.bytes};
           in >> why;
         } catch (const decode_error&) {
-          why = {error_code::refused, "not a hornbeam node", {}, {}, {}};
+          why = not_a_node();
         }
         report(false, true, std::move(why));
       },
       caf::after(std::chrono::seconds(3)) >>
         [=] {
-          report(false, true,
-                 {error_code::no_connection,
-                  "no answer within 3000 ms",
-                  expected,
-                  {},
-                  {}});
+          report(
+            false, true,
+            {error_code::no_connection, "no answer within 3000 ms", expected});
         },
     };
   };

@@ -2,6 +2,8 @@
 
 #include <random>
 
+#include "runtime/base/log.hpp"
+
 namespace hornbeam::runtime {
 
 namespace {
@@ -29,12 +31,14 @@ hello node_core::greeting() const {
 
 outcome node_core::add_peer(const hello& from,
                             std::shared_ptr<runtime::link> x) {
-  auto refuse = [&](std::string why) {
-    return failure{error_code::refused, std::move(why), from.name, {}, {}};
-  };
   auto me = self();
+  auto refuse = [&](std::string why, log::level how = log::level::warning) {
+    log::say_once_a_minute(how, "link", me->name(), "refused " + from.name,
+                           [&] { return "refused " + from.name + ": " + why; });
+    return failure{error_code::refused, std::move(why), from.name};
+  };
   if (stopping)
-    return refuse("the node " + me->name() + " is ending");
+    return refuse("the node " + me->name() + " is ending", log::level::info);
   if (from.version != hello::current_version)
     return refuse("the nodes speak different versions of the protocol: "
                   + std::to_string(from.version) + " and "
@@ -45,19 +49,25 @@ outcome node_core::add_peer(const hello& from,
   if (from.name == me->name())
     return refuse("a node named " + from.name
                   + " exists already: each needs a name of its own");
+  std::uint64_t lost = 0;
   std::lock_guard news{news_mutex_};
   {
     std::unique_lock lock{mutex};
     auto i = peers.find(from.name);
     if (i != peers.end())
-      return refuse("a node named " + from.name + " is connected already");
+      return refuse("a node named " + from.name + " is connected already",
+                    log::level::info); // as when both connect at once
     peers.emplace(from.name, peer{x, from.address, from.hidden});
     if (auto node = waiting_casts.extract(from.name))
       for (auto& c : node.mapped()) {
-        lost_casts += !x->cast(c.service, c.body);
+        lost += !x->cast(c.service, c.body);
         --casts_connecting;
       }
   }
+  if (lost > 0)
+    lose_casts(*x, lost);
+  log::say(log::level::info, "link", me->name(),
+           [&] { return "connected to " + from.name; });
   tell_services(
     {from.name, from.incarnation, true, from.hidden || settings.hidden});
   return term{true};
@@ -115,7 +125,8 @@ bool node_core::cast_or_wait(const std::string& to, const std::string& service,
     auto link = i->second.link;
     lock.unlock();
     taken = link->cast(service, body);
-    lost_casts += !taken;
+    if (!taken)
+      lose_casts(*link);
     return false;
   }
   ++casts_connecting;
@@ -125,16 +136,34 @@ bool node_core::cast_or_wait(const std::string& to, const std::string& service,
   return queue.size() == 1;
 }
 
+void node_core::lose_casts(const runtime::link& to, std::uint64_t n) {
+  lose_casts(
+    to.peer(),
+    to.open() ? "too much is waiting to be sent there" : "the node is down", n);
+}
+
+void node_core::lose_casts(const std::string& to, const char* why,
+                           std::uint64_t n) {
+  lost_casts += n;
+  auto how = stopping ? log::level::info : log::level::warning;
+  log::say_once_a_minute(how, "link", self()->name(), "lost " + to, [&] {
+    return std::to_string(n) + (n == 1 ? " message" : " messages") + " to " + to
+           + (n == 1 ? " is lost: " : " are lost: ") + why;
+  });
+}
+
 void node_core::connection_failed(const std::string& to) {
+  std::uint64_t lost = 0;
   std::lock_guard news{news_mutex_};
   {
     std::unique_lock lock{mutex};
     auto node = waiting_casts.extract(to);
     if (!node)
       return;
-    lost_casts += node.mapped().size();
-    casts_connecting -= node.mapped().size();
+    lost = node.mapped().size();
+    casts_connecting -= lost;
   }
+  lose_casts(to, "there is no connection", lost);
   for (auto& [name, s] : inline_services)
     s->peer({to, 0, false, true});
 }
@@ -171,10 +200,8 @@ void node_core::dispatch(const std::string& service, call_ptr c) {
     try {
       i->second->handle(*c);
     } catch (...) {
-      if (c->reply)
-        c->reply(current_failure());
-      else
-        ++lost_casts; // what can't be understood must not cost the link
+      lost_casts += !c->reply; // it must not cost the link
+      refuse(*c, service, current_failure());
     }
     return;
   }
@@ -194,13 +221,9 @@ void node_core::dispatch(const std::string& service, call_ptr c) {
     return;
   if (!stopping && make_service && make_service(service) && deliver())
     return;
-  if (c->reply)
-    c->reply(failure{stopping ? error_code::ended : error_code::not_found,
-                     "the node " + self()->name() + " has no service '"
-                       + service + "'",
-                     {},
-                     {},
-                     {}});
+  refuse(*c, service,
+         {stopping ? error_code::ended : error_code::not_found,
+          "the node " + self()->name() + " has no service '" + service + "'"});
 }
 
 } // namespace hornbeam::runtime

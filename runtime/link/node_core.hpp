@@ -72,6 +72,8 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// true the first time, when the caller must connect.
   bool cast_or_wait(const std::string& to, const std::string& service,
                     std::string body, bool& taken);
+  /// A cast that `to` has not taken is lost.
+  void lose_casts(const link& to, std::uint64_t n = 1);
   /// No connection to that node came about: what waited for it is lost.
   void connection_failed(const std::string& to);
 
@@ -129,6 +131,7 @@ struct node_core : std::enable_shared_from_this<node_core> {
 
 private:
   void tell_services(const peer_event& e);
+  void lose_casts(const std::string& to, const char* why, std::uint64_t n);
 
   /// Held while a peer is taken in or dropped, so that everybody hears of ups
   /// and downs in their order.

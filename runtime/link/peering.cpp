@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "runtime/base/log.hpp"
 #include "runtime/link/node_core.hpp"
 #include "runtime/term/wire.hpp"
 
@@ -111,7 +112,14 @@ void failed(peering_actor* self, const std::string& name, const failure& why,
       w->reply(why);
   }
   a.waiters = std::move(patient);
-  if (a.keep || !a.waiters.empty())
+  bool again_soon = a.keep || !a.waiters.empty();
+  // Said aloud once, when it has lasted for some seconds.
+  bool lasts = a.pause < longest_pause && a.pause * 2 >= longest_pause;
+  log::say(again_soon && lasts ? log::level::warning : log::level::debug,
+           "link", self->state.core->self()->name(), [&] {
+             return why.message + (again_soon ? "; it is tried again" : "");
+           });
+  if (again_soon)
     again_later(self, name, a);
   else
     self->state.attempts.erase(i);
@@ -166,9 +174,7 @@ void dial(peering_actor* self, const std::string& name) {
     return failure{error_code::no_connection,
                    "can't connect to the node " + name + " at " + address + ": "
                      + why,
-                   name,
-                   {},
-                   {}};
+                   name};
   };
   if (port <= 0 || port > 65535) {
     failed(self, name, no_connection("not an address of the form host:port"),
@@ -240,7 +246,11 @@ caf::behavior run(peering_actor* self, core_ptr core) {
         wire_reader in{e.bytes};
         in >> from;
       } catch (const decode_error&) {
-        return; // not from a node of ours: its attempt times out
+        log::say_once_a_minute(log::level::warning, "link",
+                               st.core->self()->name(), "no hello",
+                               "refused what connected: it is no hornbeam node "
+                               "of this version");
+        return; // its attempt times out
       }
       auto i = st.attempts.find(from.name);
       if (i != st.attempts.end() && i->second.in_flight
@@ -248,9 +258,7 @@ caf::behavior run(peering_actor* self, core_ptr core) {
         std::string bytes;
         wire_writer{bytes} << failure{error_code::refused,
                                       "both nodes connect at the same time",
-                                      st.core->self()->name(),
-                                      {},
-                                      {}};
+                                      st.core->self()->name()};
         caf::anon_send(remote, envelope{std::move(bytes)});
         return;
       }

@@ -11,21 +11,16 @@ using work_atom = caf::atom_constant<caf::atom("hbwork")>;
 /// Items that an actor works off before the others have their turn.
 constexpr int items_a_turn = 100;
 
-void answer(service& s, call& c) {
+void answer(service& s, call& c, const std::string& name) {
   if (c.until.expired()) { // nobody waits any more: don't start
     if (c.reply)
-      c.reply(failure{error_code::timeout,
-                      "the deadline passed before the call was started",
-                      {},
-                      {},
-                      {}});
+      c.reply(too_late());
     return;
   }
   try {
     s.handle(c);
   } catch (...) {
-    if (c.reply)
-      c.reply(current_failure());
+    refuse(c, name, current_failure());
   }
 }
 
@@ -48,7 +43,7 @@ struct service_state {
           if (!x)
             return;
           if (auto* c = std::get_if<call_ptr>(&*x))
-            answer(*st.impl, **c);
+            answer(*st.impl, **c, st.box->name());
           else
             st.impl->peer(std::get<peer_event>(*x));
         }

@@ -2,7 +2,6 @@
 
 #include <filesystem>
 #include <iomanip>
-#include <iostream>
 #include <random>
 #include <sstream>
 #include <thread>
@@ -11,6 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "runtime/base/log.hpp"
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/caf/actor_system_thread.hpp"
 #include "runtime/link/node_core.hpp"
@@ -165,9 +165,9 @@ struct node::impl {
     procs->on_exit(pid, [this](const term& reason) {
       if (core->stopping)
         return;
-      std::cerr << "hornbeam: the supervisor of the services of "
-                << core->self()->name() << " has ended with "
-                << to_string(reason) << "; it starts again in a second\n";
+      log::say(log::level::error, "node", core->self()->name(),
+               "the supervisor of the services has ended with "
+                 + to_string(reason) + "; it starts again in a second");
       auto& clock = procs->clock();
       clock.add(procs->make_pid().serial, clock.in(1000),
                 [this] { start_root(); });
@@ -212,7 +212,7 @@ std::shared_ptr<node> node::start(node_settings s) {
                     settings = x.core->settings]() -> caf::actor_system& {
     std::lock_guard guard{d->mutex};
     if (d->ended)
-      throw std::runtime_error("this node has ended");
+      throw failed{node_ended()};
     if (!d->world)
       d->world = std::make_unique<actor_system_thread>(settings, 1);
     return d->world->system();
@@ -350,7 +350,8 @@ bool node::cast(const std::string& to, const std::string& service,
   auto body = encode(op);
   if (auto link = core->find_link(to)) {
     bool taken = link->cast(service, body);
-    core->lost_casts += !taken;
+    if (!taken)
+      core->lose_casts(*link);
     return taken;
   }
   bool taken = false;
@@ -390,12 +391,7 @@ void node::request(const std::string& to, const std::string& service,
               link->request(service, body, until, depth, std::move(*shared));
               return;
             }
-            auto why = x ? failure{error_code::no_connection,
-                                   "the node " + to + " is down",
-                                   to,
-                                   {},
-                                   {}}
-                         : x.error();
+            auto why = x ? node_down(to) : x.error();
             why.unsent = true;
             (*shared)(std::move(why));
           }});
@@ -404,7 +400,7 @@ void node::request(const std::string& to, const std::string& service,
 void node::connect(const std::string& target, deadline until, responder reply) {
   auto& core = impl_->core;
   if (core->stopping) {
-    reply(failure{error_code::ended, "this node has ended", {}, {}, {}});
+    reply(node_ended());
     return;
   }
   try {
@@ -413,7 +409,7 @@ void node::connect(const std::string& target, deadline until, responder reply) {
     else if (!core->settings.insecure_loopback_without_tls)
       ensure_secret(core->settings.secret);
   } catch (const std::exception& e) {
-    reply(failure{error_code::refused, e.what(), {}, {}, {}});
+    reply(failure{error_code::refused, e.what()});
     return;
   }
   core->tell_peering(std::make_shared<connect_request>(
@@ -490,7 +486,7 @@ void node::stop() {
   auto gone = [&] { return core->all_peers().empty(); };
   while (!peers.empty() && !gone() && clock::now() < until)
     nap();
-  failure why{error_code::ended, "this node has ended", {}, {}, {}};
+  auto why = node_ended();
   for (auto& p : core->all_peers())
     core->drop_peer(p.link, why);
   // The supervisor ends the actors of the services.

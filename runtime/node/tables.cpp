@@ -1,6 +1,7 @@
 #include "runtime/node/tables.hpp"
 
 #include "runtime/base/blocking.hpp"
+#include "runtime/call/failures.hpp"
 #include "runtime/table/host.hpp"
 #include "runtime/table_lmdb/files.hpp"
 #include "runtime/table_lmdb/table.hpp"
@@ -188,7 +189,7 @@ void tables::own(table& t, const term& owner) {
 table_ptr tables::remove(const std::string& name) {
   auto i = tables_.find(name);
   if (i == tables_.end())
-    throw failed{error_code::not_found, "there is no table '" + name + "'"};
+    throw failed{no_table(name)};
   auto t = i->second;
   tables_.erase(i);
   return t;
@@ -209,7 +210,7 @@ void tables::drop(const std::string& name) {
 void tables::give_away(const std::string& name, const term& to, term data) {
   auto t = find(name);
   if (!t)
-    throw failed{error_code::not_found, "there is no table '" + name + "'"};
+    throw failed{no_table(name)};
   std::lock_guard guard{mutex_};
   auto from = t->check_owner("give away");
   if (from == to)
@@ -222,7 +223,7 @@ void tables::give_away(const std::string& name, const term& to, term data) {
 void tables::set_heir(const std::string& name, const term& heir, term data) {
   auto t = find(name);
   if (!t)
-    throw failed{error_code::not_found, "there is no table '" + name + "'"};
+    throw failed{no_table(name)};
   std::lock_guard guard{mutex_};
   t->check_owner("name the heir of");
   t->set_heir(heir, std::move(data));

@@ -4,6 +4,7 @@
 #include <deque>
 #include <list>
 
+#include "runtime/base/log.hpp"
 #include "runtime/term/atoms.hpp"
 
 // A supervisor is a gen_server that traps exits. Children stand in the order
@@ -110,8 +111,14 @@ public:
     i->pid = {};
     auto type = i->spec.restart;
     if (type == restart_type::permanent
-        || (type == restart_type::transient && !is_normal_end(reason)))
+        || (type == restart_type::transient && !is_normal_end(reason))) {
+      auto id = to_string(i->spec.id);
+      log::say_once_a_minute(log::level::warning, "processes", {}, id, [&] {
+        return "the child " + id + " of a supervisor ended with "
+               + to_string(reason) + ": it is restarted";
+      });
       co_return co_await restart(me, i);
+    }
     bool significant = i->spec.significant;
     if (type == restart_type::temporary || simple())
       children_.erase(i);
@@ -232,6 +239,15 @@ private:
   task<server_result> restart(self me, iterator failed) {
     if (!may_restart(me)) {
       failed->restarting = false;
+      auto id = to_string(failed->spec.id);
+      log::say_once_a_minute(
+        log::level::error, "processes", {}, "too often " + id, [&] {
+          return "a supervisor ends: its child " + id
+                 + " made it restart more"
+                   " than "
+                 + std::to_string(flags_.intensity) + " times within "
+                 + std::to_string(flags_.period) + " s";
+        });
       co_return server_result::stop(atoms::shutdown);
     }
     auto first = failed;

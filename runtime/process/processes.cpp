@@ -1,13 +1,13 @@
 #include "runtime/process/processes.hpp"
 
 #include <algorithm>
-#include <iostream>
 #include <thread>
 
 #include <malloc.h>
 
 #include <boost/core/demangle.hpp>
 
+#include "runtime/base/log.hpp"
 #include "runtime/caf/caf.hpp"
 #include "runtime/call/caller.hpp"
 #include "runtime/process/relations.hpp"
@@ -307,9 +307,9 @@ void processes::stop(std::chrono::milliseconds patience) {
   while (bodies_ > 0 && std::chrono::steady_clock::now() < until)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   for (auto& pid : abandoned())
-    std::cerr << "hornbeam: the process " << to_string(pid.as_pid())
-              << " does not suspend; the node " << node_->name()
-              << " ends without it\n";
+    log::say(log::level::warning, "processes", node_->name(),
+             "the process " + to_string(pid.as_pid())
+               + " does not suspend; the node ends without it");
   clock_.stop();
 }
 

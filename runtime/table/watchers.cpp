@@ -1,7 +1,6 @@
 #include "runtime/table/watchers.hpp"
 
-#include <iostream>
-
+#include "runtime/base/log.hpp"
 #include "runtime/table/host.hpp"
 
 namespace hornbeam::runtime {
@@ -71,11 +70,13 @@ void table_watchers::deliver() {
     try {
       (*next.listener)(*next.event);
     } catch (const std::exception& e) {
-      std::cerr << "hornbeam: a listener of a table raised: " << e.what()
-                << '\n';
+      log::say_once_a_minute(log::level::error, "tables", {}, "listener", [&] {
+        return std::string{"a listener of a table raised: "} + e.what();
+      });
     } catch (...) {
-      std::cerr << "hornbeam: a listener of a table raised something that is "
-                   "no std::exception\n";
+      log::say_once_a_minute(log::level::error, "tables", {}, "listener",
+                             "a listener of a table raised something that is "
+                             "no std::exception");
     }
     next = {};
     lock.lock();

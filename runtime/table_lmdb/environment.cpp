@@ -4,7 +4,6 @@
 #include <cstring>
 #include <ctime>
 #include <filesystem>
-#include <iostream>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -15,6 +14,7 @@
 
 #include "runtime/base/blocking.hpp"
 #include "runtime/base/fork.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/outcome.hpp"
 
@@ -215,9 +215,10 @@ void lmdb_environment::open_file() {
   // Without syncs, what a power cut left on a disk is in no order.
   if (there && lock_file_.alone() && lock_file_.used_before()
       && !lock_file_.was_durable() && !lock_file_.same_start()) {
-    std::cerr << "hornbeam: the table file " << path()
-              << " is from before the machine was started, and not durable: "
-                 "it begins empty\n";
+    log::say(log::level::warning, "lmdb", {},
+             "the table file " + path()
+               + " is from before the machine was started, and not durable: "
+                 "it begins empty");
     ::unlink(path().c_str());
     ::unlink((path() + "-lock").c_str());
   }

@@ -71,6 +71,11 @@ void read_entries(table_file& x) {
   ::mdb_env_close(env);
 }
 
+failed no_file(const std::string& path) {
+  return {error_code::not_found,
+          "there is no table file " + path + ": " + std::strerror(errno)};
+}
+
 } // namespace
 
 std::string default_table_file(const std::string& cluster,
@@ -90,8 +95,7 @@ std::string default_table_file(const std::string& cluster,
 table_file look_at_table_file(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0)
-    throw failed{error_code::not_found, "there is no table file " + path + ": "
-                                          + std::strerror(errno)};
+    throw no_file(path);
   table_file out;
   out.path = path;
   out.table = unescape(fs::path{path}.stem().string());
@@ -125,8 +129,7 @@ std::vector<table_file> table_files() {
 
 void remove_table_file(const std::string& path, bool force) {
   if (::access(path.c_str(), F_OK) != 0)
-    throw failed{error_code::not_found, "there is no table file " + path + ": "
-                                          + std::strerror(errno)};
+    throw no_file(path);
   lmdb_lock_file lock_file{path}; // nobody can open it meanwhile
   if (!lock_file.alone() && !force) {
     std::string who;

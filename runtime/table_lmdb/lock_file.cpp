@@ -6,7 +6,6 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
-#include <iostream>
 #include <set>
 #include <thread>
 #include <utility>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "runtime/base/blocking.hpp"
+#include "runtime/base/log.hpp"
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/outcome.hpp"
 
@@ -359,16 +359,16 @@ void lmdb_lock_file::wait() {
       fail("can't lock the table file " + path_);
     }
     if (seconds == 1 || seconds % 60 == 0)
-      std::cerr << warning(seconds); // one write, so that lines stay whole
+      log::say(log::level::warning, "lmdb", {}, warning(seconds));
   }
 }
 
 std::string lmdb_lock_file::warning(int seconds) const {
   auto who = std::to_string(writer());
-  return "hornbeam: the process " + who + " has been writing to the table file "
-         + path_ + " for " + std::to_string(seconds)
+  return "the process " + who + " has been writing to the table file " + path_
+         + " for " + std::to_string(seconds)
          + " s, this one waits; is it stopped? (kill -CONT " + who
-         + " lets it go on)\n";
+         + " lets it go on)";
 }
 
 // -- bytes -------------------------------------------------------------------

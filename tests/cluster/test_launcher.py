@@ -121,6 +121,20 @@ print("done", {0!r}, flush=True)
         assert up.out.count(f"{x}        | {x * 2000}") == 300
 
 
+def test_the_configuration_says_how_much_the_nodes_log(folder):
+    code = """
+from hornbeam import _log
+_log.say(_log.INFO, "test", "a is here")
+_log.say(_log.DEBUG, "test", "nobody hears this")
+print("done")
+"""
+    extra = '[log]\nlevel = "info"'
+    with folder.up(folder.cluster({"a": code}, extra=extra)) as up:
+        up.line(r"^a        \| hornbeam: info \(test, a@127.0.0.1\): a is here$")
+        up.line(r"\| done$")
+    assert not [x for x in up.err if "nobody hears this" in x]
+
+
 def test_a_last_line_without_its_end_is_shown(folder):
     script = folder.write("s.py", "print('not whole', end='')\n")
     with folder.up(folder.cluster(greeting("a", "b")), "--run", f"a:{script}") as up:

@@ -171,8 +171,7 @@ TEST_CASE_METHOD(fixture, "a call goes where the fewest are waited for") {
 
 TEST_CASE_METHOD(fixture, "a call whose node is lost") {
   auto lost = [](bool unsent) {
-    failure why{
-      error_code::no_connection, "the node b@h is down", "b@h", {}, {}};
+    failure why{error_code::no_connection, "the node b@h is down", "b@h"};
     why.unsent = unsent;
     return why;
   };
@@ -279,7 +278,7 @@ TEST_CASE_METHOD(fixture, "a bounded handler") {
     CHECK(field("waiting") == term{1});
     CHECK(field("calls") == term{0});
     h->waiting[0](term{1});
-    h->waiting[1](failure{error_code::remote, "no", {}, {}, {}});
+    h->waiting[1](failure{error_code::remote, "no"});
     run();
     info = on("b@h").hooks.info().items()[0];
     CHECK(field("calls") == term{2});

@@ -232,6 +232,20 @@ TEST_CASE("settings are handed to Python as JSON with all fields") {
   CHECK(json["python"]["modules"] == std::vector<std::string>{"jobs"});
   CHECK(json["python"]["task_keep_ms"] == 3600000);
   CHECK(json["python"].size() == 7);
+  CHECK(json["log"]["level"] == "");
+}
+
+TEST_CASE("both kinds of files say how much the nodes log") {
+  temporary_file node{"[node]\nname = 'a'\n[log]\nlevel = 'debug'\n"};
+  CHECK(load_node(node.path()).log_level == "debug");
+  temporary_file cluster{"[nodes.a]\n[nodes.b]\n[log]\nlevel = 'error'\n"};
+  for (auto& x : load_cluster(cluster.path()).nodes)
+    CHECK(x.log_level == "error");
+  temporary_file wrong{"[node]\nname = 'a'\n[log]\nlevel = 'loud'\n"};
+  CHECK_THROWS_WITH(load_node(wrong.path()),
+                    Catch::Contains(":4: log.level: must be one of \"debug\", "
+                                    "\"info\", \"warning\", \"error\", not "
+                                    "\"loud\""));
 }
 
 // -- errors -------------------------------------------------------------------

@@ -197,7 +197,7 @@ struct nodes {
                                      term::list({std::move(arg)})),
                              deadline::in(20000), 0, responder{slot});
     if (!slot->wait_until(clock::now() + seconds(30)))
-      return failure{error_code::internal, "no answer at all", {}, {}, {}};
+      return failure{error_code::internal, "no answer at all"};
     return slot->take();
   }
 

@@ -139,7 +139,7 @@ TEST_CASE("a closed link fails what is open and refuses what comes") {
   std::optional<outcome> out;
   std::optional<outcome> late;
   a.wire.request("svc", body(1), {}, 0, into(out));
-  a.wire.close({error_code::no_connection, "gone", "b", {}, {}});
+  a.wire.close({error_code::no_connection, "gone", "b"});
   REQUIRE(out);
   CHECK(out->error().code == error_code::no_connection);
   CHECK(out->error().message == "gone");
@@ -163,7 +163,7 @@ TEST_CASE("a request that a closed link has never sent says so") {
                  into(large));
   a.wire.next_batch();
   a.wire.request("x", body(2), {}, 0, into(waiting));
-  a.wire.close({error_code::no_connection, "the node b is down", "b", {}, {}});
+  a.wire.close({error_code::no_connection, "the node b is down", "b"});
   a.wire.request("x", body(3), {}, 0, into(late));
   CHECK_FALSE(sent->error().unsent);
   CHECK(large->error().unsent); // in pieces, and so it has not run

@@ -39,7 +39,7 @@ struct fixture {
   }
   outcome wait(const reply_slot_ptr& slot) {
     if (!slot->wait_until(clock::now() + std::chrono::seconds(30)))
-      return failure{error_code::internal, "no answer at all", {}, {}, {}};
+      return failure{error_code::internal, "no answer at all"};
     return slot->take();
   }
   outcome connect(actors::services& from, const std::string& to) {

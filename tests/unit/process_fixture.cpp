@@ -45,7 +45,7 @@ bool process_cluster::node::cast(const std::string& to,
 void process_cluster::node::request(const std::string& to, const std::string&,
                                     const term&, deadline, std::uint32_t,
                                     responder reply) {
-  reply(failure{error_code::no_connection, "no requests here", to, {}, {}});
+  reply(failure{error_code::no_connection, "no requests here", to});
 }
 
 void process_cluster::node::receive(const std::string& from,

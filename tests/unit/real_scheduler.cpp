@@ -19,7 +19,7 @@ struct alone : router {
   }
   void request(const std::string& to, const std::string&, const term&, deadline,
                std::uint32_t, responder reply) override {
-    reply(failure{error_code::no_connection, "no other nodes", to, {}, {}});
+    reply(failure{error_code::no_connection, "no other nodes", to});
   }
 };
 

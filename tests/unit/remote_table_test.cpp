@@ -37,7 +37,7 @@ public:
     asked.emplace(op.at(0).text());
     ++messages;
     if (!up)
-      return reply(failure{error_code::no_connection, "down", node, {}, {}});
+      return reply(failure{error_code::no_connection, "down", node});
     if (silent) {
       kept.push_back(std::move(reply));
       return;

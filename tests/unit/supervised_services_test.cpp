@@ -72,7 +72,7 @@ struct fixture {
   }
   outcome wait(const reply_slot_ptr& slot) {
     if (!slot->wait_until(runtime::clock::now() + std::chrono::seconds(30)))
-      return failure{error_code::internal, "no answer at all", {}, {}, {}};
+      return failure{error_code::internal, "no answer at all"};
     return slot->take();
   }
   /// Asks a service of b, from a.

@@ -102,7 +102,7 @@ TEST_CASE_METHOD(fixture, "the status of a task tells how far it is") {
 
 TEST_CASE_METHOD(fixture, "a task whose handler fails has failed") {
   auto id = submit();
-  handler->replies.at(0)(failure{error_code::remote, "no", {}, "KeyError", {}});
+  handler->replies.at(0)(failure{error_code::remote, "no", {}, "KeyError"});
   CHECK(state(id) == "failed");
   CHECK(about("cancel", id)->as_bool() == false);
   CHECK(state(id) == "failed");

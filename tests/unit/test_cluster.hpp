@@ -44,10 +44,7 @@ public:
       c->reply = std::move(reply);
       if (!deliver(to, service, op, c) && c->reply)
         c->reply(failure{error_code::no_connection,
-                         "the node " + to + " is down",
-                         to,
-                         {},
-                         {}});
+                         "the node " + to + " is down", to});
     }
 
     void add(const std::string& name, service_box::factory make) {
@@ -137,7 +134,7 @@ public:
                        responder{[&](outcome x) { out = std::move(x); }});
     run();
     if (!out)
-      return failure{error_code::internal, "no answer", {}, {}, {}};
+      return failure{error_code::internal, "no answer"};
     return *std::move(out);
   }
 

@@ -8,7 +8,8 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Iterator
 
-from hornbeam.errors import HornbeamError, HornbeamTimeout, TaskCancelled
+from hornbeam import errors
+from hornbeam.errors import HornbeamError, TaskCancelled
 
 if TYPE_CHECKING:
     from hornbeam._native import Task
@@ -61,7 +62,7 @@ def timeout(asked: float | None = None) -> float | None:
     if left is None:
         return default_timeout_ms if asked is None else asked
     if left <= 0:
-        raise HornbeamTimeout("the deadline has passed")
+        raise errors.too_late()
     if asked is None or not isinstance(asked, (int, float)):
         return left
     return min(asked, left)

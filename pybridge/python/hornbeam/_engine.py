@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any, Callable
 
-from hornbeam import _context, _native, errors, values
+from hornbeam import _context, _log, _native, errors, values
 
 _UNNAMED = "hornbeam@localhost"
 
@@ -43,14 +43,15 @@ def ensure() -> None:
             # And share `state`, unless the configuration says what it is.
             shared = {"state": {"engine": "lmdb"}}
             settings["tables"] = {**shared, **settings.get("tables", {})}
+        if not _exit_hooked:
+            _exit_hooked = True
+            atexit.register(leave)
+        _log.start()
         try:
             if not _native.start(settings, task_keep_ms, task_keep_count):
                 return
         except (RuntimeError, TypeError, ValueError) as e:
             raise errors.HornbeamError(f"this node can't start: {e}") from e
-        if not _exit_hooked:
-            _exit_hooked = True
-            atexit.register(_native.leave)
         _hook_multiprocessing()
     for f in on_start:
         f()
@@ -74,7 +75,14 @@ def _leave_child() -> None:
     # They run this before they wait for threads that are no daemons, which may
     # still call us. Those come first, as everywhere else; to wait twice is fine.
     threading._shutdown()  # type: ignore[attr-defined]
+    leave()
+
+
+def leave() -> None:
+    """End the node, and say what is left to be said."""
+    _log.stop()
     _native.leave()
+    _log.finish()
 
 
 def configure(**options: Any) -> None:
@@ -96,6 +104,7 @@ def configure(**options: Any) -> None:
 def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.Lock()  # a thread of the parent may have held it
+    _log.forked()
     parent = _native.after_fork_in_child()
     # Two nodes of one name can't be in one cluster, nor two behind one port.
     named = settings.get("name") or (parent if parent != _UNNAMED else "")

@@ -272,7 +272,7 @@ class Registry:
     def get(self, name: str) -> Handler:
         handler = self.local.get(name)
         if handler is None:
-            raise NotFoundError(f"no {self.scope} {name!r} on {_native.name()}")
+            raise errors.not_there(self.scope, name, _native.name())
         return handler
 
     def _run(self, job: Job) -> None:

@@ -7,8 +7,8 @@ import inspect
 import threading
 from typing import Any
 
-from hornbeam import _context, _engine, _native
-from hornbeam.errors import HornbeamError, HornbeamTimeout
+from hornbeam import _context, _engine, _native, errors
+from hornbeam.errors import HornbeamError
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
@@ -56,7 +56,7 @@ def run(awaitable: Any, home: Any, ms: float | None) -> Any:
         if future.done():  # the handler's own
             raise
         future.cancel()
-        raise HornbeamTimeout("the deadline has passed") from None
+        raise errors.too_late() from None
     except BaseException:
         future.cancel()
         raise

@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 
-from hornbeam import _context, _engine, _native, _pool, rpc
+from hornbeam import _context, _engine, _log, _native, _pool, rpc
 
 
 def main(config: str, script: str | None) -> int:
@@ -19,6 +19,7 @@ def main(config: str, script: str | None) -> int:
     end with its exit code; else serve until SIGTERM or SIGINT."""
     settings = json.loads(config)
     python = settings["python"]
+    _native.configure_log(settings["log"]["level"])
     for folder in reversed(python["path"]):
         sys.path.insert(0, folder)
     for module in python["exports"]:
@@ -42,14 +43,14 @@ def main(config: str, script: str | None) -> int:
     try:
         _engine.ensure()
     except RuntimeError as e:
-        print(f"hornbeam: {settings['node']['name']} can't start: {e}", file=sys.stderr)
+        _log.say(_log.ERROR, "node", f"{settings['node']['name']} can't start: {e}")
         return 1
     for module in python["modules"]:
         try:
             importlib.import_module(module)
-        except BaseException:
-            traceback.print_exc()
-            print(f"hornbeam: the module {module!r} can't be imported", file=sys.stderr)
+        except BaseException as e:
+            text = f"the module {module!r} can't be imported"
+            _log.say(_log.ERROR, "node", text, error=e)
             return 1
     print(f"{_native.name()} serves at {_native.address() or 'no address'}", flush=True)
     if script is not None:

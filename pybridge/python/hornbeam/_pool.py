@@ -86,7 +86,7 @@ def _end_child() -> None:
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-        _native.leave()
+        _engine.leave()
     finally:
         os._exit(0)
 
@@ -126,7 +126,7 @@ async def in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) 
     _calls[number] = (future, call)
     if not _native.submit_call(number):
         del _calls[number]
-        raise errors.HornbeamError("this node has ended")
+        raise errors.node_ended()
     return await asyncio.wrap_future(future)
 
 

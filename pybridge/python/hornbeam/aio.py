@@ -59,7 +59,7 @@ class _Port:
             async with _timeout(max(0.0, timeout_ms) / 1000):
                 return await future
         except asyncio.TimeoutError:
-            raise errors.HornbeamTimeout(f"{what}: no answer in time") from None
+            raise errors.no_answer(what) from None
         finally:
             self.waiting.pop(key, None)
             for permit in permits:
@@ -164,7 +164,7 @@ async def _call(
             raise
         if timeout is None:
             raise errors.wrap(e) from e
-        raise errors.HornbeamTimeout("the deadline has passed") from e
+        raise errors.too_late() from e
     except errors.HornbeamError:
         raise
     except Exception as e:

@@ -63,6 +63,30 @@ class HandlerError(HornbeamError):
         self.traceback = traceback
 
 
+# -- what more than one place says; see also runtime/call/failures.cpp -----------
+
+
+def node_ended() -> HornbeamError:
+    return HornbeamError("this node has ended")
+
+
+def no_answer(what: str) -> HornbeamTimeout:
+    return HornbeamTimeout(f"{what}: no answer in time")
+
+
+def too_late() -> HornbeamTimeout:
+    return HornbeamTimeout("the deadline has passed")
+
+
+def not_there(
+    what: str, name: str, where: str = "any connected node"
+) -> NotFoundError:
+    """No hook, function or module (`what`) of that name is `where`."""
+    return NotFoundError(f"no {what} {name!r} on {where}")
+
+
+# -- failures of the native module as exceptions, and back ----------------------
+
 # The numbers of error_code in runtime/call/outcome.hpp.
 INTERNAL, TIMEOUT, NO_CONNECTION, NOT_FOUND, REMOTE = range(5)
 BAD_TYPE, BAD_VALUE, OVERLOADED, REFUSED, ENDED = range(5, 10)
@@ -122,6 +146,11 @@ def _message(error: BaseException) -> str:
         return str(error)
     except Exception:  # a __str__ that raises must not hide the error
         return f"<no text: {type(error).__name__}.__str__ raised>"
+
+
+def one_line(error: BaseException) -> str:
+    """Its class and its text, as under a traceback."""
+    return f"{type(error).__qualname__}: {_message(error)}"
 
 
 def raise_wrapped(error: BaseException) -> NoReturn:

@@ -69,7 +69,7 @@ def cast(name: str, /, *args: Any) -> None:
     unknown name raises `NotFoundError`."""
     _check(name)
     if not _native.cast_handler("function", name, "", args, {}):
-        raise errors.NotFoundError(f"no function {name!r} on any connected node")
+        raise errors.not_there("function", name)
 
 
 def _check(name: str) -> None:

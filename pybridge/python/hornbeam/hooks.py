@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, Generator
 
-from hornbeam import _context, _engine, _handlers, _native, _pool, errors
+from hornbeam import _context, _engine, _handlers, _log, _native, _pool, errors
 from hornbeam._native import Job
 
 
@@ -270,12 +270,13 @@ def _begin(job: Job) -> tuple[Any, Any]:
 
 
 def _close_quietly(chunks: _handlers.Chunks | None) -> None:
-    # The consumer has gone: nobody is left to hear of an error in `finally`.
+    # The consumer has gone: nobody else is left to hear of an error in `finally`.
     if chunks is not None:
         try:
             chunks.close()
-        except Exception:
-            pass
+        except Exception as e:
+            text = "a stream that was closed by its consumer raised"
+            _log.say(_log.ERROR, "hooks", text, f"close {type(e)}", e)
 
 
 _pool.runners["stream"] = _run_stream

@@ -13,10 +13,9 @@ from __future__ import annotations
 
 import itertools
 import threading
-import traceback
 from typing import Any, Callable, Iterator, NamedTuple
 
-from hornbeam import _engine, _native, errors, process
+from hornbeam import _engine, _log, _native, errors, process
 from hornbeam.values import MISSING, Pid
 
 __all__ = ["MISSING", "Change", "Table", "Watch", "new", "table"]
@@ -185,6 +184,7 @@ def _listener() -> _native.Mailbox:
 
 def _listen(box: _native.Mailbox) -> None:
     while (message := box.receive_topic(None)) is not None:
+        table = message[0].removeprefix("table:")
         _, number, _, kind, key, values = message[1]
         callback = _callbacks.get(number)
         if callback is None:
@@ -194,8 +194,14 @@ def _listen(box: _native.Mailbox) -> None:
         old, new = values.get("old", MISSING), values.get("new", MISSING)
         try:
             callback(Change(str(kind), key, old, new))
-        except Exception:  # the next change is another matter
-            traceback.print_exc()
+        except Exception as e:  # the next change is another matter
+            _log.say(
+                _log.ERROR,
+                "tables",
+                f"a callback that watches the table {table!r} raised",
+                f"callback of {table}",
+                e,
+            )
 
 
 def _forked() -> None:

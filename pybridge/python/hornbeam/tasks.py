@@ -62,7 +62,7 @@ def _execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> 
     hooks._check(app_path, action)
     where = _native.pick("hook", app_path)
     if where is None:
-        raise errors.NotFoundError(f"no hook {app_path!r} on any connected node")
+        raise errors.not_there("hook", app_path)
     timeout, depth = _context.timeout(), _context.depth()
     task_id = _native.make_task_id(where)
     if app_path in hooks.registry.local:
@@ -256,7 +256,7 @@ def _go_on(
             _finish(task_id, True, value)
         except BaseException as e:
             late = limit.expired() and isinstance(e, TimeoutError)
-            error = errors.HornbeamTimeout("the deadline has passed") if late else e
+            error = errors.too_late() if late else e
             _finish(task_id, False, error)
         finally:
             call.end(ok)

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <string>
+
+#include "runtime/call/outcome.hpp"
+
+// Failures that are said in more than one place, or that are a rule for all.
+
+namespace hornbeam::runtime {
+
+/// The node of this process has ended, or is about to.
+failure node_ended();
+/// The node called `node` has left, or the connection to it is lost.
+failure node_down(const std::string& node);
+/// What connects, or answers, speaks another language.
+failure not_a_node();
+
+/// Who asked `what` waits no longer; `node` is whose answer it was, if
+/// another's.
+failure no_answer(const std::string& what, const std::string& node = {});
+/// Nobody waits any more, so it is not begun.
+failure too_late();
+/// Who was to answer has dropped the call.
+failure unanswered();
+
+/// No hook, function or module (`what`) of that name is `where`.
+failure not_there(const std::string& what, const std::string& name,
+                  const std::string& where);
+failure no_table(const std::string& name);
+/// What a forked child has of its parent and can't use, as "stream".
+failure left_to_parent(const std::string& what);
+
+} // namespace hornbeam::runtime
