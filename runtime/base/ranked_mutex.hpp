@@ -28,24 +28,11 @@ enum class lock_rank : std::uint8_t {
   engine,           ///< the node of this process
   services,         ///< which tables a node serves
   topics,           ///< subscribers of topics
+  streams,          ///< open streams by number
+  routes,           ///< hooks and functions of a node, and their calls
   directory,        ///< what other nodes have announced
   news,             ///< ups and downs of nodes in their order
   groups,           ///< members of groups
-  listening,        ///< of a node
-  root,             ///< the supervisor of a node's services
-  dialing,          ///< the actor system that connects to others
-  node,             ///< peers and services of a node
-  routes,           ///< hooks and functions of a node, and their calls
-  handlers,         ///< hooks and functions by name
-  streams,          ///< open streams by number
-  tasks,            ///< tasks by id
-  task,             ///< one task
-  limiter,          ///< permits of a handler
-  served_stream,    ///< a stream that a bounded handler serves
-  job_queue,        ///< jobs for Python's threads
-  generator,        ///< credit of a Python generator
-  permit,           ///< a permit that was asked for
-  completions,      ///< answers for an event loop
   tables,           ///< the tables of a node by name
   table_owner,      ///< owner and heir of a table
   index_build,      ///< building the index of a table
@@ -62,6 +49,19 @@ enum class lock_rank : std::uint8_t {
   process_shard,    ///< processes by number
   process_remote,   ///< links and monitors across nodes
   process_handed,   ///< signals for other nodes
+  listening,        ///< of a node
+  root,             ///< the supervisor of a node's services
+  dialing,          ///< the actor system that connects to others
+  node,             ///< peers and services of a node
+  handlers,         ///< hooks and functions by name
+  tasks,            ///< tasks by id
+  task,             ///< one task
+  limiter,          ///< permits of a handler
+  served_stream,    ///< a stream that a bounded handler serves
+  job_queue,        ///< jobs for Python's threads
+  generator,        ///< credit of a Python generator
+  permit,           ///< a permit that was asked for
+  completions,      ///< answers for an event loop
   timers,           ///< the clock of a node
   service_box,      ///< the queue of an actor
   link_pending,     ///< open requests of a link
@@ -69,8 +69,8 @@ enum class lock_rank : std::uint8_t {
   waitable,         ///< where one thread waits
   process_wait,     ///< a thread that waits for a message
   baton,            ///< threads that are woken one after the other
-  small, ///< in no order: those of four bytes, of processes and shards
-  log,   ///< what was said in the last minute
+  small,            ///< in no order: those of four bytes
+  log,              ///< what was said in the last minute
 };
 
 /// What a debug build knows of the mutexes that a thread holds. All of it is

@@ -46,3 +46,12 @@ def test_each_file_that_is_named_exists(page):
         assert (ROOT / path).exists(), path
     for link in re.findall(r"\]\(([^)#:]+)\)", prose):
         assert (page.parent / link).exists(), link
+
+
+def test_the_page_on_locks_has_each_rank_in_its_order():
+    header = (ROOT / "runtime/base/ranked_mutex.hpp").read_text()
+    ranks = re.findall(r"^  (\w+), +///<", header.split("enum class lock_rank")[1], re.M)
+    page = (ROOT / "docs/internals/threads.md").read_text()
+    table = page.split("| rank | lock |")[1].split("\n\n")[0]
+    told = re.findall(r"^\| (\w+) \|", table, re.M)
+    assert list(dict.fromkeys(told)) == ranks
