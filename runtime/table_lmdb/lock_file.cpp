@@ -6,7 +6,7 @@
 #include <cstring>
 #include <ctime>
 #include <fstream>
-#include <set>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -50,9 +50,10 @@ void relax() noexcept {
 #endif
 }
 
-/// The descriptors of all lock files, those that are just being opened too. A
-/// lock ends when each copy of its descriptor is closed, so a forked child
-/// closes its own: none may be open that is not known here.
+/// The descriptors of all lock files, those that are just being opened too, and
+/// where they are mapped. A lock ends when each copy of its descriptor is
+/// closed and nothing maps the file by it, so a forked child does both: none
+/// may be open that is not known here.
 struct descriptors {
   static descriptors& get() {
     static auto* one = new descriptors;
@@ -63,8 +64,12 @@ struct descriptors {
     int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
                     0600);
     if (fd >= 0)
-      known.insert(fd);
+      known[fd] = nullptr;
     return fd;
+  }
+  void mapped(int fd, void* where) {
+    lock_scope guard{mutex};
+    known[fd] = where;
   }
   void close(int fd) {
     lock_scope guard{mutex};
@@ -73,7 +78,7 @@ struct descriptors {
   }
 
   ranked_mutex<lock_rank::lmdb_descriptors> mutex;
-  std::set<int> known;
+  std::map<int, void*> known;
 };
 
 bool lives(pid_t x) {
@@ -180,6 +185,7 @@ void lmdb_lock_file::map() {
   if (p == MAP_FAILED)
     fail("can't map " + file);
   page_ = static_cast<page*>(p);
+  descriptors::get().mapped(descriptor_, p);
   used_before_ = std::memcmp(page_->magic, magic, sizeof magic) == 0;
   if (used_before_ && page_->version > lock_file_version)
     throw failed{error_code::refused, file + " is of version "
@@ -232,8 +238,12 @@ void lmdb_lock_file::after_fork_in_parent() {
 
 void lmdb_lock_file::after_fork_in_child() {
   auto& all = descriptors::get();
-  for (int fd : std::exchange(all.known, {}))
+  for (auto [fd, page] : std::exchange(all.known, {})) {
     ::close(fd);
+    if (page != nullptr) // nobody uses it here; it stays memory all the same
+      ::mmap(page, sizeof(lmdb_lock_file::page), PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  }
   all.mutex.unlock();
 }
 

@@ -335,7 +335,7 @@ TEST_CASE("a file that could not be opened can be, once the reason is gone") {
   CHECK(folder.open()->size() == 1);
 }
 
-TEST_CASE("a child leaves the lock of a file that its parent opened") {
+TEST_CASE("a forked child holds no lock of a file that its parent opened") {
   lmdb_folder folder;
   auto t = folder.open();
   shared_numbers shared;
