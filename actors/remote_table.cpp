@@ -1,6 +1,6 @@
 #include "actors/remote_table.hpp"
 
-#include "actors/table_options_term.hpp"
+#include "runtime/table/options_term.hpp"
 
 namespace hornbeam::actors {
 

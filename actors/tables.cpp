@@ -2,7 +2,7 @@
 
 #include <map>
 
-#include "actors/table_options_term.hpp"
+#include "runtime/table/options_term.hpp"
 
 namespace hornbeam::actors {
 

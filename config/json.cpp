@@ -1,5 +1,7 @@
 #include "config/json.hpp"
 
+#include <type_traits>
+
 #include <nlohmann/json.hpp>
 
 namespace hornbeam::config {
@@ -12,17 +14,15 @@ std::string to_json(const node_config& x) {
     peers.push_back({{"name", p.name}, {"address", p.address}});
   auto tables = json::object();
   for (auto& t : x.node.tables)
-    tables[t.name] = {
-      {"engine", name_of(t.options.engine)},
-      {"kind", name_of(t.options.kind)},
-      {"max_entries", t.options.max_entries},
-      {"max_bytes", t.options.max_bytes},
-      {"ttl_ms", t.options.ttl_ms},
-      {"home", t.options.home},
-      {"path", t.options.path},
-      {"durable", name_of(t.options.durable)},
-      {"map_bytes", t.options.map_bytes},
-    };
+    runtime::each_table_option([&, &out = tables[t.name]](auto option) {
+      auto& value = t.options.*option.member;
+      if (option.use == runtime::table_option_use::owned)
+        return;
+      if constexpr (std::is_enum_v<std::decay_t<decltype(value)>>)
+        out[option.name] = name_of(value);
+      else
+        out[option.name] = value;
+    });
   auto& n = x.node;
   auto& p = x.python;
   json out = {

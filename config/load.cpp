@@ -165,6 +165,16 @@ std::vector<std::pair<std::string, const toml::node*>> in_file_order(
   return out;
 }
 
+template <class Option, class T>
+void read_option(table_reader& t, const Option& option, T& out) {
+  if constexpr (std::is_enum_v<T>)
+    t.read_word(option.name, out);
+  else if constexpr (std::is_integral_v<T>)
+    t.read(option.name, out, option.least, option.most);
+  else
+    t.read(option.name, out);
+}
+
 /// `[tables.NAME]`: what is not as the defaults of one table are.
 runtime::table_setting read_table(const document& doc, const std::string& name,
                                   const toml::node& value) {
@@ -178,38 +188,25 @@ runtime::table_setting read_table(const document& doc, const std::string& name,
   table_reader t{*table, where, doc.file};
   table_setting out{name, {}};
   auto& x = out.options;
-  t.read_one_of(
-    "engine", x.engine,
-    {{"memory", table_engine::memory}, {"lmdb", table_engine::lmdb}});
-  t.read_one_of("kind", x.kind,
-                {{"set", table_kind::set},
-                 {"ordered_set", table_kind::ordered_set},
-                 {"bag", table_kind::bag},
-                 {"duplicate_bag", table_kind::duplicate_bag}});
-  t.read("max_entries", x.max_entries, 0);
-  t.read("max_bytes", x.max_bytes, 0);
-  t.read("ttl_ms", x.ttl_ms, 0);
-  t.read("home", x.home);
+  each_table_option([&](auto option) {
+    if (option.use == table_option_use::owned)
+      return;
+    bool file = x.engine == table_engine::lmdb; // which is read first
+    if (option.use == table_option_use::lmdb && !file && t.has(option.name))
+      t.fail(option.name, "is for tables with engine = \"lmdb\" only");
+    read_option(t, option, x.*option.member);
+  });
   if (!x.home.empty() && !full_name(x.home))
     t.fail("home", "a node's name looks like worker1@127.0.0.1, unlike '"
                      + x.home + "'");
-  bool file = x.engine == table_engine::lmdb;
-  for (auto* key : {"path", "durable", "map_bytes"})
-    if (!file && t.has(key))
-      t.fail(key, "is for tables with engine = \"lmdb\" only");
-  if (file && x.kind != table_kind::set)
+  if (x.engine == table_engine::lmdb && x.kind != table_kind::set)
     t.fail("kind", "a table with engine = \"lmdb\" is a set, whose keys are in "
                    "order; leave the key out");
-  t.read("path", x.path);
   if (!x.path.empty())
     x.path = doc.resolve(x.path);
-  t.read_one_of("durable", x.durable,
-                {{"process", table_durability::process},
-                 {"always", table_durability::always}});
   if (x.durable == table_durability::always && x.path.empty())
     t.fail("durable", "\"always\" needs a path on a disk: without one the file "
                       "lies in memory");
-  t.read("map_bytes", x.map_bytes, 1 << 20, std::int64_t{1} << 46);
   t.finish();
   return out;
 }

@@ -2,11 +2,9 @@
 
 #include <concepts>
 #include <cstdint>
-#include <initializer_list>
 #include <limits>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <toml++/toml.h>
@@ -34,21 +32,21 @@ public:
     if (auto* x = find(key))
       out = static_cast<T>(integer(key, *x, least, most));
   }
-  /// One of a few words, each of which stands for a value.
-  template <class T>
-  void read_one_of(std::string_view key, T& out,
-                   std::initializer_list<std::pair<const char*, T>> words) {
+  /// One of the values of an enumeration, by its word.
+  template <class Enum>
+  void read_word(std::string_view key, Enum& out) {
     std::string text;
     read(key, text);
     if (text.empty())
       return;
     std::string known;
-    for (auto& [word, value] : words) {
+    for (auto value : values_of(out)) {
+      std::string word{name_of(value)};
       if (text == word) {
         out = value;
         return;
       }
-      known += (known.empty() ? "\"" : ", \"") + std::string{word} + '"';
+      known += (known.empty() ? "\"" : ", \"") + word + '"';
     }
     fail(key, "must be one of " + known + ", not \"" + text + '"');
   }

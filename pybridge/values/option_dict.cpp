@@ -1,6 +1,7 @@
 #include "pybridge/values/option_dict.hpp"
 
-#include <array>
+#include <concepts>
+#include <type_traits>
 
 #include "pybridge/values/convert.hpp"
 
@@ -10,8 +11,12 @@ using namespace runtime;
 
 namespace {
 
-template <class Number>
-void choose_number(Number& out, const std::string& option, py::handle value) {
+void choose(std::string& out, const std::string& option, py::handle value) {
+  out = to_text(value, option.c_str());
+}
+
+template <std::integral Number>
+void choose(Number& out, const std::string& option, py::handle value) {
   auto n = to_term(value, option.c_str());
   if (!n.is(term::kind::integer))
     throw py::type_error(option + " must be an integer, not "
@@ -21,12 +26,12 @@ void choose_number(Number& out, const std::string& option, py::handle value) {
   out = static_cast<Number>(n.as_int());
 }
 
-template <class Word, std::size_t N>
-void choose_word(Word& out, const std::string& option, py::handle value,
-                 const std::array<Word, N>& words) {
+template <class Enum>
+requires std::is_enum_v<Enum>
+void choose(Enum& out, const std::string& option, py::handle value) {
   auto asked = to_text(value, option.c_str());
   std::string known;
-  for (auto x : words) {
+  for (auto x : values_of(out)) {
     if (asked == name_of(x)) {
       out = x;
       return;
@@ -38,37 +43,18 @@ void choose_word(Word& out, const std::string& option, py::handle value,
 }
 
 void set_option(table_options& x, const std::string& name, py::handle value) {
-  using std::array;
-  if (name == "engine")
-    choose_word(x.engine, name, value,
-                array{table_engine::memory, table_engine::lmdb});
-  else if (name == "kind")
-    choose_word(x.kind, name, value,
-                array{table_kind::set, table_kind::ordered_set, table_kind::bag,
-                      table_kind::duplicate_bag});
-  else if (name == "access")
-    choose_word(
-      x.access, name, value,
-      array{table_access::open, table_access::readable, table_access::closed});
-  else if (name == "max_entries")
-    choose_number(x.max_entries, name, value);
-  else if (name == "max_bytes")
-    choose_number(x.max_bytes, name, value);
-  else if (name == "ttl_ms")
-    choose_number(x.ttl_ms, name, value);
-  else if (name == "home")
-    x.home = to_text(value, "home");
-  else if (name == "path")
-    x.path = to_text(value, "path");
-  else if (name == "durable")
-    choose_word(x.durable, name, value,
-                array{table_durability::process, table_durability::always});
-  else if (name == "map_bytes")
-    choose_number(x.map_bytes, name, value);
-  else
+  bool done = false;
+  std::string known;
+  each_table_option([&](auto option) {
+    known += std::string{known.empty() ? "" : ", "} + option.name;
+    if (name != option.name)
+      return;
+    choose(x.*option.member, name, value);
+    done = true;
+  });
+  if (!done)
     throw py::type_error("tables have no option '" + name
-                         + "'; there are: engine, kind, access, max_entries, "
-                           "max_bytes, ttl_ms, home, path, durable, map_bytes");
+                         + "'; there are: " + known);
 }
 
 } // namespace

@@ -1,5 +1,7 @@
 #include "runtime/settings/table_options.hpp"
 
+#include <type_traits>
+
 namespace hornbeam::runtime {
 
 namespace {
@@ -22,24 +24,16 @@ requires std::is_enum_v<Enum> std::string shown(Enum x) {
 
 std::string differences(const table_options& a, const table_options& b) {
   std::string out;
-  auto compare = [&](const char* what, auto table_options::*member) {
-    if (a.*member == b.*member)
+  each_table_option([&](auto option) {
+    auto& x = a.*option.member;
+    auto& y = b.*option.member;
+    if (x == y)
       return;
     if (!out.empty())
       out += ", ";
-    out += std::string{what} + " (" + shown(a.*member) + " and "
-           + shown(b.*member) + ")";
-  };
-  compare("engine", &table_options::engine);
-  compare("kind", &table_options::kind);
-  compare("access", &table_options::access);
-  compare("max_entries", &table_options::max_entries);
-  compare("max_bytes", &table_options::max_bytes);
-  compare("ttl_ms", &table_options::ttl_ms);
-  compare("home", &table_options::home);
-  compare("path", &table_options::path);
-  compare("durable", &table_options::durable);
-  compare("map_bytes", &table_options::map_bytes);
+    out += std::string{option.name} + " (" + shown(x) + " and " + shown(y)
+           + ")";
+  });
   return out;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 
@@ -60,6 +61,41 @@ struct table_options {
   bool operator==(const table_options&) const = default;
 };
 
+/// Which tables have an option.
+enum class table_option_use : std::uint8_t {
+  any,
+  owned, ///< those that belong to a process, so none that is declared in a file
+  lmdb,  ///< those of that engine
+};
+
+/// An option as all see it who read, send, compare or show it.
+template <class T>
+struct table_option {
+  const char* name;
+  T table_options::*member;
+  table_option_use use = table_option_use::any;
+  std::int64_t least = 0; ///< of a number in a file
+  std::int64_t most = INT64_MAX;
+};
+
+/// Calls `f` with each option. This is the list of them.
+template <class F>
+void each_table_option(F f) {
+  using use = table_option_use;
+  using x = table_options;
+  f(table_option{"engine", &x::engine});
+  f(table_option{"kind", &x::kind});
+  f(table_option{"access", &x::access, use::owned});
+  f(table_option{"max_entries", &x::max_entries});
+  f(table_option{"max_bytes", &x::max_bytes});
+  f(table_option{"ttl_ms", &x::ttl_ms});
+  f(table_option{"home", &x::home});
+  f(table_option{"path", &x::path, use::lmdb});
+  f(table_option{"durable", &x::durable, use::lmdb});
+  f(table_option{"map_bytes", &x::map_bytes, use::lmdb, std::int64_t{1} << 20,
+                 std::int64_t{1} << 46});
+}
+
 /// What two declarations of one table disagree in, as
 /// `ttl_ms (0 and 500), engine (memory and lmdb)`; empty if in nothing.
 std::string differences(const table_options& a, const table_options& b);
@@ -68,5 +104,21 @@ const char* name_of(table_engine x) noexcept;
 const char* name_of(table_kind x) noexcept;
 const char* name_of(table_access x) noexcept; ///< ETS's: `public`, ...
 const char* name_of(table_durability x) noexcept;
+
+// All that there are, in the order in which users are told of them.
+constexpr auto values_of(table_engine) {
+  return std::array{table_engine::memory, table_engine::lmdb};
+}
+constexpr auto values_of(table_kind) {
+  return std::array{table_kind::set, table_kind::ordered_set, table_kind::bag,
+                    table_kind::duplicate_bag};
+}
+constexpr auto values_of(table_access) {
+  return std::array{table_access::open, table_access::readable,
+                    table_access::closed};
+}
+constexpr auto values_of(table_durability) {
+  return std::array{table_durability::process, table_durability::always};
+}
 
 } // namespace hornbeam::runtime

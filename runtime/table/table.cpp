@@ -1,6 +1,7 @@
 #include "runtime/table/table.hpp"
 
 #include "runtime/table/host.hpp"
+#include "runtime/table/options_term.hpp"
 #include "runtime/table/snapshot.hpp"
 
 namespace hornbeam::runtime {
@@ -144,16 +145,13 @@ term table::info() const {
     return term{static_cast<std::int64_t>(x)};
   };
   put("name", term::string(name_));
-  put("engine", term::atom(name_of(options_.engine)));
-  put("kind", term::atom(name_of(options_.kind)));
-  put("access", term::atom(name_of(options_.access)));
+  each_table_option([&](auto option) {
+    if (option.use != table_option_use::lmdb) // which that engine adds
+      put(option.name, option_term(options_.*option.member));
+  });
   put("owner", owner());
   put("heir", heir());
-  put("home", term::string(options_.home));
   put("size", number(do_size()));
-  put("max_entries", number(options_.max_entries));
-  put("max_bytes", number(options_.max_bytes));
-  put("ttl_ms", term{options_.ttl_ms});
   put("watches", number(watchers_.size()));
   add_info(out);
   return term::map(std::move(out));

@@ -215,10 +215,9 @@ public:
 
   // -- the table as a whole --------------------------------------------------
 
-  /// A map of `'name'`, `'engine'`, `'kind'`, `'access'`, `'owner'`, `'heir'`,
-  /// `'home'`, `'size'`, `'bytes'` (of keys and values, if there is a bound),
-  /// `'max_entries'`, `'max_bytes'`, `'ttl_ms'`, `'expired'` and `'evicted'`
-  /// (how many so far), `'watches'`, and what the engine adds.
+  /// A map of `'name'`, the options that any table has, `'owner'`, `'heir'`,
+  /// `'size'`, `'bytes'` (of keys and values, if there is a bound), `'expired'`
+  /// and `'evicted'` (how many so far), `'watches'`, and what the engine adds.
   term info() const;
 
   /// Writes all entries to a file as they are at one moment; the file is
@@ -252,7 +251,8 @@ public:
   std::shared_ptr<table_host> attached() const;
 
 protected:
-  /// `ttl_ms` as below is never `default_ttl`.
+  /// The operations, once they are allowed; `local_table` has those on one and
+  /// several keys for all engines. `ttl_ms` is never `default_ttl` here.
   virtual std::optional<term> do_get(const term& key) const = 0;
   virtual bool do_contains(const term& key) const = 0;
   virtual void do_set(const term& key, term value, std::int64_t ttl_ms) = 0;

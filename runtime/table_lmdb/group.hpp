@@ -11,13 +11,14 @@
 
 namespace hornbeam::runtime {
 
-/// Writers of a durable file share its syncs: whatever comes while one commit
-/// is on its way to the disk is part of the next one. Nobody returns before
-/// what it wrote is on the disk.
+/// Group commit: writers of a durable file share its syncs. Whatever comes
+/// while one commit is on its way to the disk is part of the next one. Nobody
+/// returns before what it wrote is on the disk.
 ///
-/// One of the threads that wait leads: it takes the lock of writers, runs what
-/// the others want one after the other, commits, and tells them. Each is a
-/// transaction of its own inside, so that one which fails is taken back alone.
+/// Leader and followers: one of the threads that wait leads. It takes the lock
+/// of writers, runs what the others want one after the other, commits, and
+/// tells them. Each is a transaction of its own inside, so that one which fails
+/// is taken back alone.
 class lmdb_group {
 public:
   using step = std::function<void(lmdb_transaction&)>;

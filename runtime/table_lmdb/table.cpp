@@ -4,7 +4,8 @@
 
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/table/host.hpp"
-#include "runtime/table_lmdb/writing.hpp"
+#include "runtime/table/operations.hpp"
+#include "runtime/table_lmdb/entry.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::runtime {
@@ -17,26 +18,6 @@ term key_of(std::string_view where, const lmdb_record& x) {
 
 bool gone(const lmdb_record& x) {
   return x.expires != 0 && x.expired(wall_clock_ms());
-}
-
-/// A read that counts as use, where there is a bound.
-void mark_used(const lmdb_environment& env, const lmdb_found& x) {
-  auto& bounds = env.settings();
-  if (x.record.used || env.durable() // whose map is for reading only
-      || (bounds.max_entries == 0 && bounds.max_bytes == 0))
-    return;
-  std::atomic_ref{
-    *reinterpret_cast<std::uint8_t*>(const_cast<char*>(x.bytes.data()))}
-    .fetch_or(lmdb_used_mark, std::memory_order_relaxed);
-}
-
-std::optional<lmdb_found> living(const lmdb_snapshot& s, const term& key) {
-  auto& env = s.environment();
-  auto out = look_up(s.handle(), env, lmdb_key{key}, key);
-  if (!out || gone(out->record))
-    return std::nullopt;
-  mark_used(env, *out);
-  return out;
 }
 
 table_options checked(const std::string& name, table_options x) {
@@ -90,7 +71,7 @@ struct lmdb_table::sweeper : std::enable_shared_from_this<sweeper> {
 };
 
 lmdb_table::lmdb_table(std::string name, table_options options)
-  : table(name, checked(name, std::move(options))),
+  : local_table(name, checked(name, std::move(options))),
     sweeper_(std::make_shared<sweeper>(this)) {
   reopen();
 }
@@ -173,206 +154,52 @@ void lmdb_table::write(F f, bool patient) {
     sweeper_->start(*host());
 }
 
-// -- one key -----------------------------------------------------------------
+// -- what the operations are made of -----------------------------------------
 
-std::optional<term> lmdb_table::do_get(const term& key) const {
-  return read([&](lmdb_snapshot& s) -> std::optional<term> {
-    auto found = living(s, key);
-    return found ? std::optional{found->record.value()} : std::nullopt;
+template <class F>
+void lmdb_table::find(const term& key, const F& f) const {
+  read([&](lmdb_snapshot& s) { f(found{s, key}); });
+}
+
+template <class F>
+void lmdb_table::find_many(std::span<const term> keys, const F& f) const {
+  read([&](lmdb_snapshot& s) {
+    f([&](std::size_t n) { return found{s, keys[n]}; });
   });
 }
 
-bool lmdb_table::do_contains(const term& key) const {
-  return read([&](lmdb_snapshot& s) { return living(s, key).has_value(); });
-}
-
-void lmdb_table::do_set(const term& key, term value, std::int64_t ttl_ms) {
+template <class F>
+void lmdb_table::change(const term& key, const F& f) {
   lmdb_key where{key};
   write([&](lmdb_writing& w) {
-    w.set(where, key, value, w.expiry(ttl_ms));
+    f(entry{w, where, key});
     return where.bytes();
   });
 }
 
-std::optional<term> lmdb_table::do_take(const term& key) {
-  lmdb_key where{key};
-  std::optional<term> out;
-  if (!read([&](lmdb_snapshot& s) {
-        return look_up(s.handle(), s.environment(), where, key).has_value();
-      }))
-    return out; // nothing to write
+template <class F>
+void lmdb_table::change_many(const term::entries& entries, const F& f) {
   write([&](lmdb_writing& w) {
-    auto found = w.find(where, key);
-    out = found ? std::optional{found->record.value()} : std::nullopt;
-    w.erase(where, key);
-    return std::string_view{};
-  });
-  return out;
-}
-
-std::size_t lmdb_table::do_erase_object(const term& key, const term& value) {
-  lmdb_key where{key};
-  std::size_t n = 0;
-  write([&](lmdb_writing& w) {
-    n = 0;
-    auto found = w.find(where, key);
-    if (found && found->record.value() == value) {
-      n = w.erase(where, key) ? 1 : 0;
-    }
-    return std::string_view{};
-  });
-  return n;
-}
-
-std::optional<term> lmdb_table::do_swap(const term& key, term value,
-                                        std::int64_t ttl_ms) {
-  lmdb_key where{key};
-  std::optional<term> before;
-  write([&](lmdb_writing& w) {
-    auto found = w.find(where, key);
-    before = found ? std::optional{found->record.value()} : std::nullopt;
-    w.set(where, key, value, w.expiry(ttl_ms));
-    return where.bytes();
-  });
-  return before;
-}
-
-swap_result lmdb_table::do_compare_and_swap(const term& key,
-                                            const std::optional<term>& expected,
-                                            std::optional<term> desired,
-                                            std::int64_t ttl_ms) {
-  lmdb_key where{key};
-  swap_result out;
-  write([&](lmdb_writing& w) {
-    auto found = w.find(where, key);
-    out.found = found ? std::optional{found->record.value()} : std::nullopt;
-    out.done = out.found == expected;
-    if (out.done && desired) {
-      w.set(where, key, *desired, w.expiry(ttl_ms));
-    } else if (out.done && out.found) {
-      w.erase(where, key);
-    }
-    return where.bytes();
-  });
-  return out;
-}
-
-term lmdb_table::do_update_counter(const term& key, const term& delta,
-                                   std::int64_t ttl_ms) {
-  lmdb_key where{key};
-  term out;
-  write([&](lmdb_writing& w) {
-    auto found = w.find(where, key);
-    out = count(key, found ? found->record.value() : term{0}, delta);
-    w.set(where, key, out, found ? found->record.expires : w.expiry(ttl_ms));
-    return where.bytes();
-  });
-  return out;
-}
-
-std::vector<term> lmdb_table::do_update_counters(
-  const term& key, std::span<const counter_op> ops, const term& initial,
-  std::int64_t ttl_ms) {
-  lmdb_key where{key};
-  std::vector<term> out;
-  write([&](lmdb_writing& w) {
-    out.clear();
-    auto found = w.find(where, key);
-    auto value = count(key, found ? found->record.value() : initial, ops, &out);
-    w.set(where, key, value, found ? found->record.expires : w.expiry(ttl_ms));
-    return where.bytes();
-  });
-  return out;
-}
-
-bool lmdb_table::do_expire(const term& key, std::int64_t ttl_ms) {
-  lmdb_key where{key};
-  bool there = false;
-  write([&](lmdb_writing& w) {
-    auto found = w.find(where, key);
-    there = found.has_value();
-    if (there) {
-      auto value = found->record.value();
-      w.set(where, key, value, w.expiry(ttl_ms));
-    }
-    return where.bytes();
-  });
-  return there;
-}
-
-std::optional<std::int64_t> lmdb_table::do_left_ms(const term& key) const {
-  return read([&](lmdb_snapshot& s) -> std::optional<std::int64_t> {
-    auto found = living(s, key);
-    if (!found)
-      return std::nullopt;
-    auto expires = found->record.expires;
-    return expires == 0 ? 0
-                        : std::max<std::int64_t>(1, expires - wall_clock_ms());
-  });
-}
-
-// -- several keys ------------------------------------------------------------
-
-std::vector<std::optional<term>> lmdb_table::do_get_many(
-  std::span<const term> keys) const {
-  return read([&](lmdb_snapshot& s) {
-    std::vector<std::optional<term>> out;
-    out.reserve(keys.size());
-    for (auto& key : keys) {
-      auto found = living(s, key);
-      out.push_back(found ? std::optional{found->record.value()}
-                          : std::nullopt);
-    }
-    return out;
-  });
-}
-
-namespace {
-
-std::string_view set_all(lmdb_writing& w, const term::entries& entries,
-                         std::int64_t ttl_ms) {
-  w.expect(entries.size());
-  for (auto& [key, value] : entries)
-    w.set(lmdb_key{key}, key, value, w.expiry(ttl_ms));
-  return {};
-}
-
-} // namespace
-
-void lmdb_table::do_set_many(term::entries entries, std::int64_t ttl_ms) {
-  write([&](lmdb_writing& w) { return set_all(w, entries, ttl_ms); });
-}
-
-bool lmdb_table::do_insert_new(const term& key, term value,
-                               std::int64_t ttl_ms) {
-  lmdb_key where{key};
-  bool fresh = false;
-  write([&](lmdb_writing& w) {
-    fresh = !w.find(where, key);
-    if (fresh) {
-      w.set(where, key, value, w.expiry(ttl_ms));
-    }
-    return where.bytes();
-  });
-  return fresh;
-}
-
-bool lmdb_table::do_insert_all_new(term::entries entries, std::int64_t ttl_ms) {
-  bool fresh = false;
-  write([&](lmdb_writing& w) {
-    fresh = std::none_of(entries.begin(), entries.end(), [&](auto& x) {
-      return w.find(lmdb_key{x.first}, x.first).has_value();
+    w.expect(entries.size());
+    std::optional<lmdb_key> where;
+    f([&](std::size_t n) {
+      auto& key = entries[n].first;
+      return entry{w, where.emplace(key), key};
     });
-    return fresh ? set_all(w, entries, ttl_ms) : std::string_view{};
-  });
-  return fresh;
-}
-
-void lmdb_table::do_clear() {
-  write([&](lmdb_writing& w) {
-    w.clear();
     return std::string_view{};
   });
+}
+
+template class local_table<lmdb_table>;
+
+/// What is not there costs no write.
+std::optional<term> lmdb_table::do_take(const term& key) {
+  if (!read([&](lmdb_snapshot& s) {
+        return look_up(s.handle(), s.environment(), lmdb_key{key}, key)
+          .has_value();
+      }))
+    return std::nullopt;
+  return local_table::do_take(key);
 }
 
 // -- all of them -------------------------------------------------------------

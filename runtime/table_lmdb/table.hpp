@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "runtime/base/ranked_mutex.hpp"
-#include "runtime/table/table.hpp"
+#include "runtime/table/local_table.hpp"
 #include "runtime/table_lmdb/environment.hpp"
 #include "runtime/table_lmdb/group.hpp"
 #include "runtime/table_lmdb/key.hpp"
@@ -22,7 +22,7 @@ namespace hornbeam::runtime {
 /// Only `kind` set and `access` public: a file has no owner. It can be watched
 /// only if it has a home node, since nobody hears of the writes of other
 /// processes.
-class lmdb_table : public table {
+class lmdb_table : public local_table<lmdb_table> {
 public:
   /// Opens the file, `options.path`. Raises `failed`.
   lmdb_table(std::string name, table_options options);
@@ -37,31 +37,7 @@ public:
   std::size_t sweep();
 
 protected:
-  std::optional<term> do_get(const term& key) const override;
-  bool do_contains(const term& key) const override;
-  void do_set(const term& key, term value, std::int64_t ttl_ms) override;
   std::optional<term> do_take(const term& key) override;
-  std::size_t do_erase_object(const term& key, const term& value) override;
-  std::optional<term> do_swap(const term& key, term value,
-                              std::int64_t ttl_ms) override;
-  swap_result do_compare_and_swap(const term& key,
-                                  const std::optional<term>& expected,
-                                  std::optional<term> desired,
-                                  std::int64_t ttl_ms) override;
-  term do_update_counter(const term& key, const term& delta,
-                         std::int64_t ttl_ms) override;
-  std::vector<term> do_update_counters(const term& key,
-                                       std::span<const counter_op> ops,
-                                       const term& initial,
-                                       std::int64_t ttl_ms) override;
-  bool do_expire(const term& key, std::int64_t ttl_ms) override;
-  std::optional<std::int64_t> do_left_ms(const term& key) const override;
-  std::vector<std::optional<term>> do_get_many(
-    std::span<const term> keys) const override;
-  void do_set_many(term::entries entries, std::int64_t ttl_ms) override;
-  bool do_insert_new(const term& key, term value, std::int64_t ttl_ms) override;
-  bool do_insert_all_new(term::entries entries, std::int64_t ttl_ms) override;
-  void do_clear() override;
   std::size_t do_size() const override;
   std::vector<term> do_keys(std::string_view prefix,
                             std::size_t limit) const override;
@@ -74,7 +50,9 @@ protected:
   void forget() override {}
 
 private:
-  class writing;
+  friend class local_table<lmdb_table>;
+  class found;
+  class entry;
   struct sweeper;
 
   lmdb_environment& environment() const {
@@ -85,10 +63,20 @@ private:
     return *x;
   }
   lmdb_environment* reopen() const;
+  /// What LMDB has no room for, it refuses itself.
+  void check_fits(const term&, const term&) const noexcept {}
+  template <class F>
+  void find(const term& key, const F& f) const;
+  template <class F>
+  void find_many(std::span<const term> keys, const F& f) const;
+  template <class F>
+  void change(const term& key, const F& f);
+  template <class F>
+  void change_many(const term::entries& entries, const F& f);
   /// Calls `f` with a snapshot.
   template <class F>
   auto read(F f) const;
-  /// Calls `f` with a `writing`, commits, and tells who watches.
+  /// Calls `f` with an `lmdb_writing`, commits, and tells who watches.
   template <class F>
   void write(F f, bool patient = true);
 
@@ -100,5 +88,7 @@ private:
   std::shared_ptr<sweeper> sweeper_;
   mutable std::atomic<bool> sweeping_{false}; ///< from the first expiry on
 };
+
+extern template class local_table<lmdb_table>;
 
 } // namespace hornbeam::runtime

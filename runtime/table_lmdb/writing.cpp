@@ -69,11 +69,6 @@ bool lmdb_writing::needs_old() const noexcept {
          || bounds.max_entries != 0;
 }
 
-void lmdb_writing::expect(std::size_t keys) {
-  x_.reserve(keys, 0);
-  expected_ = true;
-}
-
 std::optional<lmdb_found> lmdb_writing::find(const lmdb_key& where,
                                              const term& key) {
   auto out = look_up(x_.handle(), env_, where, key);
@@ -91,7 +86,7 @@ void lmdb_writing::set(const lmdb_key& where, const term& key,
     old = look_up(x_.handle(), env_, where, key);
   lmdb_new_record fresh{where.abridged() ? &key : nullptr, value, expires,
                         old.has_value()};
-  x_.reserve(expected_ ? 0 : 1, fresh.size());
+  x_.reserve(expected_ ? std::exchange(*expected_, 0) : 1, fresh.size());
   std::optional<term> before;
   if (old) {
     if (noting_ && !(old->record.expires != 0 && old->record.expired(now())))
@@ -234,10 +229,10 @@ void lmdb_writing::finish(std::string_view kept) {
   }
 }
 
-/// Second chance: the hand goes round in key order. An entry that was used
-/// since the hand last came by only loses its mark; the first without one
-/// goes, or the last of the sample. The mark is a byte in the map that readers
-/// set: it belongs to no transaction.
+/// CLOCK with a second chance: the hand goes round in key order. An entry that
+/// was used since the hand last came by only loses its mark; the first without
+/// one goes, or the last of the sample. The mark is a byte in the map that
+/// readers set: it belongs to no transaction.
 bool lmdb_writing::evict(std::string_view kept) {
   std::string victim;
   {

@@ -33,8 +33,8 @@ public:
   /// `hand` is where eviction goes on. With `events`, changes are noted.
   lmdb_writing(lmdb_transaction& x, std::string& hand, bool events);
 
-  /// So many keys will be set: each of them needs less then.
-  void expect(std::size_t keys);
+  /// So many keys will be set, if any: each of them needs less room then.
+  void expect(std::size_t keys) { expected_ = keys; }
   /// What lives under a key.
   std::optional<lmdb_found> find(const lmdb_key& where, const term& key);
   /// `expires` in milliseconds since 1970, or 0.
@@ -72,7 +72,7 @@ private:
   const bool noting_;
   std::int64_t now_ = 0; ///< once it was needed
   std::int64_t more_bytes_ = 0;
-  bool expected_ = false;
+  std::optional<std::size_t> expected_; ///< 0 once there is room for them
   std::vector<table_event> events_;
 };
 

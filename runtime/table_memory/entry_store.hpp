@@ -14,10 +14,11 @@ namespace hornbeam::runtime {
 /// sets stay exact.)
 term without_integral_floats(const term& x);
 
-/// The entries of one shard of a memory table: a hash table whose entries lie
-/// in numbered slots and never move. An entry keeps its slot while it lives,
-/// so a walk in the order of slots sees each exactly once, and what only some
-/// tables need (times, order of use) is kept beside, by slot. 40 bytes an
+/// A hash table with chaining over a slab: the entries of one shard of a memory
+/// table lie in numbered slots and never move. An entry keeps its slot while it
+/// lives, so a walk in the order of slots sees each exactly once, and what only
+/// some tables need (times, order of use) is kept beside, by slot. The buckets
+/// double at one entry a bucket, all at once: a shard is small. 40 bytes an
 /// entry and 4 to 8 for the table of buckets. Not safe from several threads.
 ///
 /// Several entries may have one key (bags); newer ones are found first.

@@ -8,8 +8,9 @@
 
 namespace hornbeam::runtime {
 
-/// When the slots of a table expire: a binary heap, the earliest at the front,
-/// that knows the place of each slot in it. Not safe from several threads.
+/// An indexed binary heap of when the slots of a table expire: the earliest is
+/// at the front, and it knows where each slot is in it. Not safe from several
+/// threads.
 class expiry_heap {
 public:
   /// `never` if the slot has no end.

@@ -9,8 +9,9 @@
 
 namespace hornbeam::runtime {
 
-/// Some shards of the table, locked, and what is to be done when they are not
-/// any more: values are destroyed and watchers called without a lock.
+/// A scope with some shards of the table locked (striped locks, taken in the
+/// order of their numbers), and what is to be done when they are not any more:
+/// values are destroyed and watchers called without a lock.
 class memory_table::held {
 public:
   held(const memory_table& t, std::uint64_t shards) : t_(t), shards_(shards) {

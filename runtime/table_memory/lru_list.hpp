@@ -5,8 +5,8 @@
 
 namespace hornbeam::runtime {
 
-/// The slots of a table in the order of their last use. Not safe from several
-/// threads.
+/// An LRU list: the slots of a table in the exact order of their last use,
+/// linked by their numbers. Not safe from several threads.
 class lru_list {
 public:
   static constexpr std::uint32_t nobody = UINT32_MAX;

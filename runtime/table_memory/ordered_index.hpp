@@ -9,9 +9,10 @@
 
 namespace hornbeam::runtime {
 
-/// Keys in the total order of terms, each once: sorted pieces of some hundred
-/// keys, and the list of the pieces. About 20 bytes a key, one or two
-/// microseconds for a change among a million. Not safe from several threads.
+/// A B+ tree of two levels: keys in the total order of terms, each once, as
+/// sorted pieces of some hundred keys and the list of the pieces. About 20
+/// bytes a key, one or two microseconds for a change among a million. Not safe
+/// from several threads.
 class ordered_index {
 public:
   ordered_index() = default;

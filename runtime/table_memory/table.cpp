@@ -4,8 +4,8 @@
 #include <chrono>
 
 #include "runtime/table/host.hpp"
-#include "runtime/table_memory/lock.hpp"
-#include "runtime/term/term_size.hpp"
+#include "runtime/table/operations.hpp"
+#include "runtime/table_memory/entry.hpp"
 
 namespace hornbeam::runtime {
 
@@ -17,7 +17,7 @@ constexpr ticks ms_in_ticks = 1'000'000;
 } // namespace
 
 memory_table::memory_table(std::string name, table_options options)
-  : table(std::move(name), std::move(options)),
+  : local_table(std::move(name), std::move(options)),
     numeric_equality_(this->options().kind == table_kind::ordered_set),
     last_shard_(this->options().max_entries != 0
                     || this->options().max_bytes != 0
@@ -32,11 +32,6 @@ memory_table::memory_table(std::string name, table_options options)
   }
 }
 
-std::uint64_t memory_table::hash_of(const term& key) const noexcept {
-  auto h = numeric_equality_ ? without_integral_floats(key).hash() : key.hash();
-  return h * 0x9e3779b97f4a7c15ull;
-}
-
 ticks memory_table::now() const noexcept {
   if (auto* h = host())
     return h->now();
@@ -49,7 +44,7 @@ std::int64_t memory_table::left(ticks at, ticks moment) noexcept {
 }
 
 void memory_table::check_fits(const term& key, const term& value) const {
-  if (!bounds_ || options().max_bytes == 0)
+  if (options().max_bytes == 0)
     return;
   auto n = bytes_of(key) + bytes_of(value);
   if (n > options().max_bytes)
@@ -61,70 +56,6 @@ void memory_table::check_fits(const term& key, const term& value) const {
 }
 
 // -- one entry, with its shard locked -----------------------------------------
-
-memory_table::slot memory_table::find(const shard& s, std::uint64_t hash,
-                                      const term& key) const noexcept {
-  return s.store.find(entry_store::short_hash(hash), key, numeric_equality_);
-}
-
-term memory_table::value_at(const shard& s, slot i, const term& key) const {
-  touch(i);
-  if (!is_bag())
-    return s.store.at(i).value;
-  term::sequence all{s.store.at(i).value};
-  while ((i = s.store.find_older(i, key, numeric_equality_)) != nowhere) {
-    touch(i);
-    all.push_back(s.store.at(i).value);
-  }
-  std::reverse(all.begin(), all.end());
-  return term::list(std::move(all));
-}
-
-/// The value that was there is in `value` afterwards.
-void memory_table::put(held& lock, shard& s, std::uint64_t hash,
-                       const term& key, term& value, std::int64_t ttl_ms) {
-  auto i = find(s, hash, key);
-  if (options().kind == table_kind::bag)
-    while (i != nowhere && s.store.at(i).value != value)
-      i = s.store.find_older(i, key, numeric_equality_);
-  if (i == nowhere || options().kind == table_kind::duplicate_bag)
-    return add(lock, s, hash, key, std::move(value), ttl_ms);
-  if (numeric_equality_)
-    s.store.at(i).key = key; // 1.0 takes the place of 1
-  set_time(lock, s, i, ttl_ms);
-  change(lock, s, i, value);
-}
-
-void memory_table::add(held& lock, shard& s, std::uint64_t hash,
-                       const term& key, term value, std::int64_t ttl_ms) {
-  if (watchers_.any())
-    lock.note({table_event::kind::set, key, {}, value});
-  auto i = s.store.add(entry_store::short_hash(hash), key, std::move(value));
-  if (in_index(s, key))
-    change_index(key, true);
-  if (ttl_ms != 0)
-    set_time(lock, s, i, ttl_ms);
-  if (bounds_) {
-    bounds_->used.add(i);
-    auto& e = s.store.at(i);
-    bounds_->bytes += bytes_of(e.key) + bytes_of(e.value);
-    evict(lock, s);
-  }
-}
-
-/// Exchanges `value` and that of the entry.
-void memory_table::change(held& lock, shard& s, slot i, term& value) {
-  auto& e = s.store.at(i);
-  if (watchers_.any())
-    lock.note({table_event::kind::set, e.key, e.value, value});
-  std::swap(e.value, value);
-  if (bounds_) {
-    bounds_->used.touch(i);
-    bounds_->bytes += bytes_of(e.value);
-    bounds_->bytes -= bytes_of(value);
-    evict(lock, s);
-  }
-}
 
 std::pair<term, term> memory_table::remove(held& lock, shard& s, slot i,
                                            table_event::kind why) {
@@ -143,28 +74,6 @@ std::pair<term, term> memory_table::remove(held& lock, shard& s, slot i,
   if (watchers_.any())
     lock.note({why, key, value, {}});
   return gone;
-}
-
-std::optional<term> memory_table::take_all(held& lock, shard& s,
-                                           std::uint64_t hash,
-                                           const term& key) {
-  auto i = find(s, hash, key);
-  if (i == nowhere)
-    return std::nullopt;
-  if (!is_bag()) {
-    auto gone = remove(lock, s, i, table_event::kind::erased);
-    auto out = std::move(gone.second);
-    lock.keep(std::move(gone));
-    return out;
-  }
-  term::sequence all;
-  for (; i != nowhere; i = find(s, hash, key)) {
-    auto gone = remove(lock, s, i, table_event::kind::erased);
-    all.push_back(gone.second);
-    lock.keep(std::move(gone));
-  }
-  std::reverse(all.begin(), all.end());
-  return term::list(std::move(all));
 }
 
 // -- time to live, bounds -----------------------------------------------------
@@ -250,223 +159,7 @@ void memory_table::sweep() const {
     arm(next);
 }
 
-// -- operations on one key ----------------------------------------------------
-
-std::optional<term> memory_table::do_get(const term& key) const {
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  auto& s = shard_of(hash);
-  auto i = find(s, hash, key);
-  if (i == nowhere)
-    return std::nullopt;
-  return value_at(s, i, key);
-}
-
-bool memory_table::do_contains(const term& key) const {
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  auto i = find(shard_of(hash), hash, key);
-  if (i == nowhere)
-    return false;
-  touch(i);
-  return true;
-}
-
-void memory_table::do_set(const term& key, term value, std::int64_t ttl_ms) {
-  check_fits(key, value);
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  put(lock, shard_of(hash), hash, key, value, ttl_ms);
-}
-
-bool memory_table::do_insert_new(const term& key, term value,
-                                 std::int64_t ttl_ms) {
-  check_fits(key, value);
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  auto& s = shard_of(hash);
-  if (auto i = find(s, hash, key); i != nowhere) {
-    touch(i);
-    return false;
-  }
-  add(lock, s, hash, key, std::move(value), ttl_ms);
-  return true;
-}
-
-std::optional<term> memory_table::do_take(const term& key) {
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  return take_all(lock, shard_of(hash), hash, key);
-}
-
-std::size_t memory_table::do_erase_object(const term& key, const term& value) {
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  auto& s = shard_of(hash);
-  std::size_t n = 0;
-  for (auto i = find(s, hash, key); i != nowhere;) {
-    auto older = s.store.find_older(i, key, numeric_equality_);
-    if (s.store.at(i).value == value) {
-      lock.keep(remove(lock, s, i, table_event::kind::erased));
-      ++n;
-    }
-    i = older;
-  }
-  return n;
-}
-
-std::optional<term> memory_table::do_swap(const term& key, term value,
-                                          std::int64_t ttl_ms) {
-  check_fits(key, value);
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  auto& s = shard_of(hash);
-  bool there = find(s, hash, key) != nowhere;
-  put(lock, s, hash, key, value, ttl_ms);
-  return there ? std::optional{std::move(value)} : std::nullopt;
-}
-
-swap_result memory_table::do_compare_and_swap(
-  const term& key, const std::optional<term>& expected,
-  std::optional<term> desired, std::int64_t ttl_ms) {
-  if (desired)
-    check_fits(key, *desired);
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  auto& s = shard_of(hash);
-  swap_result out;
-  auto i = find(s, hash, key);
-  if (i != nowhere)
-    out.found = value_at(s, i, key);
-  out.done = out.found == expected;
-  if (!out.done)
-    return out;
-  if (desired)
-    put(lock, s, hash, key, *desired, ttl_ms);
-  else if (i != nowhere)
-    take_all(lock, s, hash, key);
-  return out;
-}
-
-term memory_table::do_update_counter(const term& key, const term& delta,
-                                     std::int64_t ttl_ms) {
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  auto& s = shard_of(hash);
-  auto i = find(s, hash, key);
-  if (i == nowhere) {
-    auto sum = count(key, term{0}, delta);
-    add(lock, s, hash, key, sum, ttl_ms);
-    return sum;
-  }
-  auto sum = count(key, s.store.at(i).value, delta);
-  auto value = sum;
-  change(lock, s, i, value);
-  return sum;
-}
-
-std::vector<term> memory_table::do_update_counters(
-  const term& key, std::span<const counter_op> ops, const term& initial,
-  std::int64_t ttl_ms) {
-  check_fits(key, initial);
-  std::vector<term> results;
-  term value;
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  auto& s = shard_of(hash);
-  auto i = find(s, hash, key);
-  value = count(key, i == nowhere ? initial : s.store.at(i).value, ops,
-                &results);
-  if (i == nowhere)
-    add(lock, s, hash, key, std::move(value), ttl_ms);
-  else
-    change(lock, s, i, value);
-  return results;
-}
-
-bool memory_table::do_expire(const term& key, std::int64_t ttl_ms) {
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  auto& s = shard_of(hash);
-  auto first = find(s, hash, key);
-  for (auto i = first; i != nowhere;
-       i = s.store.find_older(i, key, numeric_equality_)) {
-    touch(i);
-    set_time(lock, s, i, ttl_ms);
-  }
-  return first != nowhere;
-}
-
-std::optional<std::int64_t> memory_table::do_left_ms(const term& key) const {
-  auto hash = hash_of(key);
-  held lock{*this, bit_of(hash)};
-  auto& s = shard_of(hash);
-  auto i = find(s, hash, key);
-  if (i == nowhere)
-    return std::nullopt;
-  touch(i);
-  auto at = s.expiry ? s.expiry->of(i) : never;
-  if (at == never)
-    return 0;
-  return left(at, now());
-}
-
-// -- operations on several keys -----------------------------------------------
-
-std::vector<std::optional<term>> memory_table::do_get_many(
-  std::span<const term> keys) const {
-  std::vector<std::uint64_t> hashes;
-  hashes.reserve(keys.size());
-  std::uint64_t bits = 0;
-  for (auto& key : keys) {
-    hashes.push_back(hash_of(key));
-    bits |= bit_of(hashes.back());
-  }
-  std::vector<std::optional<term>> out(keys.size());
-  held lock{*this, bits};
-  for (std::size_t n = 0; n < keys.size(); ++n) {
-    auto& s = shard_of(hashes[n]);
-    if (auto i = find(s, hashes[n], keys[n]); i != nowhere)
-      out[n] = value_at(s, i, keys[n]);
-  }
-  return out;
-}
-
-/// The hash of each key, and a bit for each of their shards. Raises if one of
-/// the entries can't be in this table.
-std::pair<std::vector<std::uint64_t>, std::uint64_t> memory_table::hashes_of(
-  const term::entries& entries) const {
-  std::vector<std::uint64_t> hashes;
-  hashes.reserve(entries.size());
-  std::uint64_t bits = 0;
-  for (auto& [key, value] : entries) {
-    check_fits(key, value);
-    hashes.push_back(hash_of(key));
-    bits |= bit_of(hashes.back());
-  }
-  return {std::move(hashes), bits};
-}
-
-void memory_table::do_set_many(term::entries entries, std::int64_t ttl_ms) {
-  auto [hashes, bits] = hashes_of(entries);
-  held lock{*this, bits};
-  for (std::size_t n = 0; n < entries.size(); ++n)
-    put(lock, shard_of(hashes[n]), hashes[n], entries[n].first,
-        entries[n].second, ttl_ms);
-}
-
-bool memory_table::do_insert_all_new(term::entries entries,
-                                     std::int64_t ttl_ms) {
-  auto [hashes, bits] = hashes_of(entries);
-  held lock{*this, bits};
-  for (std::size_t n = 0; n < entries.size(); ++n)
-    if (find(shard_of(hashes[n]), hashes[n], entries[n].first) != nowhere)
-      return false;
-  for (std::size_t n = 0; n < entries.size(); ++n)
-    put(lock, shard_of(hashes[n]), hashes[n], entries[n].first,
-        entries[n].second, ttl_ms);
-  return true;
-}
+// -- all of them --------------------------------------------------------------
 
 std::size_t memory_table::do_size() const {
   purge_all();
@@ -478,8 +171,6 @@ std::size_t memory_table::do_size() const {
   return n;
 }
 
-void memory_table::do_clear() {
-  replace({});
-}
+template class local_table<memory_table>;
 
 } // namespace hornbeam::runtime

@@ -6,7 +6,7 @@
 
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/base/small_mutex.hpp"
-#include "runtime/table/table.hpp"
+#include "runtime/table/local_table.hpp"
 #include "runtime/table_memory/entry_store.hpp"
 #include "runtime/table_memory/expiry_heap.hpp"
 #include "runtime/table_memory/lru_list.hpp"
@@ -25,7 +25,7 @@ namespace hornbeam::runtime {
 /// question for a prefix on (from the beginning in an ordered_set); a table
 /// with a bound has one shard, whose entries are listed in the exact order of
 /// their last use. By use we mean that an operation names the key.
-class memory_table final : public table,
+class memory_table final : public local_table<memory_table>,
                            public std::enable_shared_from_this<memory_table> {
 public:
   explicit memory_table(std::string name, table_options options = {});
@@ -35,31 +35,6 @@ public:
   void after_fork_in_child() const override;
 
 protected:
-  std::optional<term> do_get(const term& key) const override;
-  bool do_contains(const term& key) const override;
-  void do_set(const term& key, term value, std::int64_t ttl_ms) override;
-  bool do_insert_new(const term& key, term value, std::int64_t ttl_ms) override;
-  std::optional<term> do_take(const term& key) override;
-  std::size_t do_erase_object(const term& key, const term& value) override;
-  std::optional<term> do_swap(const term& key, term value,
-                              std::int64_t ttl_ms) override;
-  swap_result do_compare_and_swap(const term& key,
-                                  const std::optional<term>& expected,
-                                  std::optional<term> desired,
-                                  std::int64_t ttl_ms) override;
-  term do_update_counter(const term& key, const term& delta,
-                         std::int64_t ttl_ms) override;
-  std::vector<term> do_update_counters(const term& key,
-                                       std::span<const counter_op> ops,
-                                       const term& initial,
-                                       std::int64_t ttl_ms) override;
-  bool do_expire(const term& key, std::int64_t ttl_ms) override;
-  std::optional<std::int64_t> do_left_ms(const term& key) const override;
-  std::vector<std::optional<term>> do_get_many(
-    std::span<const term> keys) const override;
-  void do_set_many(term::entries entries, std::int64_t ttl_ms) override;
-  bool do_insert_all_new(term::entries entries, std::int64_t ttl_ms) override;
-  void do_clear() override;
   std::size_t do_size() const override;
   std::vector<term> do_keys(std::string_view prefix,
                             std::size_t limit) const override;
@@ -70,6 +45,7 @@ protected:
   void forget() override;
 
 private:
+  friend class local_table<memory_table>;
   using slot = entry_store::slot;
   static constexpr auto nowhere = entry_store::none;
 
@@ -85,8 +61,15 @@ private:
     std::uint64_t bytes = 0;
   };
   class held;
+  class found;
+  class entry;
+  struct hashes;
 
-  std::uint64_t hash_of(const term& key) const noexcept;
+  std::uint64_t hash_of(const term& key) const noexcept {
+    auto h = numeric_equality_ ? without_integral_floats(key).hash()
+                               : key.hash();
+    return h * 0x9e3779b97f4a7c15ull;
+  }
   /// One bit for each shard.
   std::uint64_t bit_of(std::uint64_t hash) const noexcept {
     return std::uint64_t{1} << ((hash >> 58) & last_shard_);
@@ -102,22 +85,23 @@ private:
   /// Milliseconds, rounded up; at least one.
   static std::int64_t left(ticks at, ticks moment) noexcept;
   void check_fits(const term& key, const term& value) const;
-  std::pair<std::vector<std::uint64_t>, std::uint64_t> hashes_of(
-    const term::entries& entries) const;
+
+  template <class F>
+  void find(const term& key, const F& f) const;
+  template <class F>
+  void find_many(std::span<const term> keys, const F& f) const;
+  template <class F>
+  void change(const term& key, const F& f);
+  template <class F>
+  void change_many(const term::entries& entries, const F& f);
 
   // All of these are called with the lock of the shard.
-  slot find(const shard& s, std::uint64_t hash, const term& key) const noexcept;
-  /// The value, or of a bag the list of values.
-  term value_at(const shard& s, slot i, const term& key) const;
-  void put(held& lock, shard& s, std::uint64_t hash, const term& key,
-           term& value, std::int64_t ttl_ms);
-  void add(held& lock, shard& s, std::uint64_t hash, const term& key,
-           term value, std::int64_t ttl_ms);
-  void change(held& lock, shard& s, slot i, term& value);
+  slot slot_of(const shard& s, std::uint64_t hash,
+               const term& key) const noexcept {
+    return s.store.find(entry_store::short_hash(hash), key, numeric_equality_);
+  }
   std::pair<term, term> remove(held& lock, shard& s, slot i,
                                table_event::kind why);
-  std::optional<term> take_all(held& lock, shard& s, std::uint64_t hash,
-                               const term& key);
   void set_time(held& lock, shard& s, slot i, std::int64_t ttl_ms);
   void touch(slot i) const noexcept {
     if (bounds_)
@@ -157,5 +141,7 @@ private:
   mutable std::atomic<std::uint64_t> expired_{0};
   mutable std::atomic<std::uint64_t> evicted_{0};
 };
+
+extern template class local_table<memory_table>;
 
 } // namespace hornbeam::runtime

@@ -130,7 +130,7 @@ table_batch memory_table::scan_in_order(const term& from,
     auto hash = hash_of(key);
     held lock{*this, bit_of(hash)};
     auto& s = shard_of(hash);
-    if (auto i = find(s, hash, key); i != nowhere)
+    if (auto i = slot_of(s, hash, key); i != nowhere)
       out.entries.emplace_back(s.store.at(i).key, s.store.at(i).value);
   }
   if (more)

@@ -4,7 +4,7 @@
 #include <set>
 
 #include "actors/remote_table.hpp"
-#include "actors/table_options_term.hpp"
+#include "runtime/table/options_term.hpp"
 #include "actors/tables.hpp"
 #include "runtime/table_memory/table.hpp"
 #include "runtime/term/wire.hpp"
@@ -329,8 +329,18 @@ TEST_CASE("a home that has come back is told again how the table is") {
   CHECK(home.find("t")->options().ttl_ms == 60'000);
 }
 
+TEST_CASE("the list of a table's options has all of them") {
+  // Who adds one here adds it to the list.
+  auto [engine, kind, access, max_entries, max_bytes, ttl_ms, home, path,
+        durable, map_bytes]
+    = table_options{};
+  int n = 0;
+  each_table_option([&](auto) { ++n; });
+  CHECK(n == 10);
+}
+
 TEST_CASE("options cross as a map of what is no default") {
-  CHECK(actors::to_term({}).pairs().empty());
+  CHECK(to_term({}).pairs().empty());
   table_options o{table_engine::lmdb,
                   table_kind::ordered_set,
                   table_access::closed,
@@ -341,15 +351,15 @@ TEST_CASE("options cross as a map of what is no default") {
                   "/path",
                   table_durability::always,
                   4};
-  CHECK(actors::to_term(o).pairs().size() == 10);
-  CHECK(actors::to_table_options(actors::to_term(o)) == o);
+  CHECK(to_term(o).pairs().size() == 10);
+  CHECK(to_table_options(to_term(o)) == o);
   auto one = [](const char* key, term x) {
     return term::map({{term::atom(key), std::move(x)}});
   };
-  CHECK_THROWS_WITH(actors::to_table_options(one("ttl_ms", term::string("x"))),
+  CHECK_THROWS_WITH(to_table_options(one("ttl_ms", term::string("x"))),
                     Catch::Contains("ttl_ms"));
-  CHECK_THROWS_WITH(actors::to_table_options(one("kind", term::atom("heap"))),
+  CHECK_THROWS_WITH(to_table_options(one("kind", term::atom("heap"))),
                     Catch::Contains("heap"));
-  CHECK_THROWS_WITH(actors::to_table_options(one("color", term{1})),
+  CHECK_THROWS_WITH(to_table_options(one("color", term{1})),
                     Catch::Contains("color"));
 }
