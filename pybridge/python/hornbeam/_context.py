@@ -6,12 +6,10 @@ from __future__ import annotations
 import contextlib
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import Any, Iterator
 
+from hornbeam._native import Task
 from hornbeam.errors import HornbeamError, HornbeamTimeout, TaskCancelled
-
-if TYPE_CHECKING:
-    from hornbeam._native import Task
 
 MAX_DEPTH = 100
 

@@ -7,7 +7,7 @@ import inspect
 import time
 from typing import Any, Callable
 
-from hornbeam import _context, _engine, _loop, _native, _pool, errors
+from hornbeam import _context, _engine, _loop, _native, _pool, errors, process
 from hornbeam._native import Job
 from hornbeam.errors import NotFoundError
 
@@ -276,8 +276,6 @@ class Registry:
         return handler
 
     def _run(self, job: Job) -> None:
-        from hornbeam import process
-
         handler = self.get(job.name)
         if self.scope == "hook":
             function, before = handler.find(job.name, job.action)

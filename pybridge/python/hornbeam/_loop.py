@@ -7,7 +7,7 @@ import inspect
 import threading
 from typing import Any
 
-from hornbeam import _context, _engine, _native
+from hornbeam import _context, _engine, _native, _ports
 from hornbeam.errors import HornbeamError, HornbeamTimeout
 
 _lock = threading.Lock()
@@ -76,9 +76,7 @@ async def cancellable(x: Any) -> Any:
     task = _context.task.get()
     if task is None:
         return await x
-    from hornbeam import aio
-
-    return await aio._with_task(task, x)
+    return await _ports.with_task(task, x)
 
 
 def _forked() -> None:

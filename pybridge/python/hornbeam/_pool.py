@@ -101,15 +101,6 @@ def _failure(error: BaseException) -> tuple[int, str, str, str]:
     return (code, message, name, text)
 
 
-def run_call(job: Job, function: Callable[..., Any], *before: Any) -> None:
-    """Run `function(*before, *args, **kwargs)` as the handler call of `job`
-    and answer with the result."""
-    from hornbeam import process
-
-    with _context.entered(job.depth, job.left_ms), process.handler_call():
-        job.reply(function(*before, *job.args, **job.kwargs))
-
-
 # Calls that wait for a thread, by a number.
 _calls: dict[str, tuple[concurrent.futures.Future[Any], Callable[[], Any]]] = {}
 _numbers = itertools.count(1)

@@ -6,83 +6,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import itertools
-import weakref
 from typing import Any, AsyncGenerator, Callable
 
 from hornbeam import (
     _context,
-    _engine,
     _handlers,
     _loop,
     _native,
     _pool,
+    _ports,
     errors,
     functions,
     hooks,
     process,
+    rpc,
     tasks,
 )
-
-
-class _Port:
-    """Where one event loop gets its answers."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.completions = _native.Completions()
-        self.waiting: dict[int, asyncio.Future[Any]] = {}
-        self.keys = itertools.count(1)
-        loop.add_reader(self.completions.fileno(), self.drain)
-
-    def drain(self) -> None:
-        for key, ok, local, value in self.completions.drain():
-            future = self.waiting.pop(key, None)
-            if future is None or future.done():
-                continue  # cancelled meanwhile
-            if ok:
-                future.set_result((local, value))
-            else:
-                future.set_exception(value)
-
-    async def wait(self, start: Any, timeout_ms: float | None, what: str) -> Any:
-        """`start(completions, key)` and wait for the answer."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        key = next(self.keys)
-        self.waiting[key] = future
-        permits = _context.permits.get()
-        for permit in permits:
-            permit.release()
-        try:
-            start(self.completions, key)
-            if timeout_ms is None:
-                return await future
-            async with _timeout(max(0.0, timeout_ms) / 1000):
-                return await future
-        except asyncio.TimeoutError:
-            raise errors.HornbeamTimeout(f"{what}: no answer in time") from None
-        finally:
-            self.waiting.pop(key, None)
-            for permit in permits:
-                permit.reacquire()
-
-
-def _timeout(seconds: float | None) -> Any:
-    if seconds is not None and seconds > 1e9:
-        seconds = None
-    return asyncio.timeout(seconds)
-
-
-_ports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Port]
-_ports = weakref.WeakKeyDictionary()
-
-
-def _port() -> _Port:
-    loop = asyncio.get_running_loop()
-    port = _ports.get(loop)
-    if port is None:
-        _engine.ensure()
-        port = _ports[loop] = _Port(loop)
-    return port
 
 
 async def execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
@@ -119,7 +58,7 @@ async def _invoke(
     def start(c: Any, key: int) -> None:
         _native.invoke_async(c, key, scope, name, action, args, kwargs, timeout, depth)
 
-    return (await _port().wait(start, timeout, f"{scope} {name}"))[1]
+    return (await _ports.port().wait(start, timeout, f"{scope} {name}"))[1]
 
 
 async def _call(
@@ -135,7 +74,7 @@ async def _call(
         if in_thread and handler.bounded:
             # Its thread has the permit, releases it when it waits, and keeps it
             # until it is through, whoever waits no longer.
-            async with _timeout(None if timeout is None else timeout / 1000):
+            async with _ports.timeout(None if timeout is None else timeout / 1000):
                 return await _pool.in_thread(
                     _handlers.run_here, handler, function, args, kwargs
                 )
@@ -143,7 +82,7 @@ async def _call(
         await _enter(entry, timeout)
         if entry.permit is not None:
             _context.permits.set((*_context.permits.get(), entry.permit))
-        async with _timeout(None if timeout is None else timeout / 1000):
+        async with _ports.timeout(None if timeout is None else timeout / 1000):
             if in_thread:
                 result = await _pool.in_thread(function, *args, **kwargs)
             else:
@@ -183,15 +122,13 @@ async def _enter(entry: _handlers.Call, timeout: float | None) -> None:
         entry.ask(c, key)  # whoever ends the call ends its permit
 
     if entry.bounded:
-        await _port().wait(start, timeout, "a permit of the handler")
+        await _ports.port().wait(start, timeout, "a permit of the handler")
 
 
 async def rpc_call(
     node: str, module: str, function: str, args: Any, timeout_ms: float = 5000
 ) -> Any:
     """As `hornbeam.rpc.rpc_call`."""
-    from hornbeam import rpc
-
     items = rpc._check(module, function, args)
     to = _native.full_name(node)
     timeout, depth = _context.timeout(timeout_ms), _context.depth()
@@ -200,7 +137,7 @@ async def rpc_call(
     def start(c: Any, key: int) -> None:
         _native.request_async(c, key, to, "rpc", "call", op, timeout, depth)
 
-    return (await _port().wait(start, timeout, f"rpc on {to}"))[1]
+    return (await _ports.port().wait(start, timeout, f"rpc on {to}"))[1]
 
 
 async def await_result(task_id: str, timeout_ms: float = 30000) -> Any:
@@ -218,7 +155,7 @@ async def await_result(task_id: str, timeout_ms: float = 30000) -> Any:
                 c, key, where, "tasks", "await", (task_id,), timeout, depth
             )
 
-    local, value = await _port().wait(start, timeout, f"task {task_id}")
+    local, value = await _ports.port().wait(start, timeout, f"task {task_id}")
     return tasks.local_result(task_id) if local else value
 
 
@@ -254,22 +191,7 @@ async def _ask_task(
     def start(c: Any, key: int) -> None:
         _native.request_async(c, key, where, "tasks", what, op, timeout, depth)
 
-    return (await _port().wait(start, timeout, f"task {task_id}"))[1]
-
-
-async def _with_task(task: _native.Task, awaitable: Any) -> Any:
-    """Await what the handler of a task has returned, in an asyncio task that is
-    cancelled with it."""
-    port, mine = _port(), asyncio.current_task()
-    cancelled: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    cancelled.add_done_callback(lambda _: mine.cancel())  # type: ignore[union-attr]
-    key = next(port.keys)
-    port.waiting[key] = cancelled
-    task.notify_cancel(port.completions, key)
-    try:
-        return await awaitable
-    finally:
-        port.waiting.pop(key, None)
+    return (await _ports.port().wait(start, timeout, f"task {task_id}"))[1]
 
 
 async def receive_pubsub(
@@ -317,7 +239,7 @@ async def _next(
         if left is not None and left <= 0:
             return None
         try:
-            await _port().wait(start, left, "receive")
+            await _ports.port().wait(start, left, "receive")
         except errors.HornbeamTimeout:
             return None
         finally:
@@ -343,7 +265,7 @@ async def stream(
     try:
         while True:
             # `notify` comes first: it starts the stream.
-            await _port().wait(source.notify, _context.timeout(), "stream")
+            await _ports.port().wait(source.notify, _context.timeout(), "stream")
             while (item := source.poll()) is not None:
                 more, found = item
                 for chunk in found:
@@ -413,15 +335,3 @@ def _step(chunks: _handlers.Chunks, call: _handlers.Call) -> Any:
             return next(chunks)
     except StopIteration:  # which no future can carry
         return _END
-
-
-def _forked() -> None:
-    global _ports
-    # In one step: a thread of the parent may have been in the middle of it.
-    for port in list(_ports.data.values()):  # type: ignore
-        port.completions.close()
-        _native.leak_after_fork(port)
-    _ports = weakref.WeakKeyDictionary()
-
-
-_engine.on_fork.append(_forked)

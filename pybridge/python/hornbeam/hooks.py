@@ -8,10 +8,11 @@ goes to the one on which the fewest are waited for.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from typing import Any, Generator
 
-from hornbeam import _context, _engine, _handlers, _native, _pool, errors
+from hornbeam import _context, _engine, _handlers, _native, _pool, errors, process
 from hornbeam._native import Job
 
 
@@ -55,8 +56,6 @@ def register_hook(
 
 
 def _is_partial(x: Any) -> bool:
-    import functools
-
     return isinstance(x, functools.partial)
 
 
@@ -209,8 +208,6 @@ _streams: dict[int, _handlers.Chunks] = {}
 
 
 def _run_stream(job: Job) -> None:
-    from hornbeam import process
-
     chunks = _streams.get(job.source_id)
     # A stream is one call, and keeps its mailbox over all its jobs.
     owner = chunks.owner if chunks is not None else process.Owner()
@@ -233,8 +230,6 @@ def _go_on(
     """Run a generator as far as its consumer has given credit. It is kept by
     the number of its source between the jobs. `begun`: what its handler has
     returned, and the home of that."""
-    from hornbeam import process
-
     number = job.source_id
     with _context.entered(job.depth, job.left_ms), process.running_as(owner):
         try:

@@ -6,7 +6,7 @@ import importlib
 import types
 from typing import Any, Sequence
 
-from hornbeam import _context, _handlers, _loop, _native, _pool
+from hornbeam import _context, _handlers, _loop, _native, _pool, process
 from hornbeam._native import Job
 from hornbeam.errors import NotFoundError
 
@@ -84,8 +84,6 @@ def _find(module: str, function: str) -> Any:
 
 
 def _run(job: Job) -> None:
-    from hornbeam import process
-
     function = _find(job.name, job.action)
     with _context.entered(job.depth, job.left_ms), process.handler_call():
         job.reply(_handlers.finish(function(*job.args), _loop.current()))
