@@ -5,25 +5,15 @@
 #include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/calls/fast_call.hpp"
 #include "pybridge/gil/engine.hpp"
+#include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge {
 
 namespace {
 
-/// What the Python package provides; left behind at exit, on purpose.
-struct python_side {
-  PyObject* deadline = nullptr;  ///< context variable
-  PyObject* depth = nullptr;     ///< context variable
-  PyObject* finish = nullptr;    ///< (handler, awaitable) -> value
-  PyObject* translate = nullptr; ///< (exception): raises what callers see
-  long max_depth = 0;
-};
-python_side python;
-
 struct scope_of_names {
   PyObject* handlers = PyDict_New(); ///< name to `local_handler`
-  PyObject* fallback = nullptr;      ///< what to call for all others
 };
 scope_of_names& hooks() {
   static auto* one = new scope_of_names;
@@ -41,7 +31,7 @@ scope_of_names& scope_named(const std::string& x) {
 
 bool has_deadline() {
   PyObject* x = nullptr;
-  if (PyContextVar_Get(python.deadline, nullptr, &x) < 0) {
+  if (PyContextVar_Get(python().deadline, nullptr, &x) < 0) {
     PyErr_Clear();
     return true;
   }
@@ -103,7 +93,7 @@ namespace {
 /// The number in the context variable, or -1.
 long depth_here() {
   PyObject* now = nullptr;
-  if (PyContextVar_Get(python.depth, nullptr, &now) < 0 || now == nullptr) {
+  if (PyContextVar_Get(python().depth, nullptr, &now) < 0 || now == nullptr) {
     PyErr_Clear();
     return -1;
   }
@@ -116,7 +106,7 @@ long depth_here() {
 
 long depth_of_call() {
   auto depth = depth_here();
-  return depth < 0 || depth >= python.max_depth ? -1 : depth + 1;
+  return depth < 0 || depth >= python().max_depth ? -1 : depth + 1;
 }
 
 namespace {
@@ -130,7 +120,7 @@ public:
     if (depth < 0)
       return false;
     auto* next = PyLong_FromLong(depth);
-    token_ = next != nullptr ? PyContextVar_Set(python.depth, next) : nullptr;
+    token_ = next != nullptr ? PyContextVar_Set(python().depth, next) : nullptr;
     Py_XDECREF(next);
     if (token_ == nullptr)
       PyErr_Clear();
@@ -141,7 +131,7 @@ public:
       // The handler's own exception, if it raised, is kept.
       PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
       PyErr_Fetch(&type, &value, &trace);
-      if (PyContextVar_Reset(python.depth, t) < 0)
+      if (PyContextVar_Reset(python().depth, t) < 0)
         PyErr_Clear();
       PyErr_Restore(type, value, trace);
       Py_DECREF(t);
@@ -158,7 +148,7 @@ PyObject* translate() {
     return nullptr;
   auto value = take_error();
   auto* never = into_python(
-    [&] { return PyObject_CallOneArg(python.translate, value.ptr()); });
+    [&] { return PyObject_CallOneArg(python().translate, value.ptr()); });
   Py_XDECREF(never);
   return nullptr;
 }
@@ -174,7 +164,7 @@ PyObject* run(local_handler& h, PyObject* function, PyObject* const* args,
     [&] { return PyObject_Vectorcall(function, args, n, names); });
   if (result != nullptr && is_awaitable(result)) {
     auto* value = into_python([&] {
-      return PyObject_CallFunctionObjArgs(python.finish, h.handler.ptr(),
+      return PyObject_CallFunctionObjArgs(python().finish, h.handler.ptr(),
                                           result, nullptr);
     });
     Py_DECREF(result);
@@ -248,7 +238,6 @@ bool call_native(bool is_hook, PyObject* const* args, Py_ssize_t n,
 template <bool IsHook>
 PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t n,
                 PyObject* names) {
-  auto& scope = IsHook ? hooks() : functions();
   auto* result = call_here(IsHook, args, n, names);
   if (result != nullptr || PyErr_Occurred() != nullptr)
     return result;
@@ -260,8 +249,9 @@ PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t n,
     set_current_error();
     return nullptr;
   }
+  auto* fallback = IsHook ? python().execute : python().call;
   return into_python(
-    [&] { return PyObject_Vectorcall(scope.fallback, args, n, names); });
+    [&] { return PyObject_Vectorcall(fallback, args, n, names); });
 }
 
 } // namespace
@@ -294,15 +284,6 @@ void bind_local_calls(py::module_& m) {
     "Raises as `hornbeam.hooks.execute` does."};
   add_method(m, execute);
   add_method(m, call);
-  m.def("set_fallback", [](const std::string& scope, py::object f) {
-    scope_named(scope).fallback = f.release().ptr();
-  });
-  m.def("set_call_context", [](py::object deadline, py::object depth,
-                               long max_depth, py::object finish,
-                               py::object translate) {
-    python = {deadline.release().ptr(), depth.release().ptr(),
-              finish.release().ptr(), translate.release().ptr(), max_depth};
-  });
 }
 
 } // namespace hornbeam::pybridge

@@ -11,6 +11,7 @@
 #include "pybridge/calls/fast_call.hpp"
 #include "pybridge/calls/local_call.hpp"
 #include "pybridge/gil/engine.hpp"
+#include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
 #include "runtime/caf/io_loop.hpp"
 #include "runtime/term/term_size.hpp"
@@ -20,31 +21,6 @@ namespace hornbeam::pybridge {
 using namespace runtime;
 
 namespace {
-
-/// What the Python package provides; left behind at exit, on purpose.
-struct python_side {
-  PyObject* deadline = nullptr;      ///< context variables
-  PyObject* depth = nullptr;         //
-  PyObject* task = nullptr;          //
-  PyObject* owner = nullptr;         //
-  PyObject* owner_type = nullptr;    ///< () -> whoever runs the call
-  PyObject* settings = nullptr;      ///< the dict of hornbeam._context
-  PyObject* fail = nullptr;          ///< (job, exception)
-  PyObject* go_on = nullptr;         ///< (job, awaitable, handler, owner)
-  PyObject* calls = nullptr;         ///< dict of tasks that have not begun
-  PyObject* results = nullptr;       ///< dict of tasks that have ended
-  PyObject* go_on_task = nullptr;    ///< (id, awaitable, handler, owner)
-  PyObject* go_on_stream = nullptr;  ///< (job, result, handler, owner)
-  PyObject* execute_async = nullptr; ///< for all that is not plain
-  PyObject* await_result = nullptr;  ///< the same
-  PyObject* local_result = nullptr;  ///< (id): returns or raises it
-  PyObject* box = PyUnicode_InternFromString("box");
-  PyObject* default_timeout = PyUnicode_InternFromString("default_timeout_ms");
-};
-python_side& python() {
-  static auto* one = new python_side;
-  return *one;
-}
 
 py::object steal(PyObject* x) {
   if (x == nullptr)
@@ -177,7 +153,8 @@ std::pair<bool, py::object> call_handler(const plain_call& c) {
 }
 
 void close_owner(const py::object& owner) {
-  auto box = steal(PyObject_GetAttr(owner.ptr(), python().box));
+  static auto* name = PyUnicode_InternFromString("box");
+  auto box = steal(PyObject_GetAttr(owner.ptr(), name));
   if (!box.is_none())
     call_python(steal(PyObject_GetAttrString(owner.ptr(), "close")).ptr());
 }
@@ -381,8 +358,8 @@ namespace {
 
 /// Whether calls without a timeout of their own have none.
 bool no_default_timeout() {
-  auto& p = python();
-  return PyDict_GetItem(p.settings, p.default_timeout) == Py_None;
+  static auto* name = PyUnicode_InternFromString("default_timeout_ms");
+  return PyDict_GetItem(python().settings, name) == Py_None;
 }
 
 PyObject* execute_async(PyObject*, PyObject* const* args, Py_ssize_t n,
@@ -455,28 +432,6 @@ void bind_plain_jobs(py::module_& m) {
        "can be waited for again), `HandlerError` if it failed,\n"
        "`TaskCancelled` if it was cancelled, `NotFoundError` if it is unknown\n"
        "or no longer kept, `NodeError` if its node has gone.");
-  m.def("set_job_context", [](const py::dict& x) {
-    auto& p = python();
-    auto take = [&](PyObject*& to, const char* name) {
-      if (x.contains(name))
-        to = py::object(x[name]).release().ptr();
-    };
-    take(p.deadline, "deadline");
-    take(p.depth, "depth");
-    take(p.task, "task");
-    take(p.owner, "owner");
-    take(p.owner_type, "owner_type");
-    take(p.settings, "settings");
-    take(p.fail, "fail");
-    take(p.go_on, "go_on");
-    take(p.calls, "calls");
-    take(p.results, "results");
-    take(p.go_on_task, "go_on_task");
-    take(p.go_on_stream, "go_on_stream");
-    take(p.execute_async, "execute_async");
-    take(p.await_result, "await_result");
-    take(p.local_result, "local_result");
-  });
 }
 
 } // namespace hornbeam::pybridge

@@ -151,15 +151,6 @@ def _finish_here(handler: Handler, result: Any) -> Any:
     return finish(result, handler.home)
 
 
-_native.set_call_context(
-    _context._deadline,
-    _context._depth,
-    _context.MAX_DEPTH,
-    _finish_here,
-    errors.raise_wrapped,
-)
-
-
 def finish(result: Any, home: Any) -> Any:
     """The value of what a handler returned: a coroutine is run first."""
     if _loop.is_awaitable(result):
@@ -212,12 +203,9 @@ class Registry:
     """The handlers of this process, of one scope (`hook` or `function`). The
     native side knows the names and finds the nodes; the objects stay here."""
 
-    def __init__(self, scope: str, fallback: Callable[..., Any]) -> None:
-        """`fallback` is called as the function of the API for what is no plain
-        handler of this process."""
+    def __init__(self, scope: str) -> None:
         self.scope = scope
         self.local: dict[str, Handler] = {}
-        _native.set_fallback(scope, fallback)
         _pool.runners[scope] = self._run
         _engine.on_start.append(self._announce)
         _engine.on_fork.append(self._forked)
@@ -321,15 +309,3 @@ async def _answer(job: Job, awaitable: Any, owner: Any) -> None:
         _pool.fail(job, e)
     finally:
         owner.close()
-
-
-_native.set_job_context(
-    {
-        "deadline": _context._deadline,
-        "depth": _context._depth,
-        "task": _context.task,
-        "settings": vars(_context),
-        "fail": _pool.fail,
-        "go_on": _go_on,
-    }
-)

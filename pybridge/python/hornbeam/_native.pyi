@@ -5,13 +5,13 @@ this file and the module equal. Timeouts are in milliseconds, None: no limit.
 """
 
 from os import PathLike
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from hornbeam.values import Pid, Ref
 
 # -- the life of the node -----------------------------------------------------
 
-def set_python_types(types: dict[str, Any], /) -> None: ...
+def set_python_side(side: dict[str, Any], /) -> None: ...
 def start(
     settings: dict[str, Any], task_keep_ms: int, task_keep_count: int, /
 ) -> bool: ...
@@ -185,15 +185,6 @@ class Served:
 
 def execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any: ...
 def call(name: str, /, *args: Any) -> Any: ...
-def set_fallback(scope: str, f: Callable[..., Any], /) -> None: ...
-def set_call_context(
-    deadline: Any,
-    depth: Any,
-    max_depth: int,
-    finish: Callable[..., Any],
-    translate: Callable[..., Any],
-    /,
-) -> None: ...
 def register_handler(
     scope: str,
     name: str,
@@ -279,7 +270,6 @@ class Task:
 # -- what the pool's threads do -----------------------------------------------
 
 def next_job(timeout_ms: int, /) -> Job | None: ...
-def set_job_context(context: dict[str, Any], /) -> None: ...
 def job_done() -> None: ...
 
 # A job of the kind "call"; false if the node has ended.
@@ -340,7 +330,6 @@ class Stream:
 
 # -- topics and mailboxes -----------------------------------------------------
 
-def set_caller(f: Callable[[], Mailbox | None], /) -> None: ...
 def send(to: Pid | str | tuple[str, str], message: Any, /) -> None: ...
 def publish(topic: str, message: Any, /) -> int: ...
 def subscribers(topic: str, /) -> int: ...

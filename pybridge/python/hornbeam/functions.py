@@ -55,7 +55,7 @@ def _call(name: str, /, *args: Any, **kwargs: Any) -> Any:
     return _handlers.run_here(handler, handler.target, args, {})
 
 
-registry = _handlers.Registry("function", _call)
+registry = _handlers.Registry("function")
 
 
 def info() -> list[dict[str, Any]]:

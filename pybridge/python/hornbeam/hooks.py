@@ -119,7 +119,7 @@ def _execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
     return _handlers.run_here(handler, function, (*before, *args), kwargs)
 
 
-registry = _handlers.Registry("hook", _execute)
+registry = _handlers.Registry("hook")
 
 
 def stream(
@@ -274,7 +274,6 @@ def _close_quietly(chunks: _handlers.Chunks | None) -> None:
 
 
 _pool.runners["stream"] = _run_stream
-_native.set_job_context({"go_on_stream": _go_on_from_native})
 
 
 def _forked() -> None:

@@ -293,15 +293,5 @@ def _forked() -> None:
     _context.task.set(None)
 
 
-_native.set_job_context(
-    {
-        "calls": _calls,
-        "results": _results,
-        "go_on_task": _go_on_from_native,
-        "execute_async": _execute_async,
-        "await_result": _await_result,
-        "local_result": local_result,
-    }
-)
 _pool.runners.update(local=_run_local, result=_send_result)
 _engine.on_fork.append(_forked)
