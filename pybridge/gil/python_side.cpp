@@ -27,6 +27,8 @@ constexpr std::pair<const char*, PyObject * side::*> objects[] = {
   {"of_table_call", &side::of_table_call},
   {"settings", &side::settings},
   {"ensure", &side::ensure},
+  {"hooks", &side::hooks},
+  {"functions", &side::functions},
   {"execute", &side::execute},
   {"call", &side::call},
   {"execute_async", &side::execute_async},

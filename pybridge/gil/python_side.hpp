@@ -32,6 +32,10 @@ struct python_side {
   // The life of the node.
   PyObject* ensure = nullptr; ///< (): starts it unless it runs
 
+  // The handlers of this process: dicts of name -> `local_handler`.
+  PyObject* hooks = nullptr;
+  PyObject* functions = nullptr;
+
   // Calls that are not plain.
   PyObject* execute = nullptr;       ///< as those of the API
   PyObject* call = nullptr;          //
@@ -41,9 +45,9 @@ struct python_side {
   // What is left of a call that this module has begun.
   PyObject* finish = nullptr;       ///< (handler, awaitable) -> value
   PyObject* fail = nullptr;         ///< (job, exception)
-  PyObject* go_on = nullptr;        ///< (job, awaitable, handler, owner)
-  PyObject* go_on_task = nullptr;   ///< (id, awaitable, handler, owner)
-  PyObject* go_on_stream = nullptr; ///< (job, result, handler, owner)
+  PyObject* go_on = nullptr;        ///< (job, awaitable, owner)
+  PyObject* go_on_task = nullptr;   ///< (id, awaitable, served, owner)
+  PyObject* go_on_stream = nullptr; ///< (job, result, owner)
 
   // Tasks of this process.
   PyObject* calls = nullptr;        ///< dict of those that have not begun

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 import time
 from typing import Any, Callable
 
@@ -40,7 +41,7 @@ class Bounds:
 class Handler:
     """One registered handler: how to call it, and the loop that is its home."""
 
-    __slots__ = ("target", "by_method", "home", "bounds", "served")
+    __slots__ = ("target", "by_method", "home", "bounds")
 
     def __init__(
         self, target: Any, by_method: bool, bounds: Bounds | None = None
@@ -50,8 +51,6 @@ class Handler:
         self.by_method = by_method
         self.home = _loop.current()
         self.bounds = bounds or Bounds()
-        #: The native side of it, once it is registered.
-        self.served: _native.Served | None = None
 
     @property
     def bounded(self) -> bool:
@@ -83,23 +82,22 @@ class Call:
 
     __slots__ = ("bounded", "permit", "_served", "_began")
 
-    def __init__(self, handler: Handler) -> None:
-        self._served = handler.served
-        self.bounded = self._served is not None and handler.bounded
+    def __init__(self, served: _native.Served) -> None:
+        self._served = served
+        self.bounded = served.handler.bounded
         self._began = time.perf_counter()
         self.permit: _native.Permit | None = None
 
     def enter(self, timeout: float | None) -> None:
         """Wait for its permit in this thread. Raises OverloadedError, and
         HornbeamTimeout after `timeout` ms."""
-        if self._served is not None and self.bounded:
+        if self.bounded:
             self.permit = self._served.acquire(timeout)
 
     def ask(self, answer_to: _native.Completions, key: int) -> None:
         """Ask for its permit, of a bounded handler; the answer says that it has
         come. Raises OverloadedError."""
-        if self._served is not None:
-            self.permit = self._served.ask(answer_to, key)
+        self.permit = self._served.ask(answer_to, key)
 
     def __enter__(self) -> Call:
         """Around code of this thread that runs for it."""
@@ -114,12 +112,11 @@ class Call:
     def end(self, ok: bool) -> None:
         if self.permit is not None:
             self.permit.end()
-        if self._served is not None:
-            self._served.count(ok, time.perf_counter() - self._began)
+        self._served.count(ok, time.perf_counter() - self._began)
 
 
 def run_here(
-    handler: Handler,
+    served: _native.Served,
     function: Callable[..., Any],
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
@@ -130,12 +127,12 @@ def run_here(
     if _context._deadline.get() is not None:
         timeout = _context.timeout()
     token = _context._depth.set(_context.depth())
-    call = Call(handler)
+    call = Call(served)
     ok = False
     try:
         call.enter(timeout)
         with call:
-            result = finish(function(*args, **kwargs), handler.home)
+            result = finish(function(*args, **kwargs), served.handler.home)
         ok = True
         return result
     except errors.HornbeamError:
@@ -200,12 +197,15 @@ class Chunks:
 
 
 class Registry:
-    """The handlers of this process, of one scope (`hook` or `function`). The
-    native side knows the names and finds the nodes; the objects stay here."""
+    """The handlers of this process, of one scope (`hook` or `function`)."""
 
     def __init__(self, scope: str) -> None:
         self.scope = scope
-        self.local: dict[str, Handler] = {}
+        #: By name. The native module reads it too; what it needs where Python's
+        #: lock is not held is registered there, and has the same handler.
+        self.local: dict[str, _native.Served] = {}
+        #: Whoever gets a signal meanwhile may register something, too.
+        self._lock = threading.RLock()
         _pool.runners[scope] = self._run
         _engine.on_start.append(self._announce)
         _engine.on_fork.append(self._forked)
@@ -218,53 +218,50 @@ class Registry:
         if not name:
             raise ValueError(f"the name of a {self.scope} must not be empty")
         _engine.ensure()
-        before = self.local.get(name)
-        self.local[name] = handler
         self._register(name, handler)
-        if before is not None and before is not handler:
-            before.served = None  # each keeps the other
 
     def _register(self, name: str, handler: Handler) -> None:
         bounds = handler.bounds
-        handler.served = _native.register_handler(
-            self.scope,
-            name,
-            handler,
-            handler.target,
-            handler.by_method,
-            bounds.concurrency,
-            bounds.queue,
-            bounds.retry,
-        )
+        with self._lock:
+            before = self.local.get(name)
+            self.local[name] = _native.register_handler(
+                self.scope,
+                name,
+                handler,
+                handler.target,
+                handler.by_method,
+                bounds.concurrency,
+                bounds.queue,
+                bounds.retry,
+            )
+        del before  # without the lock: what it held may run code
+        _native.drop_unused()
 
     def remove(self, name: str) -> bool:
         if not isinstance(name, str):
             raise TypeError(
                 f"the name of a {self.scope} must be a str, not {type(name).__name__}"
             )
-        before = self.local.pop(name, None)
-        if before is not None:
-            before.served = None
-        return _native.unregister_handler(self.scope, name)
+        with self._lock:
+            before = self.local.pop(name, None)
+            found = _native.unregister_handler(self.scope, name)
+        del before
+        _native.drop_unused()
+        return found
 
     def _announce(self) -> None:
         # A forked child keeps its parent's handlers: its own node learns them.
-        for name, handler in list(self.local.items()):
-            self._register(name, handler)
+        for name, served in list(self.local.items()):
+            self._register(name, served.handler)
 
     def _forked(self) -> None:
+        self._lock = threading.RLock()
         # The parent's loops look as if they ran, but no thread of ours does.
-        for handler in self.local.values():
-            handler.home = None
-
-    def get(self, name: str) -> Handler:
-        handler = self.local.get(name)
-        if handler is None:
-            raise NotFoundError(f"no {self.scope} {name!r} on {_native.name()}")
-        return handler
+        for served in self.local.values():
+            served.handler.home = None
 
     def _run(self, job: Job) -> None:
-        handler = self.get(job.name)
+        handler = job.handler
         if self.scope == "hook":
             function, before = handler.find(job.name, job.action)
         else:
@@ -281,18 +278,18 @@ class Registry:
                 if not _loop.is_awaitable(result):
                     job.reply(result)
                     return
-                _go_on(job, result, handler, owner)
+                _go_on(job, result, owner)
                 goes_on = True
             finally:
                 if not goes_on:
                     owner.close()
 
 
-def _go_on(job: Job, awaitable: Any, handler: Handler, owner: Any) -> None:
+def _go_on(job: Job, awaitable: Any, owner: Any) -> None:
     """Answer a job with what its handler has still to do: the pool's thread does
     not wait for a coroutine."""
     ms = job.left_ms
-    loop = _loop.usable(handler.home)
+    loop = _loop.usable(job.handler.home)
     answer = _answer(job, awaitable, owner)
     future = asyncio.run_coroutine_threadsafe(answer, loop)
     if ms is not None:

@@ -42,6 +42,9 @@ def hand_over() -> None:
             "max_depth": _context.MAX_DEPTH,
             # The life of the node.
             "ensure": _engine.ensure,
+            # The handlers of this process.
+            "hooks": hooks.registry.local,
+            "functions": functions.registry.local,
             # Calls that are not plain.
             "execute": hooks._execute,
             "call": functions._call,

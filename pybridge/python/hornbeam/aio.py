@@ -27,22 +27,22 @@ from hornbeam import (
 async def execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
     """As `hornbeam.hooks.execute`. A coroutine handler of this process runs on
     its loop; other handlers of this process run in the pool."""
-    handler = registry_get(hooks.registry, app_path)
-    if handler is None:
+    served = registry_get(hooks.registry, app_path)
+    if served is None:
         return await _invoke("hook", app_path, action, args, kwargs)
-    function, before = handler.find(app_path, action)
-    return await _call(handler, function, (*before, *args), kwargs)
+    function, before = served.handler.find(app_path, action)
+    return await _call(served, function, (*before, *args), kwargs)
 
 
 async def call(name: str, /, *args: Any) -> Any:
     """As `hornbeam.functions.call`."""
-    handler = registry_get(functions.registry, name)
-    if handler is None:
+    served = registry_get(functions.registry, name)
+    if served is None:
         return await _invoke("function", name, "", args, {})
-    return await _call(handler, handler.target, args, {})
+    return await _call(served, served.handler.target, args, {})
 
 
-def registry_get(registry: _handlers.Registry, name: str) -> _handlers.Handler | None:
+def registry_get(registry: _handlers.Registry, name: str) -> _native.Served | None:
     if not isinstance(name, str):
         raise TypeError(
             f"the name of a {registry.scope} must be a str, not {type(name).__name__}"
@@ -62,8 +62,9 @@ async def _invoke(
 
 
 async def _call(
-    handler: _handlers.Handler, function: Any, args: tuple[Any, ...], kwargs: Any
+    served: _native.Served, function: Any, args: tuple[Any, ...], kwargs: Any
 ) -> Any:
+    handler = served.handler
     timeout, depth = _context.timeout(), _context.depth()
     token = _context._depth.set(depth)
     permits = _context.permits.set(_context.permits.get())
@@ -76,9 +77,9 @@ async def _call(
             # until it is through, whoever waits no longer.
             async with _ports.timeout(None if timeout is None else timeout / 1000):
                 return await _pool.in_thread(
-                    _handlers.run_here, handler, function, args, kwargs
+                    _handlers.run_here, served, function, args, kwargs
                 )
-        entry = _handlers.Call(handler)
+        entry = _handlers.Call(served)
         await _enter(entry, timeout)
         if entry.permit is not None:
             _context.permits.set((*_context.permits.get(), entry.permit))
@@ -252,9 +253,9 @@ async def stream(
 ) -> AsyncGenerator[Any, None]:
     """As `hornbeam.hooks.stream`, for `async for`."""
     hooks._check(app_path, action)
-    handler = hooks.registry.local.get(app_path)
-    if handler is not None:
-        chunks = _local_stream(handler, app_path, action, args, kwargs)
+    served = hooks.registry.local.get(app_path)
+    if served is not None:
+        chunks = _local_stream(served, app_path, action, args, kwargs)
         # `async for` alone would leave the inner one to the garbage collector.
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
@@ -280,16 +281,17 @@ _END = object()
 
 
 async def _local_stream(
-    handler: _handlers.Handler,
+    served: _native.Served,
     app_path: str,
     action: str,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> AsyncGenerator[Any, None]:
+    handler = served.handler
     function, before = handler.find(app_path, action)
     _context.depth()
     timeout = _context.timeout()
-    call = _handlers.Call(handler)
+    call = _handlers.Call(served)
     ok = False
     try:
         await _enter(call, timeout)

@@ -47,12 +47,12 @@ def _call(name: str, /, *args: Any, **kwargs: Any) -> Any:
             f"call takes no keyword arguments, as {next(iter(kwargs))!r}: a function "
             "in C++ has no names for its arguments"
         )
-    handler = registry.local.get(name) if isinstance(name, str) else None
-    if handler is None:
+    served = registry.local.get(name) if isinstance(name, str) else None
+    if served is None:
         _check(name)
         timeout, depth = _context.timeout(), _context.depth()
         return _native.invoke("function", name, "", args, {}, timeout, depth)
-    return _handlers.run_here(handler, handler.target, args, {})
+    return _handlers.run_here(served, served.handler.target, args, {})
 
 
 registry = _handlers.Registry("function")

@@ -110,13 +110,13 @@ execute = _native.execute
 
 def _execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
     """What `execute` does unless a plain handler of this process has the name."""
-    handler = registry.local.get(app_path) if isinstance(app_path, str) else None
-    if handler is None or not isinstance(action, str):
+    served = registry.local.get(app_path) if isinstance(app_path, str) else None
+    if served is None or not isinstance(action, str):
         _check(app_path, action)
         timeout, depth = _context.timeout(), _context.depth()
         return _native.invoke("hook", app_path, action, args, kwargs, timeout, depth)
-    function, before = handler.find(app_path, action)
-    return _handlers.run_here(handler, function, (*before, *args), kwargs)
+    function, before = served.handler.find(app_path, action)
+    return _handlers.run_here(served, function, (*before, *args), kwargs)
 
 
 registry = _handlers.Registry("hook")
@@ -157,16 +157,17 @@ def _stream(
 def _local_stream(
     app_path: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Generator[Any, None, None]:
-    handler = registry.local.get(app_path)
-    if handler is None:  # by now
+    served = registry.local.get(app_path)
+    if served is None:  # by now
         yield from _stream(app_path, action, args, kwargs)
         return
+    handler = served.handler
     function, before = handler.find(app_path, action)
     _context.depth()
     timeout = _context.timeout()
     chunks: Any = None
     ok = False
-    call = _handlers.Call(handler)
+    call = _handlers.Call(served)
     try:
         call.enter(timeout)
         with call:
@@ -214,11 +215,9 @@ def _run_stream(job: Job) -> None:
     _go_on(job, chunks, owner, None)
 
 
-def _go_on_from_native(
-    job: Job, result: Any, handler: _handlers.Handler, owner: Any
-) -> None:
+def _go_on_from_native(job: Job, result: Any, owner: Any) -> None:
     """What is left of a stream that the native module has begun."""
-    _go_on(job, None, owner, (result, handler.home))
+    _go_on(job, None, owner, (result, job.handler.home))
 
 
 def _go_on(
@@ -259,7 +258,7 @@ def _go_on(
 
 
 def _begin(job: Job) -> tuple[Any, Any]:
-    handler = registry.get(job.name)
+    handler = job.handler
     function, before = handler.find(job.name, job.action)
     return function(*before, *job.args, **job.kwargs), handler.home
 

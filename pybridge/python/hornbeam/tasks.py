@@ -65,10 +65,11 @@ def _execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> 
         raise errors.NotFoundError(f"no hook {app_path!r} on any connected node")
     timeout, depth = _context.timeout(), _context.depth()
     task_id = _native.make_task_id(where)
-    if app_path in hooks.registry.local:
+    served = hooks.registry.local.get(app_path)
+    if served is not None:
         # The deadline counts from now, however long the pool takes.
         at = None if timeout is None else time.monotonic() + timeout / 1000
-        _calls[task_id] = (app_path, action, args, kwargs, at, depth)
+        _calls[task_id] = (served, app_path, action, args, kwargs, at, depth)
         _native.submit_local_task(task_id, app_path, action)
     else:
         _native.submit_task(task_id, app_path, action, args, kwargs, timeout, depth)
@@ -206,7 +207,7 @@ def local_result(task_id: str) -> Any:
 
 def _run_local(job: Job) -> None:
     task_id = job.name
-    app_path, action, args, kwargs, at, depth = _calls.pop(task_id)
+    served, app_path, action, args, kwargs, at, depth = _calls.pop(task_id)
     generation = _native.fork_generation()
     timeout = None if at is None else (at - time.monotonic()) * 1000
     owner = process.Owner()
@@ -215,9 +216,8 @@ def _run_local(job: Job) -> None:
         if timeout is not None and timeout <= 0:
             raise errors.HornbeamTimeout("the deadline passed before the task began")
         with _context.entered(depth, timeout), process.running_as(owner):
-            handler = hooks.registry.get(app_path)
-            function, before = handler.find(app_path, action)
-            call = _handlers.Call(handler)
+            function, before = served.handler.find(app_path, action)
+            call = _handlers.Call(served)
             call.enter(timeout)
             with call:
                 value = function(*before, *args, **kwargs)
@@ -225,7 +225,7 @@ def _run_local(job: Job) -> None:
                 # The pool's thread does not wait for a coroutine.
                 if call.permit is not None:
                     _context.permits.set((call.permit,))
-                _go_on(task_id, value, handler, timeout, owner, call)
+                _go_on(task_id, value, served, timeout, owner, call)
                 return
     except BaseException as e:
         ok, value = False, e
@@ -234,14 +234,14 @@ def _run_local(job: Job) -> None:
     if call is not None:
         call.end(ok)
     owner.close()
-    if _native.fork_generation() == generation:  # else a forked child, and the parent's task
+    if _native.fork_generation() == generation:  # else a child, the parent's task
         _finish(task_id, ok, value)
 
 
 def _go_on(
     task_id: str,
     awaitable: Any,
-    handler: _handlers.Handler,
+    served: _native.Served,
     timeout: float | None,
     owner: process.Owner,
     call: _handlers.Call,
@@ -262,13 +262,13 @@ def _go_on(
             call.end(ok)
             owner.close()
 
-    asyncio.run_coroutine_threadsafe(run(), _loop.usable(handler.home))
+    asyncio.run_coroutine_threadsafe(run(), _loop.usable(served.handler.home))
 
 
 def _go_on_from_native(
-    task_id: str, awaitable: Any, handler: _handlers.Handler, owner: process.Owner
+    task_id: str, awaitable: Any, served: _native.Served, owner: process.Owner
 ) -> None:
-    _go_on(task_id, awaitable, handler, None, owner, _handlers.Call(handler))
+    _go_on(task_id, awaitable, served, None, owner, _handlers.Call(served))
 
 
 def _finish(task_id: str, ok: bool, value: Any) -> None:
