@@ -1,6 +1,5 @@
 #include "pybridge/calls/jobs.hpp"
 
-#include <atomic>
 #include <utility>
 
 #include "runtime/caf/io_loop.hpp"
@@ -133,6 +132,7 @@ job job_queue::begin(job x) {
 
 std::optional<job> job_queue::next(clock::time_point until) {
   std::unique_lock lock{mutex_};
+  attended_ = true;
   bool more = has_one();
   lock.unlock();
   answer_now(more);
@@ -269,6 +269,7 @@ void job_queue::reset() {
   new auto(std::exchange(answers, {}));
   forgotten_.clear();
   running_ = 0;
+  attended_ = false;
   looked_after_ = false;
   runs_a_job = false;
 }

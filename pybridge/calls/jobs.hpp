@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -77,6 +78,8 @@ public:
   std::size_t waiting() const;
   /// Threads that wait for a job.
   std::size_t idle() const;
+  /// Whether a thread has ever come for one; then there always is one.
+  bool attended() const noexcept { return attended_; }
 
   /// Around code of this thread that runs in a permit of a bounded handler.
   static void hold(std::shared_ptr<actors::run_permit> x);
@@ -139,6 +142,7 @@ private:
   int eager_ = 0;             ///< so many jobs wake a thread each
   bool looked_after_ = false; ///< there is going to be a `give_if_overdue`
   bool open_ = true;
+  std::atomic<bool> attended_{false};
 };
 
 /// A hook, function or module that Python answers.

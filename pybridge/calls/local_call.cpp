@@ -25,7 +25,10 @@ bool is_awaitable(PyObject* x) {
   auto* type = Py_TYPE(x);
   return (type->tp_as_async != nullptr
           && type->tp_as_async->am_await != nullptr)
-         || PyGen_CheckExact(x) != 0; // it may be marked as a coroutine
+         || (PyGen_CheckExact(x) != 0 // a generator may be marked as one
+             && (reinterpret_cast<PyGenObject*>(x)->gi_code->co_flags
+                 & CO_ITERABLE_COROUTINE)
+                  != 0);
 }
 
 PyObject* find_local(bool is_hook, PyObject* name) {
@@ -135,8 +138,6 @@ private:
 
 /// Raises what a caller sees for what a handler raised.
 PyObject* translate() {
-  if (PyErr_ExceptionMatches(PyExc_Exception) == 0)
-    return nullptr;
   auto value = take_error();
   auto* never = into_python(
     [&] { return PyObject_CallOneArg(python().translate, value.ptr()); });

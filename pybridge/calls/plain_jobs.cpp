@@ -43,6 +43,7 @@ public:
       throw py::error_already_set();
   }
   ~own_context() { PyContext_Exit(context_.ptr()); }
+  const py::object& get() const { return context_; }
   own_context(const own_context&) = delete;
   own_context& operator=(const own_context&) = delete;
 
@@ -138,7 +139,7 @@ void end_request(job& x, bool ok, const py::object& value) {
 }
 
 /// The context in which a job runs.
-class job_context : own_context {
+class job_context : public own_context {
 public:
   job_context(const job& x, const py::object& owner, long depth) {
     auto& p = python();
@@ -241,17 +242,24 @@ bool begin_stream(job& x) {
     return false;
   auto& p = python();
   py::object owner = call_python(p.owner_type);
-  job_context here{x, owner, c->depth};
-  auto [ok, value] = call_handler(*c);
-  bool over = !ok;
-  if (ok && PyGen_CheckExact(value.ptr()) != 0) {
-    try {
-      over = run_generator(x, value);
-    } catch (...) {
-      set_current_error();
-      value = take_error(); // the generator ends
-      ok = false;
-      over = true;
+  py::object context;
+  py::object value;
+  bool ok = false;
+  bool over = false;
+  {
+    job_context here{x, owner, c->depth};
+    context = here.get();
+    std::tie(ok, value) = call_handler(*c);
+    over = !ok;
+    if (ok && PyGen_CheckExact(value.ptr()) != 0) {
+      try {
+        over = run_generator(x, value);
+      } catch (...) {
+        set_current_error();
+        value = take_error(); // the generator ends
+        ok = false;
+        over = true;
+      }
     }
   }
   if (x.created_in != fork_generation()) { // a child, in which the parent's
@@ -260,7 +268,7 @@ bool begin_stream(job& x) {
     return true;
   }
   if (!over) {
-    call_python(p.go_on_stream, as_python(std::move(x)), value, owner);
+    call_python(p.go_on_stream, as_python(std::move(x)), value, owner, context);
     return true;
   }
   if (!ok)
@@ -375,7 +383,8 @@ PyObject* execute_async(PyObject*, PyObject* const* args, Py_ssize_t n,
   auto depth = app != nullptr ? depth_of_call() : -1;
   auto* served = n >= 2 ? find_local(true, args[0]) : nullptr;
   if (depth < 0 || served == nullptr || PyUnicode_CheckExact(args[1]) == 0
-      || has_deadline() || !no_default_timeout())
+      || has_deadline() || !no_default_timeout()
+      || !job_queue::get().attended())
     return into_python(
       [&] { return PyObject_Vectorcall(p.execute_async, args, n, names); });
   native_call guard;

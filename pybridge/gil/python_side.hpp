@@ -47,7 +47,7 @@ struct python_side {
   PyObject* fail = nullptr;         ///< (job, exception)
   PyObject* go_on = nullptr;        ///< (job, awaitable, owner)
   PyObject* go_on_task = nullptr;   ///< (id, awaitable, served, owner)
-  PyObject* go_on_stream = nullptr; ///< (job, result, owner)
+  PyObject* go_on_stream = nullptr; ///< (job, result, owner, context)
 
   // Tasks of this process.
   PyObject* calls = nullptr;        ///< dict of those that have not begun

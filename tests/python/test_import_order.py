@@ -8,13 +8,14 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pybridge/python/hornbeam"
 FLOORS = [
-    {"_late", "_native", "errors"},
+    {"_late", "_native", "_outcome", "errors"},
     {"values"},
     {"_context"},
     {"_engine"},
     {"_pool", "_ports", "process"},
     {"_loop", "cluster", "pubsub", "tables"},
-    {"_handlers"},
+    {"_calls"},
+    {"_chunks", "_handlers"},
     {"functions", "hooks", "rpc"},
     {"tasks", "_node"},
     {"_python_side", "aio"},

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import threading
-import time
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
-from hornbeam import _context, _engine, _loop, _native, _pool, errors, process
+from hornbeam import _calls, _context, _engine, _loop, _native, _pool, process
 from hornbeam._native import Job
 from hornbeam.errors import NotFoundError
 
@@ -56,10 +53,26 @@ class Handler:
     def bounded(self) -> bool:
         return self.bounds.concurrency > 0
 
-    def find(
-        self, name: str, action: str
+    def call(
+        self,
+        name: str,
+        action: str | None,
+        args: Iterable[Any],
+        kwargs: dict[str, Any],
+        served: _native.Served | None = None,
+        permit: _native.Permit | None = None,
+    ) -> _calls.Call:
+        """A call of an action of the hook `name`, or of a function: no action."""
+        function, before = self._find(name, action)
+        args = (*before, *args)
+        return _calls.Call(function, args, kwargs, self.home, served, permit)
+
+    def _find(
+        self, name: str, action: str | None
     ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """The callable for an action and what goes before its arguments."""
+        if action is None:
+            return self.target, ()
         if not self.by_method:
             return self.target, (action,)
         if action.startswith("_"):
@@ -74,126 +87,6 @@ class Handler:
                 f"{type(self.target).__name__} has no such method"
             )
         return method, ()
-
-
-class Call:
-    """One call of a handler of this process: counted, and with a permit if it is
-    bounded."""
-
-    __slots__ = ("bounded", "permit", "_served", "_began")
-
-    def __init__(self, served: _native.Served) -> None:
-        self._served = served
-        self.bounded = served.handler.bounded
-        self._began = time.perf_counter()
-        self.permit: _native.Permit | None = None
-
-    def enter(self, timeout: float | None) -> None:
-        """Wait for its permit in this thread. Raises OverloadedError, and
-        HornbeamTimeout after `timeout` ms."""
-        if self.bounded:
-            self.permit = self._served.acquire(timeout)
-
-    def ask(self, answer_to: _native.Completions, key: int) -> None:
-        """Ask for its permit, of a bounded handler; the answer says that it has
-        come. Raises OverloadedError."""
-        self.permit = self._served.ask(answer_to, key)
-
-    def __enter__(self) -> Call:
-        """Around code of this thread that runs for it."""
-        if self.permit is not None:
-            self.permit.hold()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.permit is not None:
-            self.permit.let_go()
-
-    def end(self, ok: bool) -> None:
-        if self.permit is not None:
-            self.permit.end()
-        self._served.count(ok, time.perf_counter() - self._began)
-
-
-def run_here(
-    served: _native.Served,
-    function: Callable[..., Any],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-) -> Any:
-    """Run a handler of this process in this thread, for a local caller: one
-    call deeper, not after the deadline, and with its errors wrapped."""
-    timeout = None
-    if _context._deadline.get() is not None:
-        timeout = _context.timeout()
-    token = _context._depth.set(_context.depth())
-    call = Call(served)
-    ok = False
-    try:
-        call.enter(timeout)
-        with call:
-            result = finish(function(*args, **kwargs), served.handler.home)
-        ok = True
-        return result
-    except errors.HornbeamError:
-        raise
-    except Exception as e:
-        raise errors.wrap(e) from e
-    finally:
-        call.end(ok)
-        _context._depth.reset(token)
-
-
-def _finish_here(handler: Handler, result: Any) -> Any:
-    return finish(result, handler.home)
-
-
-def finish(result: Any, home: Any) -> Any:
-    """The value of what a handler returned: a coroutine is run first."""
-    if _loop.is_awaitable(result):
-        return _loop.run(result, home, _context.left_ms())
-    return result
-
-
-class Chunks:
-    """What a handler returned as a stream of chunks: generators of both kinds
-    step by step, other iterators as they are, anything else as one chunk."""
-
-    def __init__(self, result: Any, home: Any) -> None:
-        #: Who runs the generator, if that is a call from another node.
-        self.owner: Any = None
-        self._home = home
-        self._async = None
-        self._iterator = None
-        if _loop.is_awaitable(result) and not inspect.isgenerator(result):
-            result = finish(result, home)
-        if hasattr(result, "__anext__"):
-            self._async = result
-        elif inspect.isgenerator(result) or (
-            hasattr(result, "__next__") and hasattr(result, "__iter__")
-        ):
-            self._iterator = result
-        else:
-            self._iterator = iter((result,))
-
-    def __iter__(self) -> Chunks:
-        return self
-
-    def __next__(self) -> Any:
-        if self._async is None:
-            return next(self._iterator)  # type: ignore[arg-type]
-        try:
-            return _loop.run(self._async.__anext__(), self._home, _context.left_ms())
-        except StopAsyncIteration:
-            raise StopIteration from None
-
-    def close(self) -> None:
-        """Close the handler's generator; its `finally` blocks run."""
-        if self._async is not None:
-            if hasattr(self._async, "aclose"):
-                _loop.run(self._async.aclose(), self._home, None)
-        elif hasattr(self._iterator, "close"):
-            self._iterator.close()  # type: ignore[union-attr]
 
 
 class Registry:
@@ -261,48 +154,35 @@ class Registry:
             served.handler.home = None
 
     def _run(self, job: Job) -> None:
-        handler = job.handler
-        if self.scope == "hook":
-            function, before = handler.find(job.name, job.action)
-        else:
-            function, before = handler.target, ()
-        ms = job.left_ms
-        owner = process.Owner()
-        goes_on = False
-        permit = job.permit
-        with _context.entered(job.depth, ms), process.running_as(owner):
-            try:
-                if permit is not None:
-                    _context.permits.set((permit,))
-                result = function(*before, *job.args, **job.kwargs)
-                if not _loop.is_awaitable(result):
-                    job.reply(result)
-                    return
-                _go_on(job, result, owner)
-                goes_on = True
-            finally:
-                if not goes_on:
-                    owner.close()
+        _calls.run_in_pool(
+            lambda: of_job(job, job.action if self.scope == "hook" else None),
+            job.depth,
+            job.left_ms,
+            lambda ok, value: _pool.answer(job, ok, value),
+        )
 
 
-def _go_on(job: Job, awaitable: Any, owner: Any) -> None:
-    """Answer a job with what its handler has still to do: the pool's thread does
-    not wait for a coroutine."""
-    ms = job.left_ms
-    loop = _loop.usable(job.handler.home)
-    answer = _answer(job, awaitable, owner)
-    future = asyncio.run_coroutine_threadsafe(answer, loop)
-    if ms is not None:
-        loop.call_soon_threadsafe(loop.call_later, ms / 1000, future.cancel)
+def of_job(job: Job, action: str | None) -> _calls.Call:
+    """The call that another node asks for."""
+    return job.handler.call(
+        job.name, action, job.args, job.kwargs, permit=job.permit
+    )
 
 
-async def _answer(job: Job, awaitable: Any, owner: Any) -> None:
-    try:
-        job.reply(await _loop.cancellable(awaitable))
-    except asyncio.CancelledError as e:
-        _pool.fail(job, errors.HornbeamTimeout("the coroutine was cancelled"))
-        raise e
-    except Exception as e:
-        _pool.fail(job, e)
-    finally:
-        owner.close()
+def _go_on_from_native(job: Job, awaitable: Any, owner: process.Owner) -> None:
+    """What is left of a call that the native module has begun."""
+    call = _calls.Call(awaitable, (), {}, job.handler.home)
+    _calls.finish_on_loop(
+        call,
+        awaitable,
+        owner,
+        job.left_ms,
+        lambda ok, value: _pool.answer(job, ok, value),
+    )
+
+
+def _finish_here(handler: Handler, result: Any) -> Any:
+    """The same of a call in this thread."""
+    if not _loop.is_awaitable(result):
+        return result
+    return _loop.run(result, handler.home, _context.left_ms())

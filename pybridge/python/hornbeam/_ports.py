@@ -43,6 +43,8 @@ class Port:
                 return await future
             async with timeout(max(0.0, timeout_ms) / 1000):
                 return await future
+        except errors.HornbeamTimeout:  # the answer says so
+            raise
         except asyncio.TimeoutError:
             raise errors.HornbeamTimeout(f"{what}: no answer in time") from None
         finally:

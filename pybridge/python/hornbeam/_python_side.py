@@ -29,7 +29,7 @@ def hand_over() -> None:
             "encode": values.encode,
             "decode": values.decode,
             "exception": errors.make_exception,
-            "translate": errors.raise_wrapped,
+            "translate": errors.raise_here,
             # The context of a call.
             "deadline": _context._deadline,
             "depth": _context._depth,
@@ -53,7 +53,7 @@ def hand_over() -> None:
             # What is left of a call that the native module has begun.
             "finish": _handlers._finish_here,
             "fail": _pool.fail,
-            "go_on": _handlers._go_on,
+            "go_on": _handlers._go_on_from_native,
             "go_on_task": tasks._go_on_from_native,
             "go_on_stream": hooks._go_on_from_native,
             # Tasks of this process.

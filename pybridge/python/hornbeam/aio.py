@@ -9,10 +9,12 @@ import inspect
 from typing import Any, AsyncGenerator, Callable
 
 from hornbeam import (
+    _calls,
+    _chunks,
     _context,
     _handlers,
-    _loop,
     _native,
+    _outcome,
     _pool,
     _ports,
     errors,
@@ -30,8 +32,8 @@ async def execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> A
     served = registry_get(hooks.registry, app_path)
     if served is None:
         return await _invoke("hook", app_path, action, args, kwargs)
-    function, before = served.handler.find(app_path, action)
-    return await _call(served, function, (*before, *args), kwargs)
+    call = served.handler.call(app_path, action, args, kwargs, served)
+    return await _calls.run_on_loop(call)
 
 
 async def call(name: str, /, *args: Any) -> Any:
@@ -39,7 +41,7 @@ async def call(name: str, /, *args: Any) -> Any:
     served = registry_get(functions.registry, name)
     if served is None:
         return await _invoke("function", name, "", args, {})
-    return await _call(served, served.handler.target, args, {})
+    return await _calls.run_on_loop(served.handler.call(name, None, args, {}, served))
 
 
 def registry_get(registry: _handlers.Registry, name: str) -> _native.Served | None:
@@ -59,71 +61,6 @@ async def _invoke(
         _native.invoke_async(c, key, scope, name, action, args, kwargs, timeout, depth)
 
     return (await _ports.port().wait(start, timeout, f"{scope} {name}"))[1]
-
-
-async def _call(
-    served: _native.Served, function: Any, args: tuple[Any, ...], kwargs: Any
-) -> Any:
-    handler = served.handler
-    timeout, depth = _context.timeout(), _context.depth()
-    token = _context._depth.set(depth)
-    permits = _context.permits.set(_context.permits.get())
-    entry: _handlers.Call | None = None
-    ok = False
-    try:
-        in_thread = not inspect.iscoroutinefunction(function)
-        if in_thread and handler.bounded:
-            # Its thread has the permit, releases it when it waits, and keeps it
-            # until it is through, whoever waits no longer.
-            async with _ports.timeout(None if timeout is None else timeout / 1000):
-                return await _pool.in_thread(
-                    _handlers.run_here, served, function, args, kwargs
-                )
-        entry = _handlers.Call(served)
-        await _enter(entry, timeout)
-        if entry.permit is not None:
-            _context.permits.set((*_context.permits.get(), entry.permit))
-        async with _ports.timeout(None if timeout is None else timeout / 1000):
-            if in_thread:
-                result = await _pool.in_thread(function, *args, **kwargs)
-            else:
-                result = function(*args, **kwargs)
-            if inspect.isawaitable(result):
-                loop = _loop.usable(handler.home)
-                if loop is not asyncio.get_running_loop():
-                    result = asyncio.wrap_future(
-                        asyncio.run_coroutine_threadsafe(
-                            _loop.as_coroutine(result), loop
-                        )
-                    )
-                result = await result
-            ok = True
-            return result
-    except TimeoutError as e:
-        if isinstance(e, errors.HornbeamError):
-            raise
-        if timeout is None:
-            raise errors.wrap(e) from e
-        raise errors.HornbeamTimeout("the deadline has passed") from e
-    except errors.HornbeamError:
-        raise
-    except Exception as e:
-        raise errors.wrap(e) from e
-    finally:
-        if entry is not None:
-            entry.end(ok)
-        _context.permits.reset(permits)
-        _context._depth.reset(token)
-
-
-async def _enter(entry: _handlers.Call, timeout: float | None) -> None:
-    """As `entry.enter`."""
-
-    def start(c: Any, key: int) -> None:
-        entry.ask(c, key)  # whoever ends the call ends its permit
-
-    if entry.bounded:
-        await _ports.port().wait(start, timeout, "a permit of the handler")
 
 
 async def rpc_call(
@@ -277,7 +214,13 @@ async def stream(
         source.close()
 
 
-_END = object()
+def _only_makes_something(function: Any) -> bool:
+    """Whether to call it runs none of its code."""
+    return (
+        inspect.isgeneratorfunction(function)
+        or inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+    )
 
 
 async def _local_stream(
@@ -287,53 +230,33 @@ async def _local_stream(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> AsyncGenerator[Any, None]:
-    handler = served.handler
-    function, before = handler.find(app_path, action)
+    call = served.handler.call(app_path, action, args, kwargs, served)
     _context.depth()
     timeout = _context.timeout()
-    call = _handlers.Call(served)
-    ok = False
+    chunks: _chunks.Chunks | None = None
+    ok, value = False, None
     try:
-        await _enter(call, timeout)
-        result = function(*before, *args, **kwargs)
-        loop = _loop.usable(handler.home)
-        if loop is asyncio.get_running_loop() or not hasattr(result, "__anext__"):
-            if inspect.isawaitable(result) and not inspect.isgenerator(result):
-                result = await result
-            if hasattr(result, "__anext__"):
-                try:
-                    async for chunk in result:
-                        yield chunk
-                finally:
-                    if hasattr(result, "aclose"):
-                        await result.aclose()
-                ok = True
+        await call.enter_on_loop(timeout)
+        if _only_makes_something(call.function):
+            ok, value = _outcome.of(_calls.run, call, None, None)
+        else:
+            ok, value = await _pool.in_thread(_calls.run, call, None, None)
+        if ok and inspect.isawaitable(value) and not inspect.isgenerator(value):
+            ok, value = await _calls.outcome_at_home(value, call.home)
+        if not ok:
+            errors.raise_elsewhere(value)
+        chunks = _chunks.Chunks(call, value)
+        while True:
+            ok = False
+            ok, value = await chunks.next_on_loop()
+            if not ok:
+                errors.raise_elsewhere(value)
+            if value is _chunks.END:
                 return
-        # A step of a plain generator may block: it runs in a thread.
-        chunks = _handlers.Chunks(result, handler.home)
-        try:
-            while True:
-                chunk = await _pool.in_thread(_step, chunks, call)
-                if chunk is _END:
-                    ok = True
-                    return
-                yield chunk
-        finally:
-            await _pool.in_thread(chunks.close)
-    except errors.HornbeamError:
-        raise
-    except GeneratorExit:
-        ok = True
-        raise
-    except Exception as e:
-        raise errors.wrap(e) from e
+            yield value
     finally:
-        call.end(ok)
-
-
-def _step(chunks: _handlers.Chunks, call: _handlers.Call) -> Any:
-    try:
-        with call:
-            return next(chunks)
-    except StopIteration:  # which no future can carry
-        return _END
+        try:
+            if chunks is not None:
+                await chunks.close_on_loop()
+        finally:
+            call.end(ok)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from hornbeam import _context, _engine, _handlers, _native, errors
+from hornbeam import _calls, _context, _engine, _handlers, _native, errors
 
 
 def register_function(
@@ -52,7 +52,7 @@ def _call(name: str, /, *args: Any, **kwargs: Any) -> Any:
         _check(name)
         timeout, depth = _context.timeout(), _context.depth()
         return _native.invoke("function", name, "", args, {}, timeout, depth)
-    return _handlers.run_here(served, served.handler.target, args, {})
+    return _calls.run_here(served.handler.call(name, None, args, {}, served))
 
 
 registry = _handlers.Registry("function")

@@ -8,11 +8,24 @@ goes to the one on which the fewest are waited for.
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import inspect
 from typing import Any, Generator
 
-from hornbeam import _context, _engine, _handlers, _native, _pool, errors, process
+from hornbeam import (
+    _calls,
+    _chunks,
+    _context,
+    _engine,
+    _handlers,
+    _loop,
+    _native,
+    _outcome,
+    _pool,
+    errors,
+    process,
+)
 from hornbeam._native import Job
 
 
@@ -115,8 +128,9 @@ def _execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
         _check(app_path, action)
         timeout, depth = _context.timeout(), _context.depth()
         return _native.invoke("hook", app_path, action, args, kwargs, timeout, depth)
-    function, before = served.handler.find(app_path, action)
-    return _handlers.run_here(served, function, (*before, *args), kwargs)
+    return _calls.run_here(
+        served.handler.call(app_path, action, args, kwargs, served)
+    )
 
 
 registry = _handlers.Registry("hook")
@@ -161,115 +175,133 @@ def _local_stream(
     if served is None:  # by now
         yield from _stream(app_path, action, args, kwargs)
         return
-    handler = served.handler
-    function, before = handler.find(app_path, action)
+    call = served.handler.call(app_path, action, args, kwargs, served)
     _context.depth()
     timeout = _context.timeout()
-    chunks: Any = None
+    generator: Any = None
+    chunks: _chunks.Chunks | None = None
     ok = False
-    call = _handlers.Call(served)
     try:
-        call.enter(timeout)
-        with call:
-            chunks = function(*before, *args, **kwargs)
-            # Nothing to see to between the chunks?
-            plain = (
-                call.permit is None and timeout is None and inspect.isgenerator(chunks)
-            )
-            if not plain:
-                chunks = _handlers.Chunks(chunks, handler.home)
-        if plain:
-            yield from chunks
+        result = _calls.run(call, timeout, _calls.wait_unless_generator)
+        # Nothing to see to between the chunks?
+        if timeout is None and call.permit is None and inspect.isgenerator(result):
+            generator = result
+            yield from generator
         else:
-            while True:
-                _context.timeout()
-                try:
-                    with call:
-                        chunk = next(chunks)
-                except StopIteration:
-                    break
+            chunks = _chunks.Chunks(call, result)
+            while (chunk := _next(chunks)) is not _chunks.END:
+                ok = True
                 yield chunk
+                ok = False
         ok = True
     except GeneratorExit:
-        ok = True
+        ok = ok or generator is not None
         raise
-    except errors.HornbeamError:
-        raise
-    except Exception as e:
-        raise errors.wrap(e) from e
+    except BaseException as e:
+        errors.raise_here(e)
     finally:
-        if hasattr(chunks, "close"):
-            chunks.close()
-        call.end(ok)
+        try:
+            if generator is not None:
+                generator.close()
+            elif chunks is not None:
+                _value(chunks.close())
+        finally:
+            call.end(ok)
+
+
+def _next(chunks: _chunks.Chunks) -> Any:
+    _context.timeout()
+    return _value(chunks.next())
+
+
+def _value(x: _outcome.Outcome) -> Any:
+    ok, value = x
+    if not ok:
+        raise value
+    return value
 
 
 # -- streams for other nodes --------------------------------------------------
 
-_streams: dict[int, _handlers.Chunks] = {}
+class _Provided:
+    """A stream that another node reads. It is one call, and keeps its mailbox over
+    all its jobs."""
+
+    def __init__(self, chunks: _chunks.Chunks, owner: process.Owner) -> None:
+        self.chunks = chunks
+        self.owner = owner
+
+    def close(self) -> None:
+        """The consumer has gone: nobody is left to hear of an error."""
+        self.chunks.close()
+        self.owner.close()
+
+
+# Between their jobs they are kept by the numbers of their sources.
+_streams: dict[int, _Provided] = {}
 
 
 def _run_stream(job: Job) -> None:
-    chunks = _streams.get(job.source_id)
-    # A stream is one call, and keeps its mailbox over all its jobs.
-    owner = chunks.owner if chunks is not None else process.Owner()
-    _go_on(job, chunks, owner, None)
-
-
-def _go_on_from_native(job: Job, result: Any, owner: Any) -> None:
-    """What is left of a stream that the native module has begun."""
-    _go_on(job, None, owner, (result, job.handler.home))
-
-
-def _go_on(
-    job: Job,
-    chunks: _handlers.Chunks | None,
-    owner: Any,
-    begun: tuple[Any, Any] | None,
-) -> None:
-    """Run a generator as far as its consumer has given credit. It is kept by
-    the number of its source between the jobs. `begun`: what its handler has
-    returned, and the home of that."""
-    number = job.source_id
-    with _context.entered(job.depth, job.left_ms), process.running_as(owner):
-        try:
-            if chunks is None and (begun is not None or not job.closed()):
-                chunks = _handlers.Chunks(*(begun or _begin(job)))
-                chunks.owner = owner
-                _streams[number] = chunks
-            while job.take_credit():
-                try:
-                    chunk = next(chunks)  # type: ignore[arg-type]
-                except StopIteration:
-                    _streams.pop(number, None)
-                    owner.close()
-                    job.end()
-                    return
-                job.chunk(chunk)
-        except BaseException as e:
-            _streams.pop(number, None)
-            _pool.fail(job, e)
-            _close_quietly(chunks)
-            owner.close()
-            return
+    stream = _streams.get(job.source_id)
+    if stream is None:
         if job.closed():
-            _streams.pop(number, None)
-            _close_quietly(chunks)
+            return
+        stream = _begin(job)
+    _go_on(job, stream)
+
+
+def _begin(job: Job) -> _Provided:
+    owner = process.Owner()
+    with _context.entered(job.depth, job.left_ms), process.running_as(owner):
+        ok, value = _outcome.of(_first, job)
+        if not ok:
             owner.close()
+            raise value
+        call, result = value
+        return _Provided(_chunks.Chunks(call, result), owner)
 
 
-def _begin(job: Job) -> tuple[Any, Any]:
-    handler = job.handler
-    function, before = handler.find(job.name, job.action)
-    return function(*before, *job.args, **job.kwargs), handler.home
+def _first(job: Job) -> tuple[_calls.Call, Any]:
+    call = _handlers.of_job(job, job.action)
+    return call, _calls.run(call, None, _calls.wait_unless_generator)
 
 
-def _close_quietly(chunks: _handlers.Chunks | None) -> None:
-    # The consumer has gone: nobody is left to hear of an error in `finally`.
-    if chunks is not None:
-        try:
-            chunks.close()
-        except Exception:
-            pass
+def _go_on_from_native(
+    job: Job, result: Any, owner: process.Owner, context: contextvars.Context
+) -> None:
+    """What is left of a stream that the native module has begun in `context`."""
+    call = _calls.Call(result, (), {}, job.handler.home)
+    if _loop.is_awaitable(result):
+        wait = functools.partial(_calls.wait_unless_generator, call, result)
+        ok, result = _outcome.of(context.run, wait)
+        if not ok:
+            owner.close()
+            _pool.fail(job, result)
+            return
+    _go_on(job, _Provided(_chunks.Chunks(call, result, context), owner))
+
+
+def _go_on(job: Job, stream: _Provided) -> None:
+    """Run a stream as far as its consumer has given credit."""
+    number = job.source_id
+    _streams[number] = stream
+    while job.take_credit():
+        ok, chunk = stream.chunks.next()
+        if ok and chunk is _chunks.END:
+            _streams.pop(number, None)
+            stream.owner.close()
+            job.end()
+            return
+        if ok:
+            ok, chunk = _outcome.of(job.chunk, chunk)  # it may be no term
+        if not ok:
+            _streams.pop(number, None)
+            _pool.fail(job, chunk)
+            stream.close()
+            return
+    # A forked child has none: the parent goes on with it.
+    if job.closed() and _streams.pop(number, None) is not None:
+        stream.close()
 
 
 _pool.runners["stream"] = _run_stream
@@ -277,8 +309,8 @@ _pool.runners["stream"] = _run_stream
 
 def _forked() -> None:
     # The parent goes on with its streams: no `finally` runs here as well.
-    for chunks in _streams.values():
-        _native.leak_after_fork(chunks)
+    for stream in _streams.values():
+        _native.leak_after_fork(stream)
     _streams.clear()
 
 

@@ -6,23 +6,14 @@ it, ask how it is, watch its progress or cancel it, on any node.
 
 from __future__ import annotations
 
-import asyncio
 import builtins
+import functools
 import math
 import time
 from typing import Any, Callable, Iterator, TypedDict
 
-from hornbeam import (
-    _context,
-    _engine,
-    _handlers,
-    _loop,
-    _native,
-    _pool,
-    errors,
-    hooks,
-    process,
-)
+from hornbeam import _context, _engine, _native, _pool, errors, hooks, process
+from hornbeam._calls import Call, finish_on_loop, run_in_pool
 from hornbeam._native import Job
 
 # Tasks of this process: what they call, and later what came of it.
@@ -64,6 +55,7 @@ def _execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> 
     if where is None:
         raise errors.NotFoundError(f"no hook {app_path!r} on any connected node")
     timeout, depth = _context.timeout(), _context.depth()
+    _pool.keep_one()
     task_id = _native.make_task_id(where)
     served = hooks.registry.local.get(app_path)
     if served is not None:
@@ -202,73 +194,33 @@ def local_result(task_id: str) -> Any:
     ok, value = _results[task_id]
     if ok:
         return value
-    errors.raise_wrapped(value)
+    errors.raise_elsewhere(value)
 
 
 def _run_local(job: Job) -> None:
     task_id = job.name
     served, app_path, action, args, kwargs, at, depth = _calls.pop(task_id)
-    generation = _native.fork_generation()
     timeout = None if at is None else (at - time.monotonic()) * 1000
-    owner = process.Owner()
-    call = None
-    try:
-        if timeout is not None and timeout <= 0:
-            raise errors.HornbeamTimeout("the deadline passed before the task began")
-        with _context.entered(depth, timeout), process.running_as(owner):
-            function, before = served.handler.find(app_path, action)
-            call = _handlers.Call(served)
-            call.enter(timeout)
-            with call:
-                value = function(*before, *args, **kwargs)
-            if _loop.is_awaitable(value):
-                # The pool's thread does not wait for a coroutine.
-                if call.permit is not None:
-                    _context.permits.set((call.permit,))
-                _go_on(task_id, value, served, timeout, owner, call)
-                return
-    except BaseException as e:
-        ok, value = False, e
-    else:
-        ok = True
-    if call is not None:
-        call.end(ok)
-    owner.close()
-    if _native.fork_generation() == generation:  # else a child, the parent's task
-        _finish(task_id, ok, value)
 
-
-def _go_on(
-    task_id: str,
-    awaitable: Any,
-    served: _native.Served,
-    timeout: float | None,
-    owner: process.Owner,
-    call: _handlers.Call,
-) -> None:
-    async def run() -> None:
-        limit = asyncio.timeout(None if timeout is None else timeout / 1000)
-        ok = False
-        try:
-            async with limit:
-                value = await _loop.cancellable(awaitable)
-            ok = True
-            _finish(task_id, True, value)
-        except BaseException as e:
-            late = limit.expired() and isinstance(e, TimeoutError)
-            error = errors.HornbeamTimeout("the deadline has passed") if late else e
-            _finish(task_id, False, error)
-        finally:
-            call.end(ok)
-            owner.close()
-
-    asyncio.run_coroutine_threadsafe(run(), _loop.usable(served.handler.home))
+    if timeout is not None and timeout <= 0:
+        late = errors.HornbeamTimeout("the deadline passed before the task began")
+        _finish(task_id, False, late)
+        return
+    run_in_pool(
+        lambda: served.handler.call(app_path, action, args, kwargs, served),
+        depth,
+        timeout,
+        functools.partial(_finish, task_id),
+    )
 
 
 def _go_on_from_native(
     task_id: str, awaitable: Any, served: _native.Served, owner: process.Owner
 ) -> None:
-    _go_on(task_id, awaitable, served, None, owner, _handlers.Call(served))
+    """What is left of a task that the native module has begun."""
+    call = Call(awaitable, (), {}, served.handler.home, served)
+    answer = functools.partial(_finish, task_id)
+    finish_on_loop(call, awaitable, owner, None, answer)
 
 
 def _finish(task_id: str, ok: bool, value: Any) -> None:
@@ -281,10 +233,7 @@ def _send_result(job: Job) -> None:
         False,
         errors.NotFoundError(f"the result of the task {job.name!r} is not kept"),
     )
-    if ok:
-        job.reply(value)
-    else:
-        _pool.fail(job, value)
+    _pool.answer(job, ok, value)
 
 
 def _forked() -> None:
