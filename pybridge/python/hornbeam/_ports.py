@@ -24,10 +24,8 @@ class Port:
             future = self.waiting.pop(key, None)
             if future is None or future.done():
                 continue  # cancelled meanwhile
-            if ok:
-                future.set_result((local, value))
-            else:
-                future.set_exception(value)
+            # Not as its exception: a future can't carry each.
+            future.set_result((ok, local, value))
 
     async def wait(self, start: Any, timeout_ms: float | None, what: str) -> Any:
         """`start(completions, key)` and wait for the answer."""
@@ -40,17 +38,19 @@ class Port:
         try:
             start(self.completions, key)
             if timeout_ms is None:
-                return await future
-            async with timeout(max(0.0, timeout_ms) / 1000):
-                return await future
-        except errors.HornbeamTimeout:  # the answer says so
-            raise
+                ok, local, value = await future
+            else:
+                async with timeout(max(0.0, timeout_ms) / 1000):
+                    ok, local, value = await future
         except asyncio.TimeoutError:
             raise errors.HornbeamTimeout(f"{what}: no answer in time") from None
         finally:
             self.waiting.pop(key, None)
             for permit in permits:
                 permit.reacquire()
+        if not ok:
+            raise value
+        return local, value
 
 
 def timeout(seconds: float | None) -> Any:
