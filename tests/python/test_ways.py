@@ -19,7 +19,7 @@ import ways  # noqa: E402
 
 @pytest.fixture(scope="module", autouse=True)
 def handlers():
-    ways.register("here")
+    ways.register("ways here")
 
 
 def plain(name, *args, **kwargs):
@@ -62,23 +62,23 @@ OTHER_TASKS = [
     as_task_on_loop,
 ]
 WAYS = [
-    pytest.param(where, way, id=f"{where} {way.__name__}")
-    for where in ("here", "here bounded", "there", "there bounded")
+    pytest.param(where, way, id=f"{where[5:]} {way.__name__}")
+    for where in ("ways here", "ways here bounded", "ways there", "ways there bounded")
     for way in IN_THREAD + OTHER_TASKS
 ]
 
 
 def passes_through(where, way):
     """Whether a caller gets what is no Exception as it is."""
-    return where.startswith("here") and way in IN_THREAD
+    return where.startswith("ways here") and way in IN_THREAD
 
 
 @pytest.fixture
 def place(where, request, eventually):
     """Where the handlers are, known here."""
-    if where.startswith("there"):
+    if where.startswith("ways there"):
         request.getfixturevalue("worker")
-        eventually(lambda: hornbeam.hooks.providers(f"{where} later"))
+        eventually(lambda: hornbeam.hooks.providers(f"{where} keeps task"))
     return where
 
 
@@ -98,7 +98,7 @@ def counted(name, errors):
 
 
 def count_of(name, way, errors):
-    elsewhere = name.startswith("there") and way in OTHER_TASKS[2:]
+    elsewhere = name.startswith("ways there") and way in OTHER_TASKS[2:]
     return contextlib.nullcontext() if elsewhere else counted(name, errors)
 
 
@@ -187,8 +187,8 @@ def async_for(into, name, *args):
 
 
 STREAM_WAYS = [
-    pytest.param(where, way, id=f"{where} {way.__name__}")
-    for where in ("here", "here bounded", "there", "there bounded")
+    pytest.param(where, way, id=f"{where[5:]} {way.__name__}")
+    for where in ("ways here", "ways here bounded", "ways there", "ways there bounded")
     for way in (in_thread, in_thread_with_deadline, async_for)
 ]
 
@@ -197,6 +197,15 @@ STREAM_WAYS = [
 @pytest.mark.parametrize("kind", ways.STREAMS)
 @pytest.mark.parametrize("n", [0, 1, 100])
 def test_streams_have_the_same_chunks(place, way, kind, n):
+    found = []
+    way(found, f"{place} {kind}", n)
+    assert found == list(range(n))
+
+
+@pytest.mark.parametrize("where, way", STREAM_WAYS)
+@pytest.mark.parametrize("kind", ways.KEEPING)
+@pytest.mark.parametrize("n", [0, 1, 200])
+def test_a_generator_is_driven_in_one_context_and_task(place, way, kind, n):
     found = []
     way(found, f"{place} {kind}", n)
     assert found == list(range(n))
@@ -229,7 +238,7 @@ def test_what_a_stream_raises_comes_after_its_chunks(place, way, kind):
         with pytest.raises(BaseException) as e:
             way(found, name, 2, what)
         assert found == [0, 1]
-        check_stream_error(e.value, error, kind, place.startswith("here"), way)
+        check_stream_error(e.value, error, kind, place.startswith("ways here"), way)
     found = []
     way(found, name, 2)
     assert found == [0, 1]

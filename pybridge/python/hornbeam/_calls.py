@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import time
-from typing import Any, Callable
+from typing import Any, Callable, Sequence
 
 from hornbeam import _context, _loop, _native, _outcome, _pool, _ports, errors, process
 from hornbeam._outcome import Outcome
@@ -27,6 +27,7 @@ class Call:
         "args",
         "kwargs",
         "home",
+        "bounded",
         "permit",
         "_served",
         "_began",
@@ -36,10 +37,11 @@ class Call:
     def __init__(
         self,
         function: Callable[..., Any],
-        args: tuple[Any, ...],
+        args: Sequence[Any],
         kwargs: dict[str, Any],
         home: asyncio.AbstractEventLoop | None,
         served: _native.Served | None = None,
+        bounded: bool = False,
         permit: _native.Permit | None = None,
     ) -> None:
         """Without `served` it is counted where it came in, and has its permit."""
@@ -47,19 +49,17 @@ class Call:
         self.args = args
         self.kwargs = kwargs
         self.home = home
+        #: Whether it needs a permit of its own.
+        self.bounded = bounded
         self.permit = permit
         self._served = served
         self._began = time.perf_counter()
         self._ended = False
 
-    @property
-    def bounded(self) -> bool:
-        return self._served is not None and self._served.handler.bounded
-
     def enter(self, timeout: float | None) -> None:
         """Wait in this thread for the permit that it needs and does not have.
         Raises OverloadedError, and HornbeamTimeout after `timeout` ms."""
-        if self.permit is None and self.bounded:
+        if self.bounded and self.permit is None:
             assert self._served is not None
             self.permit = self._served.acquire(timeout)
 
@@ -70,18 +70,8 @@ class Call:
             assert self._served is not None
             self.permit = self._served.ask(c, key)
 
-        if self.permit is None and self.bounded:
+        if self.bounded and self.permit is None:
             await _ports.port().wait(start, timeout, "a permit of the handler")
-
-    def __enter__(self) -> Call:
-        """Around code of this thread that runs for it."""
-        if self._served is not None and self.permit is not None:
-            self.permit.hold()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._served is not None and self.permit is not None:
-            self.permit.let_go()
 
     def lend_on_loop(self) -> None:
         """Have the code of this context give the permit to others when it waits:
@@ -99,17 +89,26 @@ class Call:
             self._served.count(ok, time.perf_counter() - self._began)
 
 
-def run(
-    call: Call, timeout: float | None, finish: Callable[[Call, Any], Any] | None
-) -> Any:
+Finish = Callable[[Call, Any], Any]
+
+
+def run(call: Call, timeout: float | None, finish: Finish | None) -> Any:
     """Run a handler in this thread, once its permit is there. `finish` sees to
     what is to be awaited; without it that is returned."""
-    call.enter(timeout)
-    with call:
+    permit = None
+    if call.bounded:
+        call.enter(timeout)
+        permit = call.permit
+    if permit is not None:
+        permit.hold()
+    try:
         result = call.function(*call.args, **call.kwargs)
         if finish is not None and _loop.is_awaitable(result):
             return finish(call, result)
-    return result
+        return result
+    finally:
+        if permit is not None:
+            permit.let_go()
 
 
 # -- for a caller in this thread ----------------------------------------------
@@ -218,31 +217,46 @@ async def run_on_loop(call: Call) -> Any:
     timeout, depth = _context.timeout(), _context.depth()
     token = _context._depth.set(depth)
     permits = _context.permits.set(_context.permits.get())
+    in_thread = not inspect.iscoroutinefunction(call.function)
     ok, value = False, None
     try:
-        async with _ports.timeout(None if timeout is None else timeout / 1000):
-            if inspect.iscoroutinefunction(call.function):
-                await call.enter_on_loop(timeout)
-                call.lend_on_loop()
-                ok, value = _outcome.of(run, call, None, None)
-            else:
-                # Its thread has the permit, and keeps it until it is through,
-                # whoever waits no longer.
-                ok, value = await _pool.in_thread(_run_in_thread, call, timeout)
-            if ok and _loop.is_awaitable(value):
-                ok, value = await outcome_at_home(value, call.home)
+        if timeout is None:
+            ok, value = await _outcome_on_loop(call, timeout, in_thread)
+        else:
+            async with _ports.timeout(timeout / 1000):
+                ok, value = await _outcome_on_loop(call, timeout, in_thread)
     except TimeoutError as e:
         if isinstance(e, errors.HornbeamError):
             raise
         raise errors.HornbeamTimeout("the deadline has passed") from None
     finally:
-        if not call.bounded or inspect.iscoroutinefunction(call.function):
+        if not (in_thread and call.bounded):
             call.end(ok)
         _context.permits.reset(permits)
         _context._depth.reset(token)
-    if not ok:
+    if ok:
+        return value
+    try:
         errors.raise_elsewhere(value)
-    return value
+    finally:
+        del value  # or this frame and the exception would keep each other
+
+
+async def _outcome_on_loop(
+    call: Call, timeout: float | None, in_thread: bool
+) -> Outcome:
+    if in_thread:
+        # Its thread has the permit, and keeps it until it is through, whoever
+        # waits no longer.
+        ok, value = await _pool.in_thread(_run_in_thread, call, timeout)
+    else:
+        if call.bounded:
+            await call.enter_on_loop(timeout)
+            call.lend_on_loop()
+        ok, value = _outcome.of(run, call, None, None)
+    if ok and _loop.is_awaitable(value):
+        return await outcome_at_home(value, call.home)
+    return ok, value
 
 
 def _run_in_thread(call: Call, timeout: float | None) -> Any:

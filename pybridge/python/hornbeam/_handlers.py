@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Sequence
 
 from hornbeam import _calls, _context, _engine, _loop, _native, _pool, process
 from hornbeam._native import Job
@@ -49,32 +49,25 @@ class Handler:
         self.home = _loop.current()
         self.bounds = bounds or Bounds()
 
-    @property
-    def bounded(self) -> bool:
-        return self.bounds.concurrency > 0
-
     def call(
         self,
         name: str,
         action: str | None,
-        args: Iterable[Any],
+        args: Sequence[Any],
         kwargs: dict[str, Any],
         served: _native.Served | None = None,
         permit: _native.Permit | None = None,
     ) -> _calls.Call:
         """A call of an action of the hook `name`, or of a function: no action."""
-        function, before = self._find(name, action)
-        args = (*before, *args)
-        return _calls.Call(function, args, kwargs, self.home, served, permit)
+        if self.by_method and action is not None:
+            function = self._method(name, action)
+        else:
+            function = self.target
+            args = args if action is None else (action, *args)
+        bounded = served is not None and self.bounds.concurrency > 0
+        return _calls.Call(function, args, kwargs, self.home, served, bounded, permit)
 
-    def _find(
-        self, name: str, action: str | None
-    ) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """The callable for an action and what goes before its arguments."""
-        if action is None:
-            return self.target, ()
-        if not self.by_method:
-            return self.target, (action,)
+    def _method(self, name: str, action: str) -> Callable[..., Any]:
         if action.startswith("_"):
             raise NotFoundError(
                 f"the action {action!r} of hook {name!r} is private: names that "
@@ -86,7 +79,7 @@ class Handler:
                 f"the hook {name!r} has no action {action!r}: "
                 f"{type(self.target).__name__} has no such method"
             )
-        return method, ()
+        return method
 
 
 class Registry:

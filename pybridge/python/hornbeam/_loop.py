@@ -72,10 +72,7 @@ def run(awaitable: Any, home: Any, ms: float | None) -> Any:
         if hasattr(awaitable, "close"):
             awaitable.close()  # it will never be awaited, and is told so
         raise
-    ok, value = wait(start(awaitable, home), ms)
-    if not ok:
-        raise value
-    return value
+    return _outcome.value(wait(start(awaitable, home), ms))
 
 
 def refuse_own(loop: asyncio.AbstractEventLoop) -> None:

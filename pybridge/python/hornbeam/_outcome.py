@@ -34,3 +34,14 @@ def flat(x: Outcome) -> Outcome:
     """That of what itself made an outcome."""
     ok, value = x
     return value if ok else x
+
+
+def value(x: Outcome) -> Any:
+    """The value, or raises what was raised."""
+    ok, found = x
+    if ok:
+        return found
+    try:
+        raise found
+    finally:
+        del found, x  # or this frame and the exception would keep each other

@@ -7,7 +7,7 @@ import itertools
 import weakref
 from typing import Any
 
-from hornbeam import _context, _engine, _native, errors
+from hornbeam import _context, _engine, _native, _outcome, errors
 
 
 class Port:
@@ -25,7 +25,7 @@ class Port:
             if future is None or future.done():
                 continue  # cancelled meanwhile
             # Not as its exception: a future can't carry each.
-            future.set_result((ok, local, value))
+            future.set_result((ok, (local, value) if ok else value))
 
     async def wait(self, start: Any, timeout_ms: float | None, what: str) -> Any:
         """`start(completions, key)` and wait for the answer."""
@@ -38,19 +38,17 @@ class Port:
         try:
             start(self.completions, key)
             if timeout_ms is None:
-                ok, local, value = await future
+                answer = await future
             else:
                 async with timeout(max(0.0, timeout_ms) / 1000):
-                    ok, local, value = await future
+                    answer = await future
         except asyncio.TimeoutError:
             raise errors.HornbeamTimeout(f"{what}: no answer in time") from None
         finally:
             self.waiting.pop(key, None)
             for permit in permits:
                 permit.reacquire()
-        if not ok:
-            raise value
-        return local, value
+        return _outcome.value(answer)
 
 
 def timeout(seconds: float | None) -> Any:

@@ -238,9 +238,9 @@ async def _local_stream(
     try:
         await call.enter_on_loop(timeout)
         if _only_makes_something(call.function):
-            ok, value = _outcome.of(_calls.run, call, None, None)
+            ok, value = _outcome.of(_calls.run, call, timeout, None)
         else:
-            ok, value = await _pool.in_thread(_calls.run, call, None, None)
+            ok, value = await _pool.in_thread(_calls.run, call, timeout, None)
         if ok and inspect.isawaitable(value) and not inspect.isgenerator(value):
             ok, value = await _calls.outcome_at_home(value, call.home)
         if not ok:
@@ -248,6 +248,7 @@ async def _local_stream(
         chunks = _chunks.Chunks(call, value)
         while True:
             ok = False
+            _context.timeout()  # raises if nothing is left
             ok, value = await chunks.next_on_loop()
             if not ok:
                 errors.raise_elsewhere(value)

@@ -188,8 +188,15 @@ def _local_stream(
             generator = result
             yield from generator
         else:
-            chunks = _chunks.Chunks(call, result)
-            while (chunk := _next(chunks)) is not _chunks.END:
+            chunks = _chunks.Chunks(call, result, here=True)
+            step = chunks.next
+            while True:
+                _context.timeout()
+                good, chunk = step()
+                if not good:
+                    errors.raise_here(chunk)
+                if chunk is _chunks.END:
+                    break
                 ok = True
                 yield chunk
                 ok = False
@@ -204,24 +211,13 @@ def _local_stream(
             if generator is not None:
                 generator.close()
             elif chunks is not None:
-                _value(chunks.close())
+                _outcome.value(chunks.close())
         finally:
             call.end(ok)
 
 
-def _next(chunks: _chunks.Chunks) -> Any:
-    _context.timeout()
-    return _value(chunks.next())
-
-
-def _value(x: _outcome.Outcome) -> Any:
-    ok, value = x
-    if not ok:
-        raise value
-    return value
-
-
 # -- streams for other nodes --------------------------------------------------
+
 
 class _Provided:
     """A stream that another node reads. It is one call, and keeps its mailbox over

@@ -430,4 +430,4 @@ class BoundedState:
 bounded = Bounded()
 erlang.register_hook("bounded", bounded, concurrency=1, queue=1)
 erlang.register_hook("bounded state", BoundedState)
-ways.register("there")
+ways.register("ways there")

@@ -2,6 +2,7 @@
 them here and on the second node, in every way there is."""
 
 import asyncio
+import contextvars
 
 import hornbeam
 import hornbeam_erlang as erlang
@@ -144,6 +145,34 @@ async def later(action, n, what=None):
     return generator(action, n, what)
 
 
+span = contextvars.ContextVar("span", default=None)
+
+
+def keeps_context(action, n):
+    token = span.set("mine")
+    try:
+        for i in range(n):
+            assert span.get() == "mine"
+            yield i
+    finally:
+        span.reset(token)
+
+
+async def keeps_task(action, n):
+    task = asyncio.current_task()
+    token = span.set("mine")
+    try:
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            for i in range(n):
+                group.create_task(asyncio.sleep(0))
+                assert span.get() == "mine"
+                assert asyncio.current_task() is task
+                yield i
+    finally:
+        span.reset(token)
+
+
+KEEPING = {"keeps context": keeps_context, "keeps task": keeps_task}
 STREAMS = {
     "generator": generator,
     "async generator": async_generator,
@@ -153,6 +182,6 @@ STREAMS = {
 
 
 def register(prefix):
-    for kind, handler in {**HANDLERS, **STREAMS}.items():
+    for kind, handler in {**HANDLERS, **STREAMS, **KEEPING}.items():
         erlang.register_hook(f"{prefix} {kind}", handler)
         erlang.register_hook(f"{prefix} bounded {kind}", handler, concurrency=2)
