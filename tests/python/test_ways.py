@@ -53,6 +53,7 @@ def as_task_on_loop(name, *args, **kwargs):
     return asyncio.run(aio.await_result(erlang.execute_async(name, *args, **kwargs)))
 
 
+PLACES = ["ways here", "ways here bounded", "ways there", "ways there bounded"]
 IN_THREAD = [plain, with_deadline]
 OTHER_TASKS = [
     on_loop,
@@ -63,7 +64,7 @@ OTHER_TASKS = [
 ]
 WAYS = [
     pytest.param(where, way, id=f"{where[5:]} {way.__name__}")
-    for where in ("ways here", "ways here bounded", "ways there", "ways there bounded")
+    for where in PLACES
     for way in IN_THREAD + OTHER_TASKS
 ]
 
@@ -165,6 +166,42 @@ def test_wrong_arguments_are_an_error_of_the_handler(place, way):
     assert e.value.class_name == "TypeError"
 
 
+# -- functions ----------------------------------------------------------------
+
+
+def call(name, *args):
+    return erlang.call(name, *args)
+
+
+def call_with_deadline(name, *args):
+    with hornbeam.deadline(30_000):
+        return erlang.call(name, *args)
+
+
+def call_on_loop(name, *args):
+    return asyncio.run(aio.call(name, *args))
+
+
+CALLS = [
+    pytest.param(where, way, id=f"{where[5:]} {way.__name__}")
+    for where in PLACES
+    for way in (call, call_with_deadline, call_on_loop)
+]
+
+
+@pytest.mark.parametrize("where, way", CALLS)
+@pytest.mark.parametrize("kind", ways.FUNCTIONS)
+def test_functions_return_and_raise_the_same(place, way, kind):
+    name = f"{place} {kind}"
+    for what, value in ways.RETURNED.items():
+        assert way(name, "give", what) == value
+    for what, error in ways.RAISED.items():
+        with pytest.raises(BaseException) as e:
+            way(name, "fail", what)
+        passes = place.startswith("ways here") and way is not call_on_loop
+        check_error(e.value, error, kind == "awaited", passes)
+
+
 # -- streams ------------------------------------------------------------------
 
 
@@ -188,7 +225,7 @@ def async_for(into, name, *args):
 
 STREAM_WAYS = [
     pytest.param(where, way, id=f"{where[5:]} {way.__name__}")
-    for where in ("ways here", "ways here bounded", "ways there", "ways there bounded")
+    for where in PLACES
     for way in (in_thread, in_thread_with_deadline, async_for)
 ]
 

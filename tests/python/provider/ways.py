@@ -104,6 +104,21 @@ HANDLERS = {
 COROUTINES = {"coroutine", "at once", "makes coroutine", "async class"}
 
 
+# -- functions ----------------------------------------------------------------
+
+
+def plainly(action, *args):
+    return function(action, *args)
+
+
+async def awaited(action, *args):
+    await asyncio.sleep(0)
+    return function(action, *args)
+
+
+FUNCTIONS = {"plainly": plainly, "awaited": awaited}
+
+
 # -- streams ------------------------------------------------------------------
 
 
@@ -185,3 +200,6 @@ def register(prefix):
     for kind, handler in {**HANDLERS, **STREAMS, **KEEPING}.items():
         erlang.register_hook(f"{prefix} {kind}", handler)
         erlang.register_hook(f"{prefix} bounded {kind}", handler, concurrency=2)
+    for name, function in FUNCTIONS.items():
+        erlang.register_function(f"{prefix} {name}", function)
+        erlang.register_function(f"{prefix} bounded {name}", function, concurrency=2)
