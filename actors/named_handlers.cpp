@@ -99,6 +99,10 @@ void named_handlers::invoke(invocation x, responder reply) {
     h->invoke(std::move(x), std::move(reply));
     return;
   }
+  invoke_elsewhere(std::move(x), std::move(reply));
+}
+
+void named_handlers::invoke_elsewhere(invocation x, responder reply) {
   auto e = std::make_shared<pending_call>();
   e->why = not_there(scope_, x.target, "any connected node");
   e->call = std::move(x);

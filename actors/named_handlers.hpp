@@ -71,6 +71,8 @@ public:
   /// Asks wherever the name lives. Never blocks, but for a handler in C++ of
   /// this node, which runs at once.
   void invoke(invocation x, runtime::responder reply);
+  /// The same, but no handler of this node.
+  void invoke_elsewhere(invocation x, runtime::responder reply);
   /// One-way. False if nobody has the name.
   bool cast(const invocation& x);
   /// Hands a call over in the thread that has read it; false if it can't.

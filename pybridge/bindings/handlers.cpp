@@ -2,6 +2,7 @@
 #include "pybridge/calls/completions.hpp"
 #include "pybridge/calls/local_call.hpp"
 #include "pybridge/calls/permit.hpp"
+#include "pybridge/calls/plain_jobs.hpp"
 #include "pybridge/values/convert.hpp"
 
 // Hooks and functions: their registration in this process, their places if they
@@ -68,6 +69,11 @@ void bind_handlers(py::module_& m) {
                                              }}};
       },
       guard())
+    .def_property_readonly("handler",
+                           [](local_handler& h) {
+                             return py::reinterpret_borrow<py::object>(
+                               h.by->self());
+                           })
     .def(
       "count",
       [](local_handler& h, bool ok, double seconds) {
@@ -82,22 +88,20 @@ void bind_handlers(py::module_& m) {
     [](const text& scope, const text& name, const py::object& handler,
        const py::object& target, bool by_method, std::size_t concurrency,
        std::size_t queue, bool retry) {
-      auto served = handlers(scope).add(name,
-                                        std::make_shared<python_handler>(scope),
-                                        {concurrency, queue, retry});
-      auto out = py::cast(holder{
-        new local_handler{std::move(served), handler, target, by_method}});
-      set_local_handler(scope, name, out);
-      return out;
+      auto by = std::make_shared<python_handler>(scope, handler, target,
+                                                 by_method);
+      auto served = handlers(scope).add(name, by, {concurrency, queue, retry});
+      return holder{new local_handler{std::move(served), std::move(by)}};
     },
     guard());
   m.def(
     "unregister_handler",
     [](const text& scope, const text& name) {
-      set_local_handler(scope, name, {});
       return handlers(scope).remove(name);
     },
     guard());
+  m.def(
+    "drop_unused", [] { drop_unused(); }, guard());
   m.def(
     "handler_info",
     [](const text& scope) { return to_python(handlers(scope).info()); },

@@ -29,6 +29,13 @@ void bind_jobs(py::module_& m) {
     .def_property_readonly(
       "kwargs", [](job& x) { return to_python(term::map(x.call.kwargs)); },
       guard())
+    // What is called: a `hornbeam._handlers.Handler`, or None of a module.
+    .def_property_readonly("handler",
+                           [](job& x) {
+                             auto* found = x.by ? x.by->self() : nullptr;
+                             return py::reinterpret_borrow<py::object>(
+                               found != nullptr ? found : Py_None);
+                           })
     .def_property_readonly("sender",
                            [](job& x) { return text_to_python(x.call.from); })
     .def_property_readonly("depth", [](job& x) { return x.call.depth; })
@@ -102,7 +109,7 @@ void bind_jobs(py::module_& m) {
           without_gil free;
           x = queue.next(clock::now() + std::chrono::milliseconds(timeout_ms));
         }
-        drop_forgotten_results();
+        drop_unused();
         if (!x)
           return py::none();
         // Another thread must wait for the next job beside this one.

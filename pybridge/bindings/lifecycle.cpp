@@ -3,7 +3,7 @@
 #include "actors/plugin.hpp"
 #include "pybridge/bindings/module.hpp"
 #include "pybridge/calls/completions.hpp"
-#include "pybridge/tables/calls.hpp"
+#include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
 #include "pybridge/values/option_dict.hpp"
 #include "runtime/term/wire.hpp"
@@ -56,12 +56,7 @@ node_settings read_settings(const py::dict& d) {
 
 void bind_lifecycle(py::module_& m) {
   using guard = py::call_guard<native_call>;
-  m.def("set_python_types", [](const py::dict& x) {
-    set_python_types(x);
-    set_ensure(x["ensure"]);
-    set_call_context(x["call_context"]);
-    table_calls::set_missing(x["missing"]);
-  });
+  m.def("set_python_side", &set_python_side);
   m.def(
     "start",
     [](const py::dict& settings, std::int64_t task_keep_ms,

@@ -124,7 +124,6 @@ void bind_mailboxes(py::module_& m) {
     .def("close", &python_mailbox::close, guard());
 
   m.def("send", send, guard());
-  m.def("set_caller", [](py::object f) { set_caller(std::move(f)); });
   m.def(
     "publish",
     [](const py::object& topic, const py::object& body) {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
 #include "runtime/caf/io_loop.hpp"
 
@@ -9,20 +10,11 @@ namespace hornbeam::pybridge {
 
 using namespace runtime;
 
-namespace {
-
-PyObject* ensure = nullptr; ///< left behind at exit, on purpose
-
-} // namespace
-
-void set_ensure(py::object f) {
-  ensure = f.release().ptr();
-}
-
 actors::services& node() {
   auto& e = engine::get();
   if (e.running() == nullptr) {
-    auto* done = into_python([] { return PyObject_CallNoArgs(ensure); });
+    auto* done
+      = into_python([] { return PyObject_CallNoArgs(python().ensure); });
     if (done == nullptr)
       throw py::error_already_set();
     Py_DECREF(done);

@@ -11,7 +11,6 @@ namespace hornbeam::pybridge {
 
 /// The node of this process; starts it at the first call.
 actors::services& node();
-void set_ensure(py::object f);
 
 /// A timeout in milliseconds; None and absurdly large ones mean none.
 /// Raises TypeError, and ValueError for NaN.

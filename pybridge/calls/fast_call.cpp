@@ -97,6 +97,8 @@ void set_current_error() noexcept {
     set_error(PyExc_RuntimeError, e.what());
   } catch (abi::__forced_unwind&) {
     park(); // Python ends this thread, see gil.hpp
+  } catch (...) {
+    set_error(PyExc_RuntimeError, "a C++ exception of unknown type");
   }
 }
 

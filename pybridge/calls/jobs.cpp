@@ -1,6 +1,5 @@
 #include "pybridge/calls/jobs.hpp"
 
-#include <atomic>
 #include <utility>
 
 #include "runtime/caf/io_loop.hpp"
@@ -129,6 +128,7 @@ job job_queue::begin(job x) {
 
 std::optional<job> job_queue::next(clock::time_point until) {
   std::unique_lock lock{mutex_};
+  attended_ = true;
   bool more = has_one();
   lock.unlock();
   answer_now(more);
@@ -178,6 +178,16 @@ void job_queue::forget(std::string task) {
 std::vector<std::string> job_queue::forgotten() {
   std::lock_guard guard{mutex_};
   return std::exchange(forgotten_, {});
+}
+
+void job_queue::drop(PyObject* x) {
+  std::lock_guard guard{mutex_};
+  dropped_.push_back(x);
+}
+
+std::vector<PyObject*> job_queue::dropped() {
+  std::lock_guard guard{mutex_};
+  return std::exchange(dropped_, {});
 }
 
 void job_queue::set_limit(std::size_t n) {
@@ -255,30 +265,39 @@ void job_queue::reset() {
   new auto(std::exchange(answers, {}));
   forgotten_.clear();
   running_ = 0;
+  attended_ = false;
   looked_after_ = false;
   runs_a_job = false;
 }
 
+python_handler::~python_handler() {
+  for (auto* x : {self_, target_})
+    if (x != nullptr)
+      job_queue::get().drop(x);
+}
+
 void python_handler::invoke(actors::invocation x, responder reply) {
   job_queue::get().push({kind_, std::move(x),
-                         std::make_shared<responder>(std::move(reply)),
-                         nullptr});
+                         std::make_shared<responder>(std::move(reply)), nullptr,
+                         shared_from_this()});
 }
 
 std::shared_ptr<actors::chunk_source> python_handler::open_stream(
   actors::invocation x, std::shared_ptr<actors::chunk_sink> to) {
-  return std::make_shared<python_source>(std::move(x), std::move(to));
+  return std::make_shared<python_source>(shared_from_this(), std::move(x),
+                                         std::move(to));
 }
 
-python_source::python_source(actors::invocation x,
+python_source::python_source(std::shared_ptr<python_handler> by,
+                             actors::invocation x,
                              std::shared_ptr<actors::chunk_sink> to)
-  : call_(std::move(x)), sink_(std::move(to)) {
+  : by_(std::move(by)), call_(std::move(x)), sink_(std::move(to)) {
   static std::atomic<std::uint64_t> next{1};
   id_ = next++;
 }
 
 void python_source::schedule() {
-  job_queue::get().push({"stream", call_, nullptr, shared_from_this()});
+  job_queue::get().push({"stream", call_, nullptr, shared_from_this(), by_});
 }
 
 void python_source::credit(std::uint64_t n) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -17,6 +18,7 @@
 
 namespace hornbeam::pybridge {
 
+class python_handler;
 class python_source;
 
 /// Something that Python code must do. `kind` says what:
@@ -31,6 +33,7 @@ struct job {
   actors::invocation call;
   std::shared_ptr<runtime::responder> reply;
   std::shared_ptr<python_source> source;
+  std::shared_ptr<python_handler> by = {}; ///< what the caller has found
   /// In a forked child, the jobs of the parent are nobody's.
   std::uint32_t created_in = fork_generation();
 };
@@ -68,10 +71,16 @@ public:
   /// about to look for its next job sees to that itself.
   void forget(std::string task);
   std::vector<std::string> forgotten();
+  /// Takes a reference to a Python object, which goes when a thread that has
+  /// Python's lock takes what was dropped.
+  void drop(PyObject* x);
+  std::vector<PyObject*> dropped();
   void set_limit(std::size_t n);
   std::size_t waiting() const;
   /// Threads that wait for a job.
   std::size_t idle() const;
+  /// Whether a thread has ever come for one; then there always is one.
+  bool attended() const noexcept { return attended_; }
 
   /// Around code of this thread that runs in a permit of a bounded handler.
   static void hold(std::shared_ptr<actors::run_permit> x);
@@ -126,6 +135,7 @@ private:
   mutable runtime::ranked_mutex<runtime::lock_rank::job_queue> mutex_;
   std::deque<job> jobs_;
   std::vector<std::string> forgotten_;
+  std::vector<PyObject*> dropped_;
   std::vector<waiter_ptr> idle_; ///< the last one has been idle the shortest
   std::size_t running_ = 0;
   std::size_t limit_ = 8;
@@ -134,21 +144,41 @@ private:
   int eager_ = 0;             ///< so many jobs wake a thread each
   bool looked_after_ = false; ///< there is going to be a `give_if_overdue`
   bool open_ = true;
+  std::atomic<bool> attended_{false};
 };
 
-/// A hook, function or module that Python answers. It keeps no Python object:
-/// the pool looks the name up when the job runs.
+/// A hook, function or module that Python answers.
 class python_handler : public actors::handler,
                        public std::enable_shared_from_this<python_handler> {
 public:
+  /// Of modules: the pool finds them.
   explicit python_handler(std::string kind) : kind_(std::move(kind)) {}
+  /// `self` is a `hornbeam._handlers.Handler`; `target` is called, or has the
+  /// actions as its methods. With Python's lock.
+  python_handler(std::string kind, py::object self, py::object target,
+                 bool by_method)
+    : kind_(std::move(kind)),
+      self_(self.release().ptr()),
+      target_(target.release().ptr()),
+      by_method_(by_method) {}
+  /// Any thread may drop it.
+  ~python_handler() override;
+
+  const std::string& kind() const noexcept { return kind_; }
+  PyObject* self() const noexcept { return self_; }
+  PyObject* target() const noexcept { return target_; }
+  bool by_method() const noexcept { return by_method_; }
+
   bool never_blocks() const noexcept override { return true; }
   void invoke(actors::invocation x, runtime::responder reply) override;
   std::shared_ptr<actors::chunk_source> open_stream(
     actors::invocation x, std::shared_ptr<actors::chunk_sink> to) override;
 
 private:
-  std::string kind_;
+  const std::string kind_;
+  PyObject* const self_ = nullptr;
+  PyObject* const target_ = nullptr;
+  const bool by_method_ = false;
 };
 
 /// A generator that the pool runs while there is credit. At most one job for
@@ -156,7 +186,8 @@ private:
 class python_source : public actors::chunk_source,
                       public std::enable_shared_from_this<python_source> {
 public:
-  python_source(actors::invocation x, std::shared_ptr<actors::chunk_sink> to);
+  python_source(std::shared_ptr<python_handler> by, actors::invocation x,
+                std::shared_ptr<actors::chunk_sink> to);
 
   std::uint64_t id() const noexcept { return id_; }
   void credit(std::uint64_t n) override;
@@ -178,6 +209,7 @@ public:
 private:
   void schedule();
 
+  const std::shared_ptr<python_handler> by_;
   actors::invocation call_;
   std::shared_ptr<actors::chunk_sink> sink_;
   std::uint64_t id_;

@@ -5,43 +5,14 @@
 #include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/calls/fast_call.hpp"
 #include "pybridge/gil/engine.hpp"
+#include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge {
 
-namespace {
-
-/// What the Python package provides; left behind at exit, on purpose.
-struct python_side {
-  PyObject* deadline = nullptr;  ///< context variable
-  PyObject* depth = nullptr;     ///< context variable
-  PyObject* finish = nullptr;    ///< (handler, awaitable) -> value
-  PyObject* translate = nullptr; ///< (exception): raises what callers see
-  long max_depth = 0;
-};
-python_side python;
-
-struct scope_of_names {
-  PyObject* handlers = PyDict_New(); ///< name to `local_handler`
-  PyObject* fallback = nullptr;      ///< what to call for all others
-};
-scope_of_names& hooks() {
-  static auto* one = new scope_of_names;
-  return *one;
-}
-scope_of_names& functions() {
-  static auto* one = new scope_of_names;
-  return *one;
-}
-scope_of_names& scope_named(const std::string& x) {
-  return x == "hook" ? hooks() : functions();
-}
-
-} // namespace
-
 bool has_deadline() {
   PyObject* x = nullptr;
-  if (PyContextVar_Get(python.deadline, nullptr, &x) < 0) {
+  if (PyContextVar_Get(python().deadline, nullptr, &x) < 0) {
     PyErr_Clear();
     return true;
   }
@@ -54,47 +25,60 @@ bool is_awaitable(PyObject* x) {
   auto* type = Py_TYPE(x);
   return (type->tp_as_async != nullptr
           && type->tp_as_async->am_await != nullptr)
-         || PyGen_CheckExact(x) != 0; // it may be marked as a coroutine
+         || (PyGen_CheckExact(x) != 0 // a generator may be marked as one
+             && (reinterpret_cast<PyGenObject*>(x)->gi_code->co_flags
+                 & CO_ITERABLE_COROUTINE)
+                  != 0);
 }
 
-bool has_hook(PyObject* name) {
-  return PyUnicode_CheckExact(name) != 0
-         && PyDict_Contains(hooks().handlers, name) == 1;
-}
-
-std::optional<plain_target> find_plain(bool is_hook, PyObject* name,
-                                       PyObject* action) {
-  if (PyUnicode_CheckExact(name) == 0
-      || (is_hook && PyUnicode_CheckExact(action) == 0))
-    return std::nullopt;
-  auto* found
-    = PyDict_GetItemWithError((is_hook ? hooks() : functions()).handlers, name);
-  if (found == nullptr) {
+PyObject* find_local(bool is_hook, PyObject* name) {
+  if (PyUnicode_CheckExact(name) == 0)
+    return nullptr;
+  auto* all = is_hook ? python().hooks : python().functions;
+  auto* found = PyDict_GetItemWithError(all, name);
+  if (found == nullptr)
     PyErr_Clear();
-    return std::nullopt;
-  }
+  return found;
+}
+
+local_handler& to_local_handler(PyObject* x) {
+  auto* object = reinterpret_cast<py::detail::instance*>(x);
+  return *object->get_value_and_holder().value_ptr<local_handler>();
+}
+
+std::optional<plain_target> find_plain(const python_handler& h,
+                                       PyObject* action) {
   plain_target out;
-  // To find a method is to run code, which may replace the handler.
-  out.keep = py::reinterpret_borrow<py::object>(found);
-  auto* object = reinterpret_cast<py::detail::instance*>(found);
-  out.handler = object->get_value_and_holder().value_ptr<local_handler>();
-  auto& h = *out.handler;
-  if (h.served->bounds() != nullptr)
-    return std::nullopt;
-  if (!h.by_method) {
-    out.function = h.target;
-    out.takes_action = is_hook;
+  if (!h.by_method()) {
+    out.function = py::reinterpret_borrow<py::object>(h.target());
+    out.takes_action = action != nullptr;
     return out;
   }
   if (PyUnicode_GET_LENGTH(action) == 0
       || PyUnicode_READ_CHAR(action, 0) == '_')
     return std::nullopt;
   out.function = py::reinterpret_steal<py::object>(
-    into_python([&] { return PyObject_GetAttr(h.target.ptr(), action); }));
+    into_python([&] { return PyObject_GetAttr(h.target(), action); }));
   if (!out.function || PyCallable_Check(out.function.ptr()) == 0) {
     PyErr_Clear(); // the other way says it better
     return std::nullopt;
   }
+  return out;
+}
+
+bool no_default_timeout() {
+  static auto* name = PyUnicode_InternFromString("default_timeout_ms");
+  return PyDict_GetItem(python().settings, name) == Py_None;
+}
+
+given_arguments collect(PyObject* const* args, Py_ssize_t n, PyObject* names,
+                        Py_ssize_t skip) {
+  given_arguments out{py::tuple(static_cast<std::size_t>(n - skip)), {}};
+  for (auto i = skip; i < n; ++i)
+    out.args[static_cast<std::size_t>(i - skip)] = py::handle{args[i]};
+  for (Py_ssize_t i = 0; names != nullptr && i < PyTuple_GET_SIZE(names); ++i)
+    out.kwargs[py::handle{PyTuple_GET_ITEM(names, i)}]
+      = py::handle{args[n + i]};
   return out;
 }
 
@@ -103,7 +87,7 @@ namespace {
 /// The number in the context variable, or -1.
 long depth_here() {
   PyObject* now = nullptr;
-  if (PyContextVar_Get(python.depth, nullptr, &now) < 0 || now == nullptr) {
+  if (PyContextVar_Get(python().depth, nullptr, &now) < 0 || now == nullptr) {
     PyErr_Clear();
     return -1;
   }
@@ -116,7 +100,7 @@ long depth_here() {
 
 long depth_of_call() {
   auto depth = depth_here();
-  return depth < 0 || depth >= python.max_depth ? -1 : depth + 1;
+  return depth < 0 || depth >= python().max_depth ? -1 : depth + 1;
 }
 
 namespace {
@@ -130,7 +114,7 @@ public:
     if (depth < 0)
       return false;
     auto* next = PyLong_FromLong(depth);
-    token_ = next != nullptr ? PyContextVar_Set(python.depth, next) : nullptr;
+    token_ = next != nullptr ? PyContextVar_Set(python().depth, next) : nullptr;
     Py_XDECREF(next);
     if (token_ == nullptr)
       PyErr_Clear();
@@ -141,7 +125,7 @@ public:
       // The handler's own exception, if it raised, is kept.
       PyObject *type = nullptr, *value = nullptr, *trace = nullptr;
       PyErr_Fetch(&type, &value, &trace);
-      if (PyContextVar_Reset(python.depth, t) < 0)
+      if (PyContextVar_Reset(python().depth, t) < 0)
         PyErr_Clear();
       PyErr_Restore(type, value, trace);
       Py_DECREF(t);
@@ -154,11 +138,9 @@ private:
 
 /// Raises what a caller sees for what a handler raised.
 PyObject* translate() {
-  if (PyErr_ExceptionMatches(PyExc_Exception) == 0)
-    return nullptr;
   auto value = take_error();
   auto* never = into_python(
-    [&] { return PyObject_CallOneArg(python.translate, value.ptr()); });
+    [&] { return PyObject_CallOneArg(python().translate, value.ptr()); });
   Py_XDECREF(never);
   return nullptr;
 }
@@ -174,8 +156,8 @@ PyObject* run(local_handler& h, PyObject* function, PyObject* const* args,
     [&] { return PyObject_Vectorcall(function, args, n, names); });
   if (result != nullptr && is_awaitable(result)) {
     auto* value = into_python([&] {
-      return PyObject_CallFunctionObjArgs(python.finish, h.handler.ptr(),
-                                          result, nullptr);
+      return PyObject_CallFunctionObjArgs(python().finish, h.by->self(), result,
+                                          nullptr);
     });
     Py_DECREF(result);
     result = value;
@@ -188,93 +170,107 @@ PyObject* run(local_handler& h, PyObject* function, PyObject* const* args,
 
 /// Calls a handler of this process, if it is a plain one: not bounded, no
 /// deadline around, nothing wrong with the arguments. Null without an error:
-/// it is not.
+/// it is not; `known` says whether there is one at all.
 PyObject* call_here(bool is_hook, PyObject* const* args, Py_ssize_t n,
-                    PyObject* names) {
+                    PyObject* names, bool& known) {
   if (n < 1 + is_hook || (!is_hook && names != nullptr) || has_deadline())
     return nullptr;
-  auto to = find_plain(is_hook, args[0], is_hook ? args[1] : nullptr);
+  auto* found = find_local(is_hook, args[0]);
+  known = found != nullptr;
+  if (!known || (is_hook && PyUnicode_CheckExact(args[1]) == 0))
+    return nullptr;
+  // To find a method is to run code, which may replace the handler.
+  auto keep = py::reinterpret_borrow<py::object>(found);
+  auto& h = to_local_handler(found);
+  if (h.served->bounds() != nullptr)
+    return nullptr;
+  auto to = find_plain(*h.by, is_hook ? args[1] : nullptr);
   if (!to)
     return nullptr;
   deeper inside;
   if (!inside.enter())
     return nullptr;
   auto skip = Py_ssize_t{is_hook && !to->takes_action ? 2 : 1};
-  auto* result = run(*to->handler, to->function.ptr(), args + skip, n - skip,
-                     names);
+  auto* result = run(h, to->function.ptr(), args + skip, n - skip, names);
   inside.leave();
   return result;
 }
 
-/// Calls a handler in C++ of this process. False: there is none, or the call
-/// needs more care.
-bool call_native(bool is_hook, PyObject* const* args, Py_ssize_t n,
-                 PyObject* names, py::object& result) {
-  auto* app = engine::get().running();
-  if (app == nullptr || n < 1 + is_hook || names != nullptr
-      || !PyUnicode_CheckExact(args[0])
-      || (is_hook && !PyUnicode_CheckExact(args[1])) || has_deadline())
+/// Calls a handler in C++ of this process. False: the call needs more care.
+bool call_native(actors::served_handler& h, actors::invocation x,
+                 PyObject* const* args, Py_ssize_t n, py::object& result) {
+  if (h.never_blocks())
     return false;
-  auto depth = depth_of_call();
-  if (depth < 0)
-    return false;
-  native_call guard;
-  auto name = to_text(args[0], "the name");
-  auto h = (is_hook ? app->hooks : app->functions).local(name);
-  if (!h || h->never_blocks())
-    return false;
-  actors::invocation x;
-  x.target = std::move(name);
-  if (is_hook)
-    x.action = to_text(args[1], "an action");
-  x.depth = static_cast<std::uint32_t>(depth);
-  auto first = Py_ssize_t{1} + is_hook;
-  x.args.reserve(static_cast<std::size_t>(n - first));
-  for (auto i = first; i < n; ++i)
+  x.args.reserve(static_cast<std::size_t>(n));
+  for (Py_ssize_t i = 0; i < n; ++i)
     x.args.push_back(to_term(args[i], "an argument"));
-  if (auto answer = h->call(x)) {
+  if (auto answer = h.call(x)) {
     result = value_or_raise(*answer);
     return true;
   }
   // It may wait for a thread that wants Python's lock.
   result = value_or_raise(ask(
-    [&](runtime::responder reply) {
-      h->invoke(std::move(x), std::move(reply));
-    },
+    [&](runtime::responder reply) { h.invoke(std::move(x), std::move(reply)); },
     {}, "the call"));
+  return true;
+}
+
+/// Calls what is no Python handler of this process. False: the call needs more
+/// care.
+bool call_other(bool is_hook, PyObject* const* args, Py_ssize_t n,
+                PyObject* names, py::object& result) {
+  auto* app = engine::get().running();
+  auto first = Py_ssize_t{1} + is_hook;
+  if (app == nullptr || n < first || (!is_hook && names != nullptr)
+      || !PyUnicode_CheckExact(args[0])
+      || (is_hook && !PyUnicode_CheckExact(args[1])) || has_deadline()
+      || !no_default_timeout())
+    return false;
+  auto depth = depth_of_call();
+  if (depth < 0)
+    return false;
+  native_call guard;
+  auto& all = is_hook ? app->hooks : app->functions;
+  actors::invocation x;
+  x.target = to_text(args[0], "the name");
+  if (is_hook)
+    x.action = to_text(args[1], "an action");
+  x.depth = static_cast<std::uint32_t>(depth);
+  if (auto h = all.local(x.target))
+    return names == nullptr
+           && call_native(*h, std::move(x), args + first, n - first, result);
+  auto given = collect(args, n, names, first);
+  x.args = to_sequence(given.args, "args");
+  x.kwargs = to_entries(given.kwargs, "kwargs");
+  result = value_or_raise(ask(
+    [&](runtime::responder reply) {
+      all.invoke_elsewhere(std::move(x), std::move(reply));
+    },
+    {}, all.scope() + " " + x.target));
   return true;
 }
 
 template <bool IsHook>
 PyObject* entry(PyObject*, PyObject* const* args, Py_ssize_t n,
                 PyObject* names) {
-  auto& scope = IsHook ? hooks() : functions();
-  auto* result = call_here(IsHook, args, n, names);
+  bool known = false;
+  auto* result = call_here(IsHook, args, n, names, known);
   if (result != nullptr || PyErr_Occurred() != nullptr)
     return result;
   try {
     py::object value;
-    if (call_native(IsHook, args, n, names, value))
+    if (!known && call_other(IsHook, args, n, names, value))
       return value.release().ptr();
   } catch (...) {
     set_current_error();
     return nullptr;
   }
+  auto* fallback = IsHook ? python().execute : python().call;
   return into_python(
-    [&] { return PyObject_Vectorcall(scope.fallback, args, n, names); });
+    [&] { return PyObject_Vectorcall(fallback, args, n, names); });
 }
 
 } // namespace
-
-void set_local_handler(const std::string& scope, const std::string& name,
-                       const py::object& served) {
-  auto* all = scope_named(scope).handlers;
-  auto key = text_to_python(name);
-  if (served)
-    PyDict_SetItem(all, key.ptr(), served.ptr());
-  else if (PyDict_DelItem(all, key.ptr()) < 0)
-    PyErr_Clear();
-}
 
 void bind_local_calls(py::module_& m) {
   static PyMethodDef execute{
@@ -294,15 +290,6 @@ void bind_local_calls(py::module_& m) {
     "Raises as `hornbeam.hooks.execute` does."};
   add_method(m, execute);
   add_method(m, call);
-  m.def("set_fallback", [](const std::string& scope, py::object f) {
-    scope_named(scope).fallback = f.release().ptr();
-  });
-  m.def("set_call_context", [](py::object deadline, py::object depth,
-                               long max_depth, py::object finish,
-                               py::object translate) {
-    python = {deadline.release().ptr(), depth.release().ptr(),
-              finish.release().ptr(), translate.release().ptr(), max_depth};
-  });
 }
 
 } // namespace hornbeam::pybridge

@@ -11,6 +11,7 @@
 #include "pybridge/calls/fast_call.hpp"
 #include "pybridge/calls/local_call.hpp"
 #include "pybridge/gil/engine.hpp"
+#include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
 #include "runtime/caf/io_loop.hpp"
 #include "runtime/term/term_size.hpp"
@@ -20,31 +21,6 @@ namespace hornbeam::pybridge {
 using namespace runtime;
 
 namespace {
-
-/// What the Python package provides; left behind at exit, on purpose.
-struct python_side {
-  PyObject* deadline = nullptr;      ///< context variables
-  PyObject* depth = nullptr;         //
-  PyObject* task = nullptr;          //
-  PyObject* owner = nullptr;         //
-  PyObject* owner_type = nullptr;    ///< () -> whoever runs the call
-  PyObject* settings = nullptr;      ///< the dict of hornbeam._context
-  PyObject* fail = nullptr;          ///< (job, exception)
-  PyObject* go_on = nullptr;         ///< (job, awaitable, handler, owner)
-  PyObject* calls = nullptr;         ///< dict of tasks that have not begun
-  PyObject* results = nullptr;       ///< dict of tasks that have ended
-  PyObject* go_on_task = nullptr;    ///< (id, awaitable, handler, owner)
-  PyObject* go_on_stream = nullptr;  ///< (job, result, handler, owner)
-  PyObject* execute_async = nullptr; ///< for all that is not plain
-  PyObject* await_result = nullptr;  ///< the same
-  PyObject* local_result = nullptr;  ///< (id): returns or raises it
-  PyObject* box = PyUnicode_InternFromString("box");
-  PyObject* default_timeout = PyUnicode_InternFromString("default_timeout_ms");
-};
-python_side& python() {
-  static auto* one = new python_side;
-  return *one;
-}
 
 py::object steal(PyObject* x) {
   if (x == nullptr)
@@ -67,6 +43,7 @@ public:
       throw py::error_already_set();
   }
   ~own_context() { PyContext_Exit(context_.ptr()); }
+  const py::object& get() const { return context_; }
   own_context(const own_context&) = delete;
   own_context& operator=(const own_context&) = delete;
 
@@ -86,28 +63,39 @@ struct plain_call {
   long depth = 0;
 };
 
-std::optional<plain_call> call_of_task(const job& x) {
-  auto id = text_to_python(x.call.target);
-  auto* found = PyDict_GetItemWithError(python().calls, id.ptr());
-  if (found == nullptr || PyTuple_GET_ITEM(found, 4) != Py_None) // a deadline
+/// A task of this process, as `hornbeam.tasks` keeps it until it begins:
+/// (served, name, action, args, kwargs, until, depth).
+struct waiting_task {
+  explicit waiting_task(const job& x)
+    : id(text_to_python(x.call.target)),
+      call(py::reinterpret_borrow<py::object>(
+        PyDict_GetItemWithError(python().calls, id.ptr()))) {}
+
+  py::handle served() const { return PyTuple_GET_ITEM(call.ptr(), 0); }
+  local_handler& handler() const { return to_local_handler(served().ptr()); }
+
+  py::object id;
+  py::object call; ///< null: there is none
+};
+
+std::optional<plain_call> call_of_task(const waiting_task& x) {
+  if (!x.call || PyTuple_GET_ITEM(x.call.ptr(), 5) != Py_None // a deadline
+      || x.handler().served->bounds() != nullptr)
     return std::nullopt;
-  auto all = py::reinterpret_borrow<py::tuple>(found);
-  auto target = find_plain(true, py::object(all[0]).ptr(),
-                           py::object(all[1]).ptr());
+  auto all = py::reinterpret_borrow<py::tuple>(x.call);
+  auto target = find_plain(*x.handler().by, py::object(all[2]).ptr());
   if (!target)
     return std::nullopt;
-  plain_call out{std::move(*target), all[2], all[3],
-                 PyLong_AsLong(py::object(all[5]).ptr())};
+  plain_call out{std::move(*target), all[3], all[4],
+                 PyLong_AsLong(py::object(all[6]).ptr())};
   if (out.target.takes_action)
-    out.args = py::make_tuple(all[1]) + out.args;
+    out.args = py::make_tuple(all[2]) + out.args;
   return out;
 }
 
 std::optional<plain_call> call_of_request(const job& x, bool is_hook) {
-  auto name = text_to_python(x.call.target);
   auto action = text_to_python(x.call.action);
-  auto target = find_plain(is_hook, name.ptr(),
-                           is_hook ? action.ptr() : nullptr);
+  auto target = find_plain(*x.by, is_hook ? action.ptr() : nullptr);
   if (!target)
     return std::nullopt;
   std::size_t next = target->takes_action ? 1 : 0;
@@ -151,7 +139,7 @@ void end_request(job& x, bool ok, const py::object& value) {
 }
 
 /// The context in which a job runs.
-class job_context : own_context {
+class job_context : public own_context {
 public:
   job_context(const job& x, const py::object& owner, long depth) {
     auto& p = python();
@@ -177,14 +165,15 @@ std::pair<bool, py::object> call_handler(const plain_call& c) {
 }
 
 void close_owner(const py::object& owner) {
-  auto box = steal(PyObject_GetAttr(owner.ptr(), python().box));
+  static auto* name = PyUnicode_InternFromString("box");
+  auto box = steal(PyObject_GetAttr(owner.ptr(), name));
   if (!box.is_none())
     call_python(steal(PyObject_GetAttrString(owner.ptr(), "close")).ptr());
 }
 
 /// Runs the handler. None if it goes on as a coroutine.
-std::optional<std::pair<bool, py::object>> run_handler(job& x, plain_call c,
-                                                       bool is_task) {
+std::optional<std::pair<bool, py::object>> run_handler(
+  job& x, const plain_call& c, const waiting_task* task) {
   auto& p = python();
   py::object owner = call_python(p.owner_type);
   py::object value;
@@ -194,13 +183,11 @@ std::optional<std::pair<bool, py::object>> run_handler(job& x, plain_call c,
     job_context here{x, owner, c.depth};
     std::tie(ok, value) = call_handler(c);
     if (ok && is_awaitable(value.ptr())) {
-      auto& handler = c.target.handler->handler;
       try {
-        if (is_task)
-          call_python(p.go_on_task, text_to_python(x.call.target), value,
-                      handler, owner);
+        if (task != nullptr)
+          call_python(p.go_on_task, task->id, value, task->served(), owner);
         else
-          call_python(p.go_on, as_python(job{x}), value, handler, owner);
+          call_python(p.go_on, as_python(job{x}), value, owner);
         goes_on = true;
       } catch (py::error_already_set& e) {
         e.restore();
@@ -255,17 +242,24 @@ bool begin_stream(job& x) {
     return false;
   auto& p = python();
   py::object owner = call_python(p.owner_type);
-  job_context here{x, owner, c->depth};
-  auto [ok, value] = call_handler(*c);
-  bool over = !ok;
-  if (ok && PyGen_CheckExact(value.ptr()) != 0) {
-    try {
-      over = run_generator(x, value);
-    } catch (...) {
-      set_current_error();
-      value = take_error(); // the generator ends
-      ok = false;
-      over = true;
+  py::object context;
+  py::object value;
+  bool ok = false;
+  bool over = false;
+  {
+    job_context here{x, owner, c->depth};
+    context = here.get();
+    std::tie(ok, value) = call_handler(*c);
+    over = !ok;
+    if (ok && PyGen_CheckExact(value.ptr()) != 0) {
+      try {
+        over = run_generator(x, value);
+      } catch (...) {
+        set_current_error();
+        value = take_error(); // the generator ends
+        ok = false;
+        over = true;
+      }
     }
   }
   if (x.created_in != fork_generation()) { // a child, in which the parent's
@@ -274,8 +268,7 @@ bool begin_stream(job& x) {
     return true;
   }
   if (!over) {
-    call_python(p.go_on_stream, as_python(std::move(x)), value,
-                c->target.handler->handler, owner);
+    call_python(p.go_on_stream, as_python(std::move(x)), value, owner, context);
     return true;
   }
   if (!ok)
@@ -319,29 +312,31 @@ bool run(job& x) {
   bool is_hook = is_task || x.kind == "hook";
   if (!is_hook && x.kind != "function")
     return false;
+  std::optional<waiting_task> task;
   std::optional<plain_call> c;
   try {
-    c = is_task ? call_of_task(x) : call_of_request(x, is_hook);
+    if (is_task)
+      task.emplace(x);
+    c = is_task ? call_of_task(*task) : call_of_request(x, is_hook);
   } catch (py::error_already_set&) {
     return false; // the other way says it better
   }
   if (!c || (x.call.task && !x.call.task->begin()))
     return false;
   if (is_task)
-    PyDict_DelItem(python().calls, text_to_python(x.call.target).ptr());
-  auto keep = c->target;
-  auto& stats = keep.handler->served->stats();
-  bool timing = is_task && stats.to_be_timed();
+    PyDict_DelItem(python().calls, task->id.ptr());
+  auto* stats = is_task ? &task->handler().served->stats() : nullptr;
+  bool timing = is_task && stats->to_be_timed();
   auto began = timing ? clock::now() : clock::time_point{};
-  auto result = run_handler(x, std::move(*c), is_task);
+  auto result = run_handler(x, *c, task ? &*task : nullptr);
   if (!result
       || x.created_in
            != fork_generation()) // else a child, and the parent's job
     return true;
   if (is_task) { // other calls are counted where they came in
-    stats.count(result->first);
+    stats->count(result->first);
     if (timing)
-      stats.add(clock::now() - began);
+      stats->add(clock::now() - began);
     end_task(x, result->first, result->second);
   } else {
     end_request(x, result->first, result->second);
@@ -371,41 +366,35 @@ bool run_plain(job& x) {
   }
 }
 
-void drop_forgotten_results() {
+void drop_unused() {
   for (auto& id : job_queue::get().forgotten())
     if (PyDict_DelItem(python().results, text_to_python(id).ptr()) < 0)
       PyErr_Clear();
+  for (auto* x : job_queue::get().dropped())
+    Py_DECREF(x);
 }
 
 namespace {
-
-/// Whether calls without a timeout of their own have none.
-bool no_default_timeout() {
-  auto& p = python();
-  return PyDict_GetItem(p.settings, p.default_timeout) == Py_None;
-}
 
 PyObject* execute_async(PyObject*, PyObject* const* args, Py_ssize_t n,
                         PyObject* names) {
   auto& p = python();
   auto* app = engine::get().running();
   auto depth = app != nullptr ? depth_of_call() : -1;
-  if (depth < 0 || n < 2 || PyUnicode_CheckExact(args[1]) == 0
-      || !has_hook(args[0]) || has_deadline() || !no_default_timeout())
+  auto* served = n >= 2 ? find_local(true, args[0]) : nullptr;
+  if (depth < 0 || served == nullptr || PyUnicode_CheckExact(args[1]) == 0
+      || has_deadline() || !no_default_timeout()
+      || !job_queue::get().attended())
     return into_python(
       [&] { return PyObject_Vectorcall(p.execute_async, args, n, names); });
   native_call guard;
   try {
-    py::tuple rest(static_cast<std::size_t>(n - 2));
-    for (Py_ssize_t i = 2; i < n; ++i)
-      rest[static_cast<std::size_t>(i - 2)] = py::handle{args[i]};
-    py::dict named;
-    for (Py_ssize_t i = 0; names != nullptr && i < PyTuple_GET_SIZE(names); ++i)
-      named[py::handle{PyTuple_GET_ITEM(names, i)}] = py::handle{args[n + i]};
+    auto given = collect(args, n, names, 2);
     auto id = app->tasks.make_id(app->node->name());
     auto out = text_to_python(id);
-    auto call = steal(PyTuple_Pack(6, args[0], args[1], rest.ptr(), named.ptr(),
-                                   Py_None, py::int_(depth).ptr()));
+    auto call
+      = steal(PyTuple_Pack(7, served, args[0], args[1], given.args.ptr(),
+                           given.kwargs.ptr(), Py_None, py::int_(depth).ptr()));
     if (PyDict_SetItem(p.calls, out.ptr(), call.ptr()) < 0)
       throw py::error_already_set();
     submit_local_task(*app, id, to_text(args[0], "the name"),
@@ -455,28 +444,6 @@ void bind_plain_jobs(py::module_& m) {
        "can be waited for again), `HandlerError` if it failed,\n"
        "`TaskCancelled` if it was cancelled, `NotFoundError` if it is unknown\n"
        "or no longer kept, `NodeError` if its node has gone.");
-  m.def("set_job_context", [](const py::dict& x) {
-    auto& p = python();
-    auto take = [&](PyObject*& to, const char* name) {
-      if (x.contains(name))
-        to = py::object(x[name]).release().ptr();
-    };
-    take(p.deadline, "deadline");
-    take(p.depth, "depth");
-    take(p.task, "task");
-    take(p.owner, "owner");
-    take(p.owner_type, "owner_type");
-    take(p.settings, "settings");
-    take(p.fail, "fail");
-    take(p.go_on, "go_on");
-    take(p.calls, "calls");
-    take(p.results, "results");
-    take(p.go_on_task, "go_on_task");
-    take(p.go_on_stream, "go_on_stream");
-    take(p.execute_async, "execute_async");
-    take(p.await_result, "await_result");
-    take(p.local_result, "local_result");
-  });
 }
 
 } // namespace hornbeam::pybridge

@@ -18,8 +18,8 @@ bool run_plain(job& x);
 void send_chunk(job& x, py::handle value);
 void end_stream(job& x);
 
-/// Drops the results of tasks of this process that are no longer kept. With
-/// Python's lock.
-void drop_forgotten_results();
+/// Drops the results of tasks of this process that are no longer kept, and the
+/// handlers that no call uses any more. With Python's lock.
+void drop_unused();
 
 } // namespace hornbeam::pybridge

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "pybridge/calls/call_helpers.hpp"
+#include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge {
@@ -14,8 +15,6 @@ namespace {
 /// Those that are open, of this process and those that it was forked from.
 /// Guarded by Python's lock; left behind at exit.
 auto& open_ones = *new std::unordered_set<python_mailbox*>;
-
-PyObject* find_caller = nullptr; ///< left behind at exit, on purpose
 
 auto accepts(python_mailbox::kind k, const std::string* topic) {
   return [=, of_topics = k == python_mailbox::kind::of_topics](const term& x) {
@@ -96,13 +95,9 @@ void python_mailbox::close_all() {
     x->close();
 }
 
-void set_caller(py::object f) {
-  find_caller = f.release().ptr();
-}
-
 std::uint64_t calling_process() {
   auto box = py::reinterpret_steal<py::object>(
-    into_python([] { return PyObject_CallNoArgs(find_caller); }));
+    into_python([] { return PyObject_CallNoArgs(python().caller); }));
   if (!box)
     throw py::error_already_set();
   if (box.is_none())

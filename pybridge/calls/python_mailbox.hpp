@@ -64,9 +64,6 @@ private:
   runtime::attached_process process_;
 };
 
-/// Takes what says who runs Python code in this thread: a function that returns
-/// its mailbox, or None if it has not needed one yet.
-void set_caller(py::object f);
 /// The serial of whoever runs Python code in this thread, as `caller` wants
 /// it; 0 if it is no process yet.
 std::uint64_t calling_process();

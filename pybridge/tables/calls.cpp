@@ -1,6 +1,7 @@
 #include "pybridge/tables/calls.hpp"
 
 #include "pybridge/calls/call_helpers.hpp"
+#include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge::table_calls {
@@ -9,8 +10,6 @@ using namespace runtime;
 using effort = table_handle::effort;
 
 namespace {
-
-PyObject* missing = nullptr; ///< see `set_missing`; left behind at exit
 
 /// An argument that may have been left out.
 py::object given(py::handle x) {
@@ -133,7 +132,8 @@ term entries_of(py::handle xs) {
 }
 
 term maybe(py::handle x, const char* what) {
-  return x.ptr() == missing ? term::list({}) : term::list({to_term(x, what)});
+  return x.ptr() == python().missing ? term::list({})
+                                     : term::list({to_term(x, what)});
 }
 
 term pid_of(py::handle x, const char* what) {
@@ -155,10 +155,6 @@ std::string path_of(py::handle x) {
 }
 
 } // namespace
-
-void set_missing(py::object x) {
-  missing = x.release().ptr();
-}
 
 py::object get(const table_handle& t, py::handle key, py::handle fallback,
                bool copy) {

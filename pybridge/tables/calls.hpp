@@ -61,7 +61,4 @@ py::object set_heir(const table_handle& t, py::handle heir, py::handle data);
 /// The heir of the table `name`, or none; it must be of this node.
 runtime::term heir_of(const std::string& name, py::handle x);
 
-/// Takes what stands for a missing key in `compare_and_swap`.
-void set_missing(py::object x);
-
 } // namespace hornbeam::pybridge::table_calls

@@ -2,6 +2,7 @@
 
 #include "actors/tables.hpp"
 #include "pybridge/calls/call_helpers.hpp"
+#include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge {
@@ -10,11 +11,9 @@ using namespace runtime;
 
 namespace {
 
-PyObject* call_context = nullptr; ///< left behind at exit, on purpose
-
 term ask_node(const std::string& to, const std::string& name, const term& op) {
   auto context = py::reinterpret_steal<py::object>(
-    into_python([] { return PyObject_CallNoArgs(call_context); }));
+    into_python([] { return PyObject_CallNoArgs(python().of_table_call); }));
   if (!context)
     throw py::error_already_set();
   auto until = to_deadline(context[py::int_(0)]);
@@ -31,10 +30,6 @@ term ask_node(const std::string& to, const std::string& name, const term& op) {
 }
 
 } // namespace
-
-void set_call_context(py::object f) {
-  call_context = f.release().ptr();
-}
 
 table_handle::table_handle(table_ptr table, const std::string& me)
   : name_(table->name()) {

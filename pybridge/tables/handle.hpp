@@ -79,8 +79,4 @@ private:
   std::optional<without_gil> free_;
 };
 
-/// Takes what says how long a call to another node may take and how deep it
-/// is nested: a function that returns (timeout_ms, depth).
-void set_call_context(py::object f);
-
 } // namespace hornbeam::pybridge

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pybridge/gil/python_side.hpp"
+
 // Raw C API: this is the hot path of everything, and an `isinstance` ladder
 // through pybind11's casters costs several times as much.
 
@@ -11,16 +13,9 @@ using namespace runtime;
 
 namespace {
 
-/// What the Python package gives us. Left behind at exit, on purpose.
-struct python_types {
-  PyTypeObject* atom = nullptr;
-  PyTypeObject* pid = nullptr;
-  PyTypeObject* ref = nullptr;
-  PyObject* encode = nullptr;    ///< object -> None | (tag or None, value)
-  PyObject* decode = nullptr;    ///< (tag, value) -> object
-  PyObject* exception = nullptr; ///< failure fields -> exception object
-};
-python_types types;
+PyTypeObject* type_of(PyObject* given) {
+  return reinterpret_cast<PyTypeObject*>(given);
+}
 
 /// Something that can't be a term; the place is filled in on the way up.
 struct not_a_term {
@@ -125,10 +120,10 @@ public:
       return map(x);
     if (type == &PySet_Type)
       return term::set(iterated(x));
-    if (type == types.atom)
+    if (type == type_of(python().atom))
       return with_utf8(x, term::atom);
-    if (type == types.pid || type == types.ref)
-      return mark(x, type == types.pid);
+    if (type == type_of(python().pid) || type == type_of(python().ref))
+      return mark(x, type == type_of(python().pid));
     if (auto special = extension(x))
       return *std::move(special);
     // Subclasses of the builtin types are taken as those.
@@ -259,10 +254,10 @@ private:
   /// What the Python package knows about this type: arrays, dates, enums,
   /// registered classes.
   std::optional<term> extension(PyObject* x) {
-    if (types.encode == nullptr)
+    if (python().encode == nullptr)
       return std::nullopt;
     auto known = py::reinterpret_steal<py::object>(
-      into_python([&] { return PyObject_CallOneArg(types.encode, x); }));
+      into_python([&] { return PyObject_CallOneArg(python().encode, x); }));
     if (!known) {
       // Its complaints about a value become ours, with the place.
       py::error_already_set e;
@@ -323,8 +318,8 @@ PyObject* build_mark(PyTypeObject* type, origin_ptr node, std::uint64_t serial,
 PyObject* call_decode(const std::string& tag, const py::object& value) {
   auto name = text_to_python(tag);
   auto* out = into_python([&] {
-    return PyObject_CallFunctionObjArgs(types.decode, name.ptr(), value.ptr(),
-                                        nullptr);
+    return PyObject_CallFunctionObjArgs(python().decode, name.ptr(),
+                                        value.ptr(), nullptr);
   });
   if (out == nullptr)
     throw py::error_already_set();
@@ -370,8 +365,7 @@ public:
       case term::kind::string:
         return text_to_python(x.text()).release().ptr();
       case term::kind::atom:
-        return py::handle{reinterpret_cast<PyObject*>(types.atom)}(
-                 text_to_python(x.text()))
+        return py::handle{python().atom}(text_to_python(x.text()))
           .release()
           .ptr();
       case term::kind::bytes:
@@ -392,9 +386,10 @@ public:
         return out;
       }
       case term::kind::pid:
-        return build_mark(types.pid, x.as_pid().node, x.as_pid().serial);
+        return build_mark(type_of(python().pid), x.as_pid().node,
+                          x.as_pid().serial);
       case term::kind::reference:
-        return build_mark(types.ref, x.as_reference().node,
+        return build_mark(type_of(python().ref), x.as_reference().node,
                           x.as_reference().serial, x.as_reference().owner);
       case term::kind::array:
         return array(x);
@@ -450,18 +445,6 @@ private:
 };
 
 } // namespace
-
-void set_python_types(const py::dict& x) {
-  auto keep = [&](const char* name) {
-    return py::object(x[name]).release().ptr();
-  };
-  types.atom = reinterpret_cast<PyTypeObject*>(keep("Atom"));
-  types.pid = reinterpret_cast<PyTypeObject*>(keep("Pid"));
-  types.ref = reinterpret_cast<PyTypeObject*>(keep("Ref"));
-  types.encode = keep("encode");
-  types.decode = keep("decode");
-  types.exception = keep("exception");
-}
 
 term to_term(py::handle x, const char* root) {
   if (PyUnicode_CheckExact(x.ptr()) && PyUnicode_IS_COMPACT_ASCII(x.ptr()))
@@ -531,7 +514,7 @@ void set_error(PyObject* type, const std::string& message) {
 }
 
 py::object to_exception(const failure& f) {
-  py::handle make{types.exception};
+  py::handle make{python().exception};
   return make(static_cast<int>(f.code), message_to_python(f.message),
               message_to_python(f.node), message_to_python(f.type),
               message_to_python(f.traceback));

@@ -43,10 +43,6 @@ py::object new_dict(std::size_t size);
 
 void bind_values(py::module_& m);
 
-/// Takes what the Python package provides: the classes Atom, Pid and Ref, the
-/// functions for extensions and exceptions.
-void set_python_types(const py::dict& types);
-
 } // namespace hornbeam::pybridge
 
 namespace pybind11::detail {

@@ -6,7 +6,18 @@ The documented functions are in `hornbeam_erlang`, `hornbeam_ml` and
 a node inside this process.
 """
 
-from hornbeam import aio, cluster, functions, hooks, process, pubsub, rpc, tables, tasks
+from hornbeam import (
+    _python_side,
+    aio,
+    cluster,
+    functions,
+    hooks,
+    process,
+    pubsub,
+    rpc,
+    tables,
+    tasks,
+)
 from hornbeam._context import deadline, left_ms
 from hornbeam._engine import configure
 from hornbeam.errors import (
@@ -20,6 +31,8 @@ from hornbeam.errors import (
 )
 from hornbeam.process import make_ref, self
 from hornbeam.values import Atom, Opaque, Pid, Ref, register_type
+
+_python_side.hand_over()
 
 __version__ = "0.1.0"
 

@@ -6,13 +6,11 @@ from __future__ import annotations
 import contextlib
 import time
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import Any, Iterator
 
 from hornbeam import errors
+from hornbeam._native import Task
 from hornbeam.errors import HornbeamError, TaskCancelled
-
-if TYPE_CHECKING:
-    from hornbeam._native import Task
 
 MAX_DEPTH = 100
 

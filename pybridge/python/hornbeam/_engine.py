@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any, Callable
 
-from hornbeam import _context, _log, _native, errors, values
+from hornbeam import _log, _native, errors
 
 _UNNAMED = "hornbeam@localhost"
 
@@ -117,17 +117,3 @@ def _after_fork_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
-
-_native.set_python_types(
-    {
-        "Atom": values.Atom,
-        "Pid": values.Pid,
-        "Ref": values.Ref,
-        "encode": values.encode,
-        "decode": values.decode,
-        "exception": errors.make_exception,
-        "ensure": ensure,
-        "call_context": _context.of_table_call,
-        "missing": values.MISSING,
-    }
-)

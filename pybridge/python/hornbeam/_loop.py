@@ -1,13 +1,16 @@
-"""The node's own event loop, for coroutine handlers whose loop has ended."""
+"""The node's own event loop, for coroutine handlers whose loop has ended, and how
+what handlers return is awaited."""
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import inspect
 import threading
 from typing import Any
 
-from hornbeam import _context, _engine, _native, errors
+from hornbeam import _context, _engine, _native, _outcome, _ports, errors
+from hornbeam._outcome import Outcome
 from hornbeam.errors import HornbeamError
 
 _lock = threading.Lock()
@@ -19,11 +22,27 @@ def own() -> asyncio.AbstractEventLoop:
     global _loop
     with _lock:
         if _loop is None:
-            _loop = asyncio.new_event_loop()
-            threading.Thread(
-                target=_loop.run_forever, name="hornbeam.loop", daemon=True
-            ).start()
+            loop = asyncio.new_event_loop()
+            try:
+                threading.Thread(
+                    target=_run_forever, args=(loop,), name="hornbeam.loop", daemon=True
+                ).start()
+            except BaseException:  # no thread is to be had
+                loop.close()
+                raise
+            _loop = loop
         return _loop
+
+
+def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
+    # It ends of SystemExit and KeyboardInterrupt in any task of it, and if
+    # somebody stops it; others still need it.
+    while True:
+        try:
+            loop.run_forever()
+        except BaseException as e:
+            what = {"message": "raised on the loop of hornbeam", "exception": e}
+            loop.call_soon(loop.call_exception_handler, what)
 
 
 def current() -> asyncio.AbstractEventLoop | None:
@@ -39,22 +58,37 @@ def usable(loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
     return loop if loop is not None and loop.is_running() else own()
 
 
+def start(awaitable: Any, home: Any) -> concurrent.futures.Future[Outcome]:
+    """Run what a handler returned on its loop, or the node's."""
+    loop = usable(home)
+    return asyncio.run_coroutine_threadsafe(_outcome.of_awaitable(awaitable), loop)
+
+
 def run(awaitable: Any, home: Any, ms: float | None) -> Any:
     """Run what a handler returned on its loop and wait for the result."""
-    loop = usable(home)
-    if current() is loop:
+    try:
+        refuse_own(usable(home))
+    except HornbeamError:
         if hasattr(awaitable, "close"):
             awaitable.close()  # it will never be awaited, and is told so
+        raise
+    return _outcome.value(wait(start(awaitable, home), ms))
+
+
+def refuse_own(loop: asyncio.AbstractEventLoop) -> None:
+    """Raise if this thread, which is about to wait for `loop`, runs it."""
+    if current() is loop:
         raise HornbeamError(
             "this coroutine handler runs on the event loop that is calling it, "
             "which would wait for itself: use `await hornbeam.aio.execute(...)`"
         )
-    future = asyncio.run_coroutine_threadsafe(as_coroutine(awaitable), loop)
+
+
+def wait(future: concurrent.futures.Future[Outcome], ms: float | None) -> Outcome:
+    """Wait for it in this thread; it is cancelled if nobody waits any more."""
     try:
         return future.result(None if ms is None else ms / 1000)
-    except TimeoutError:
-        if future.done():  # the handler's own
-            raise
+    except concurrent.futures.TimeoutError:
         future.cancel()
         raise errors.too_late() from None
     except BaseException:
@@ -62,23 +96,15 @@ def run(awaitable: Any, home: Any, ms: float | None) -> Any:
         raise
 
 
-def is_awaitable(x: Any) -> bool:
-    return inspect.isawaitable(x)
-
-
-async def as_coroutine(x: Any) -> Any:
-    return await x
-
-
-async def cancellable(x: Any) -> Any:
+async def cancelled_with_task(x: Any) -> Any:
     """Await what the handler of a call has returned. If that works on a task,
     this asyncio task is cancelled with it."""
     task = _context.task.get()
-    if task is None:
-        return await x
-    from hornbeam import aio
+    return await (x if task is None else _ports.with_task(task, x))
 
-    return await aio._with_task(task, x)
+
+def is_awaitable(x: Any) -> bool:
+    return inspect.isawaitable(x)
 
 
 def _forked() -> None:

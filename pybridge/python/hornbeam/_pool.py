@@ -17,8 +17,9 @@ import sys
 import threading
 from typing import Any, Callable
 
-from hornbeam import _context, _engine, _native, errors
+from hornbeam import _context, _engine, _native, _outcome, errors
 from hornbeam._native import Job
+from hornbeam._outcome import Outcome
 
 #: Threads at the most, running and waiting inside nested calls.
 MAX_THREADS = 1000
@@ -38,13 +39,26 @@ def start() -> None:
     _add_thread()
 
 
+def keep_one() -> None:
+    """Try again to start a thread if there is none."""
+    if _threads == 0:
+        _add_thread()
+
+
 def _add_thread() -> None:
+    """Without one that can be had, the work goes on with those there are."""
     global _threads
     with _lock:
         if _threads >= MAX_THREADS:
             return
         _threads += 1
-    threading.Thread(target=_work, name="hornbeam.pool", daemon=True).start()
+    try:
+        threading.Thread(target=_work, name="hornbeam.pool", daemon=True).start()
+    except BaseException as e:
+        with _lock:
+            _threads -= 1
+        if not isinstance(e, (RuntimeError, MemoryError)):
+            raise
 
 
 def _work() -> None:
@@ -62,16 +76,14 @@ def _work() -> None:
             continue
         if _native.idle_threads() == 0:
             _add_thread()
-        try:
-            # Its own, as those have that next_job runs by itself.
-            contextvars.Context().run(_run, job)
-        except BaseException as e:  # a handler may raise SystemExit and worse
-            fail(job, e)
-        finally:
-            del job
-            if _native.fork_generation() != generation:
-                _end_child()
-            _native.job_done()
+        # Its own, as those have that next_job runs by itself.
+        ok, error = _outcome.of(contextvars.Context().run, _run, job)
+        if not ok:
+            _outcome.of(fail, job, error)
+        del job, error
+        if _native.fork_generation() != generation:
+            _end_child()
+        _native.job_done()
 
 
 def _run(job: Job) -> None:
@@ -93,35 +105,36 @@ def _end_child() -> None:
 
 def fail(job: Job, error: BaseException) -> None:
     """Answer a job with an exception."""
-    job.fail(*_failure(error))
+    job.fail(*errors.describe(error))
 
 
-def _failure(error: BaseException) -> tuple[int, str, str, str]:
-    code, message, name, text = errors.describe(error)
-    return (code, message, name, text)
-
-
-def run_call(job: Job, function: Callable[..., Any], *before: Any) -> None:
-    """Run `function(*before, *args, **kwargs)` as the handler call of `job`
-    and answer with the result."""
-    from hornbeam import process
-
-    with _context.entered(job.depth, job.left_ms), process.handler_call():
-        job.reply(function(*before, *job.args, **job.kwargs))
+def answer(job: Job, ok: bool, value: Any) -> None:
+    """Answer a job with what its handler has come to."""
+    if ok:
+        ok, value = _outcome.of(job.reply, value)  # it may be no term
+    if not ok:
+        fail(job, value)
 
 
 # Calls that wait for a thread, by a number.
-_calls: dict[str, tuple[concurrent.futures.Future[Any], Callable[[], Any]]] = {}
+_calls: dict[str, tuple[concurrent.futures.Future[Outcome], Callable[[], Any]]] = {}
 _numbers = itertools.count(1)
 
 
-async def in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """As `asyncio.to_thread`, but in the pool: Python waits at its end for the
-    threads of that one, even if they wait for ever."""
+async def in_thread(
+    function: Callable[..., Any],
+    /,
+    *args: Any,
+    context: contextvars.Context | None = None,
+) -> Outcome:
+    """What becomes of a call, as by `asyncio.to_thread`, but in the pool: Python
+    waits at its end for the threads of that one, even if they wait for ever."""
     _engine.ensure()
-    context = contextvars.copy_context()
-    call = functools.partial(context.run, function, *args, **kwargs)
-    future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    keep_one()
+    call = functools.partial(
+        (context or contextvars.copy_context()).run, function, *args
+    )
+    future: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
     number = str(next(_numbers))
     _calls[number] = (future, call)
     if not _native.submit_call(number):
@@ -132,14 +145,8 @@ async def in_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) 
 
 def _run_submitted(job: Job) -> None:
     future, call = _calls.pop(job.name)
-    if not future.set_running_or_notify_cancel():
-        return
-    try:
-        result = call()
-    except BaseException as e:
-        future.set_exception(e)
-    else:
-        future.set_result(result)
+    if future.set_running_or_notify_cancel():
+        future.set_result(_outcome.of(call))
 
 
 def _forked() -> None:

@@ -6,104 +6,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import itertools
-import weakref
 from typing import Any, AsyncGenerator, Callable
 
 from hornbeam import (
+    _calls,
+    _chunks,
     _context,
-    _engine,
     _handlers,
-    _loop,
     _native,
+    _outcome,
     _pool,
+    _ports,
     errors,
     functions,
     hooks,
     process,
+    rpc,
     tasks,
 )
-
-
-class _Port:
-    """Where one event loop gets its answers."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.completions = _native.Completions()
-        self.waiting: dict[int, asyncio.Future[Any]] = {}
-        self.keys = itertools.count(1)
-        loop.add_reader(self.completions.fileno(), self.drain)
-
-    def drain(self) -> None:
-        for key, ok, local, value in self.completions.drain():
-            future = self.waiting.pop(key, None)
-            if future is None or future.done():
-                continue  # cancelled meanwhile
-            if ok:
-                future.set_result((local, value))
-            else:
-                future.set_exception(value)
-
-    async def wait(self, start: Any, timeout_ms: float | None, what: str) -> Any:
-        """`start(completions, key)` and wait for the answer."""
-        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        key = next(self.keys)
-        self.waiting[key] = future
-        permits = _context.permits.get()
-        for permit in permits:
-            permit.release()
-        try:
-            start(self.completions, key)
-            if timeout_ms is None:
-                return await future
-            async with _timeout(max(0.0, timeout_ms) / 1000):
-                return await future
-        except asyncio.TimeoutError:
-            raise errors.no_answer(what) from None
-        finally:
-            self.waiting.pop(key, None)
-            for permit in permits:
-                permit.reacquire()
-
-
-def _timeout(seconds: float | None) -> Any:
-    if seconds is not None and seconds > 1e9:
-        seconds = None
-    return asyncio.timeout(seconds)
-
-
-_ports: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Port]
-_ports = weakref.WeakKeyDictionary()
-
-
-def _port() -> _Port:
-    loop = asyncio.get_running_loop()
-    port = _ports.get(loop)
-    if port is None:
-        _engine.ensure()
-        port = _ports[loop] = _Port(loop)
-    return port
 
 
 async def execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
     """As `hornbeam.hooks.execute`. A coroutine handler of this process runs on
     its loop; other handlers of this process run in the pool."""
-    handler = registry_get(hooks.registry, app_path)
-    if handler is None:
+    served = registry_get(hooks.registry, app_path)
+    if served is None:
         return await _invoke("hook", app_path, action, args, kwargs)
-    function, before = handler.find(app_path, action)
-    return await _call(handler, function, (*before, *args), kwargs)
+    call = served.handler.call(app_path, action, args, kwargs, served)
+    return await _calls.run_on_loop(call)
 
 
 async def call(name: str, /, *args: Any) -> Any:
     """As `hornbeam.functions.call`."""
-    handler = registry_get(functions.registry, name)
-    if handler is None:
+    served = registry_get(functions.registry, name)
+    if served is None:
         return await _invoke("function", name, "", args, {})
-    return await _call(handler, handler.target, args, {})
+    return await _calls.run_on_loop(served.handler.call(name, None, args, {}, served))
 
 
-def registry_get(registry: _handlers.Registry, name: str) -> _handlers.Handler | None:
+def registry_get(registry: _handlers.Registry, name: str) -> _native.Served | None:
     if not isinstance(name, str):
         raise TypeError(
             f"the name of a {registry.scope} must be a str, not {type(name).__name__}"
@@ -119,79 +60,13 @@ async def _invoke(
     def start(c: Any, key: int) -> None:
         _native.invoke_async(c, key, scope, name, action, args, kwargs, timeout, depth)
 
-    return (await _port().wait(start, timeout, f"{scope} {name}"))[1]
-
-
-async def _call(
-    handler: _handlers.Handler, function: Any, args: tuple[Any, ...], kwargs: Any
-) -> Any:
-    timeout, depth = _context.timeout(), _context.depth()
-    token = _context._depth.set(depth)
-    permits = _context.permits.set(_context.permits.get())
-    entry: _handlers.Call | None = None
-    ok = False
-    try:
-        in_thread = not inspect.iscoroutinefunction(function)
-        if in_thread and handler.bounded:
-            # Its thread has the permit, releases it when it waits, and keeps it
-            # until it is through, whoever waits no longer.
-            async with _timeout(None if timeout is None else timeout / 1000):
-                return await _pool.in_thread(
-                    _handlers.run_here, handler, function, args, kwargs
-                )
-        entry = _handlers.Call(handler)
-        await _enter(entry, timeout)
-        if entry.permit is not None:
-            _context.permits.set((*_context.permits.get(), entry.permit))
-        async with _timeout(None if timeout is None else timeout / 1000):
-            if in_thread:
-                result = await _pool.in_thread(function, *args, **kwargs)
-            else:
-                result = function(*args, **kwargs)
-            if inspect.isawaitable(result):
-                loop = _loop.usable(handler.home)
-                if loop is not asyncio.get_running_loop():
-                    result = asyncio.wrap_future(
-                        asyncio.run_coroutine_threadsafe(
-                            _loop.as_coroutine(result), loop
-                        )
-                    )
-                result = await result
-            ok = True
-            return result
-    except TimeoutError as e:
-        if isinstance(e, errors.HornbeamError):
-            raise
-        if timeout is None:
-            raise errors.wrap(e) from e
-        raise errors.too_late() from e
-    except errors.HornbeamError:
-        raise
-    except Exception as e:
-        raise errors.wrap(e) from e
-    finally:
-        if entry is not None:
-            entry.end(ok)
-        _context.permits.reset(permits)
-        _context._depth.reset(token)
-
-
-async def _enter(entry: _handlers.Call, timeout: float | None) -> None:
-    """As `entry.enter`."""
-
-    def start(c: Any, key: int) -> None:
-        entry.ask(c, key)  # whoever ends the call ends its permit
-
-    if entry.bounded:
-        await _port().wait(start, timeout, "a permit of the handler")
+    return (await _ports.port().wait(start, timeout, f"{scope} {name}"))[1]
 
 
 async def rpc_call(
     node: str, module: str, function: str, args: Any, timeout_ms: float = 5000
 ) -> Any:
     """As `hornbeam.rpc.rpc_call`."""
-    from hornbeam import rpc
-
     items = rpc._check(module, function, args)
     to = _native.full_name(node)
     timeout, depth = _context.timeout(timeout_ms), _context.depth()
@@ -200,7 +75,7 @@ async def rpc_call(
     def start(c: Any, key: int) -> None:
         _native.request_async(c, key, to, "rpc", "call", op, timeout, depth)
 
-    return (await _port().wait(start, timeout, f"rpc on {to}"))[1]
+    return (await _ports.port().wait(start, timeout, f"rpc on {to}"))[1]
 
 
 async def await_result(task_id: str, timeout_ms: float = 30000) -> Any:
@@ -218,7 +93,7 @@ async def await_result(task_id: str, timeout_ms: float = 30000) -> Any:
                 c, key, where, "tasks", "await", (task_id,), timeout, depth
             )
 
-    local, value = await _port().wait(start, timeout, f"task {task_id}")
+    local, value = await _ports.port().wait(start, timeout, f"task {task_id}")
     return tasks.local_result(task_id) if local else value
 
 
@@ -254,22 +129,7 @@ async def _ask_task(
     def start(c: Any, key: int) -> None:
         _native.request_async(c, key, where, "tasks", what, op, timeout, depth)
 
-    return (await _port().wait(start, timeout, f"task {task_id}"))[1]
-
-
-async def _with_task(task: _native.Task, awaitable: Any) -> Any:
-    """Await what the handler of a task has returned, in an asyncio task that is
-    cancelled with it."""
-    port, mine = _port(), asyncio.current_task()
-    cancelled: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-    cancelled.add_done_callback(lambda _: mine.cancel())  # type: ignore[union-attr]
-    key = next(port.keys)
-    port.waiting[key] = cancelled
-    task.notify_cancel(port.completions, key)
-    try:
-        return await awaitable
-    finally:
-        port.waiting.pop(key, None)
+    return (await _ports.port().wait(start, timeout, f"task {task_id}"))[1]
 
 
 async def receive_pubsub(
@@ -317,7 +177,7 @@ async def _next(
         if left is not None and left <= 0:
             return None
         try:
-            await _port().wait(start, left, "receive")
+            await _ports.port().wait(start, left, "receive")
         except errors.HornbeamTimeout:
             return None
         finally:
@@ -330,9 +190,9 @@ async def stream(
 ) -> AsyncGenerator[Any, None]:
     """As `hornbeam.hooks.stream`, for `async for`."""
     hooks._check(app_path, action)
-    handler = hooks.registry.local.get(app_path)
-    if handler is not None:
-        chunks = _local_stream(handler, app_path, action, args, kwargs)
+    served = hooks.registry.local.get(app_path)
+    if served is not None:
+        chunks = _local_stream(served, app_path, action, args, kwargs)
         # `async for` alone would leave the inner one to the garbage collector.
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
@@ -343,7 +203,7 @@ async def stream(
     try:
         while True:
             # `notify` comes first: it starts the stream.
-            await _port().wait(source.notify, _context.timeout(), "stream")
+            await _ports.port().wait(source.notify, _context.timeout(), "stream")
             while (item := source.poll()) is not None:
                 more, found = item
                 for chunk in found:
@@ -354,74 +214,50 @@ async def stream(
         source.close()
 
 
-_END = object()
+def _only_makes_something(function: Any) -> bool:
+    """Whether to call it runs none of its code."""
+    return (
+        inspect.isgeneratorfunction(function)
+        or inspect.iscoroutinefunction(function)
+        or inspect.isasyncgenfunction(function)
+    )
 
 
 async def _local_stream(
-    handler: _handlers.Handler,
+    served: _native.Served,
     app_path: str,
     action: str,
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
 ) -> AsyncGenerator[Any, None]:
-    function, before = handler.find(app_path, action)
+    call = served.handler.call(app_path, action, args, kwargs, served)
     _context.depth()
     timeout = _context.timeout()
-    call = _handlers.Call(handler)
-    ok = False
+    chunks: _chunks.Chunks | None = None
+    ok, value = False, None
     try:
-        await _enter(call, timeout)
-        result = function(*before, *args, **kwargs)
-        loop = _loop.usable(handler.home)
-        if loop is asyncio.get_running_loop() or not hasattr(result, "__anext__"):
-            if inspect.isawaitable(result) and not inspect.isgenerator(result):
-                result = await result
-            if hasattr(result, "__anext__"):
-                try:
-                    async for chunk in result:
-                        yield chunk
-                finally:
-                    if hasattr(result, "aclose"):
-                        await result.aclose()
-                ok = True
+        await call.enter_on_loop(timeout)
+        if _only_makes_something(call.function):
+            ok, value = _outcome.of(_calls.run, call, timeout, None)
+        else:
+            ok, value = await _pool.in_thread(_calls.run, call, timeout, None)
+        if ok and inspect.isawaitable(value) and not inspect.isgenerator(value):
+            ok, value = await _calls.outcome_at_home(value, call.home)
+        if not ok:
+            errors.raise_elsewhere(value)
+        chunks = _chunks.Chunks(call, value)
+        while True:
+            ok = False
+            _context.timeout()  # raises if nothing is left
+            ok, value = await chunks.next_on_loop()
+            if not ok:
+                errors.raise_elsewhere(value)
+            if value is _chunks.END:
                 return
-        # A step of a plain generator may block: it runs in a thread.
-        chunks = _handlers.Chunks(result, handler.home)
-        try:
-            while True:
-                chunk = await _pool.in_thread(_step, chunks, call)
-                if chunk is _END:
-                    ok = True
-                    return
-                yield chunk
-        finally:
-            await _pool.in_thread(chunks.close)
-    except errors.HornbeamError:
-        raise
-    except GeneratorExit:
-        ok = True
-        raise
-    except Exception as e:
-        raise errors.wrap(e) from e
+            yield value
     finally:
-        call.end(ok)
-
-
-def _step(chunks: _handlers.Chunks, call: _handlers.Call) -> Any:
-    try:
-        with call:
-            return next(chunks)
-    except StopIteration:  # which no future can carry
-        return _END
-
-
-def _forked() -> None:
-    global _ports
-    # In one step: a thread of the parent may have been in the middle of it.
-    for port in list(_ports.data.values()):  # type: ignore
-        port.completions.close()
-        _native.leak_after_fork(port)
-    _ports = weakref.WeakKeyDictionary()
-
-
-_engine.on_fork.append(_forked)
+        try:
+            if chunks is not None:
+                await chunks.close_on_loop()
+        finally:
+            call.end(ok)

@@ -8,6 +8,7 @@ All derive from `HornbeamError`, which is a `RuntimeError`. A timeout is also a
 
 from __future__ import annotations
 
+import asyncio
 import traceback as _traceback
 from typing import NoReturn
 
@@ -144,7 +145,7 @@ def describe(error: BaseException) -> tuple[int, str, str, str]:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # a __str__ that raises must not hide the error
+    except BaseException:  # a __str__ that raises must not hide the error
         return f"<no text: {type(error).__name__}.__str__ raised>"
 
 
@@ -153,8 +154,16 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__qualname__}: {_message(error)}"
 
 
-def raise_wrapped(error: BaseException) -> NoReturn:
-    """Raise to a local caller what a handler raised."""
+def raise_here(error: BaseException) -> NoReturn:
+    """Raise what a handler raised to a caller whose thread has run it: what is no
+    `Exception` passes, but for a cancellation, which is none of the caller's."""
+    if not isinstance(error, (Exception, asyncio.CancelledError)):
+        raise error
+    raise_elsewhere(error)
+
+
+def raise_elsewhere(error: BaseException) -> NoReturn:
+    """Raise what a handler raised to a caller in another task."""
     outside = wrap(error)
     if outside is error:
         raise outside
@@ -162,8 +171,7 @@ def raise_wrapped(error: BaseException) -> NoReturn:
 
 
 def wrap(error: BaseException) -> HornbeamError:
-    """The error to raise to a local caller for what a handler raised; the
-    caller raises it `from error`."""
+    """The error that stands for what a handler raised."""
     if isinstance(error, HornbeamError):
         return error
     name, message = type(error).__qualname__, _message(error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable
 
-from hornbeam import _context, _engine, _handlers, _native, errors
+from hornbeam import _calls, _context, _engine, _handlers, _native, errors
 
 
 def register_function(
@@ -47,15 +47,15 @@ def _call(name: str, /, *args: Any, **kwargs: Any) -> Any:
             f"call takes no keyword arguments, as {next(iter(kwargs))!r}: a function "
             "in C++ has no names for its arguments"
         )
-    handler = registry.local.get(name) if isinstance(name, str) else None
-    if handler is None:
+    served = registry.local.get(name) if isinstance(name, str) else None
+    if served is None:
         _check(name)
         timeout, depth = _context.timeout(), _context.depth()
         return _native.invoke("function", name, "", args, {}, timeout, depth)
-    return _handlers.run_here(handler, handler.target, args, {})
+    return _calls.run_here(served.handler.call(name, None, args, {}, served))
 
 
-registry = _handlers.Registry("function", _call)
+registry = _handlers.Registry("function")
 
 
 def info() -> list[dict[str, Any]]:

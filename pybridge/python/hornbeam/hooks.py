@@ -8,10 +8,25 @@ goes to the one on which the fewest are waited for.
 
 from __future__ import annotations
 
+import contextvars
+import functools
 import inspect
 from typing import Any, Generator
 
-from hornbeam import _context, _engine, _handlers, _log, _native, _pool, errors
+from hornbeam import (
+    _calls,
+    _chunks,
+    _context,
+    _engine,
+    _handlers,
+    _log,
+    _loop,
+    _native,
+    _outcome,
+    _pool,
+    errors,
+    process,
+)
 from hornbeam._native import Job
 
 
@@ -55,8 +70,6 @@ def register_hook(
 
 
 def _is_partial(x: Any) -> bool:
-    import functools
-
     return isinstance(x, functools.partial)
 
 
@@ -111,16 +124,17 @@ execute = _native.execute
 
 def _execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
     """What `execute` does unless a plain handler of this process has the name."""
-    handler = registry.local.get(app_path) if isinstance(app_path, str) else None
-    if handler is None or not isinstance(action, str):
+    served = registry.local.get(app_path) if isinstance(app_path, str) else None
+    if served is None or not isinstance(action, str):
         _check(app_path, action)
         timeout, depth = _context.timeout(), _context.depth()
         return _native.invoke("hook", app_path, action, args, kwargs, timeout, depth)
-    function, before = handler.find(app_path, action)
-    return _handlers.run_here(handler, function, (*before, *args), kwargs)
+    return _calls.run_here(
+        served.handler.call(app_path, action, args, kwargs, served)
+    )
 
 
-registry = _handlers.Registry("hook", _execute)
+registry = _handlers.Registry("hook")
 
 
 def stream(
@@ -158,135 +172,145 @@ def _stream(
 def _local_stream(
     app_path: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Generator[Any, None, None]:
-    handler = registry.local.get(app_path)
-    if handler is None:  # by now
+    served = registry.local.get(app_path)
+    if served is None:  # by now
         yield from _stream(app_path, action, args, kwargs)
         return
-    function, before = handler.find(app_path, action)
+    call = served.handler.call(app_path, action, args, kwargs, served)
     _context.depth()
     timeout = _context.timeout()
-    chunks: Any = None
+    generator: Any = None
+    chunks: _chunks.Chunks | None = None
     ok = False
-    call = _handlers.Call(handler)
     try:
-        call.enter(timeout)
-        with call:
-            chunks = function(*before, *args, **kwargs)
-            # Nothing to see to between the chunks?
-            plain = (
-                call.permit is None and timeout is None and inspect.isgenerator(chunks)
-            )
-            if not plain:
-                chunks = _handlers.Chunks(chunks, handler.home)
-        if plain:
-            yield from chunks
+        result = _calls.run(call, timeout, _calls.wait_unless_generator)
+        # Nothing to see to between the chunks?
+        if timeout is None and call.permit is None and inspect.isgenerator(result):
+            generator = result
+            yield from generator
         else:
+            chunks = _chunks.Chunks(call, result, here=True)
+            step = chunks.next
             while True:
                 _context.timeout()
-                try:
-                    with call:
-                        chunk = next(chunks)
-                except StopIteration:
+                good, chunk = step()
+                if not good:
+                    errors.raise_here(chunk)
+                if chunk is _chunks.END:
                     break
+                ok = True
                 yield chunk
+                ok = False
         ok = True
     except GeneratorExit:
-        ok = True
+        ok = ok or generator is not None
         raise
-    except errors.HornbeamError:
-        raise
-    except Exception as e:
-        raise errors.wrap(e) from e
+    except BaseException as e:
+        errors.raise_here(e)
     finally:
-        if hasattr(chunks, "close"):
-            chunks.close()
-        call.end(ok)
+        try:
+            if generator is not None:
+                generator.close()
+            elif chunks is not None:
+                _outcome.value(chunks.close())
+        finally:
+            call.end(ok)
 
 
 # -- streams for other nodes --------------------------------------------------
 
-_streams: dict[int, _handlers.Chunks] = {}
+
+class _Provided:
+    """A stream that another node reads. It is one call, and keeps its mailbox over
+    all its jobs."""
+
+    def __init__(self, chunks: _chunks.Chunks, owner: process.Owner) -> None:
+        self.chunks = chunks
+        self.owner = owner
+
+    def close(self) -> None:
+        """The consumer has gone: only the log hears of an error."""
+        ok, error = self.chunks.close()
+        if not ok:
+            text = "a stream that was closed by its consumer raised"
+            _log.say(_log.ERROR, "hooks", text, f"close {type(error)}", error)
+        self.owner.close()
+
+
+# Between their jobs they are kept by the numbers of their sources.
+_streams: dict[int, _Provided] = {}
 
 
 def _run_stream(job: Job) -> None:
-    from hornbeam import process
+    stream = _streams.get(job.source_id)
+    if stream is None:
+        if job.closed():
+            return
+        stream = _begin(job)
+    _go_on(job, stream)
 
-    chunks = _streams.get(job.source_id)
-    # A stream is one call, and keeps its mailbox over all its jobs.
-    owner = chunks.owner if chunks is not None else process.Owner()
-    _go_on(job, chunks, owner, None)
+
+def _begin(job: Job) -> _Provided:
+    owner = process.Owner()
+    with _context.entered(job.depth, job.left_ms), process.running_as(owner):
+        ok, value = _outcome.of(_first, job)
+        if not ok:
+            owner.close()
+            raise value
+        call, result = value
+        return _Provided(_chunks.Chunks(call, result), owner)
+
+
+def _first(job: Job) -> tuple[_calls.Call, Any]:
+    call = _handlers.of_job(job, job.action)
+    return call, _calls.run(call, None, _calls.wait_unless_generator)
 
 
 def _go_on_from_native(
-    job: Job, result: Any, handler: _handlers.Handler, owner: Any
+    job: Job, result: Any, owner: process.Owner, context: contextvars.Context
 ) -> None:
-    """What is left of a stream that the native module has begun."""
-    _go_on(job, None, owner, (result, handler.home))
-
-
-def _go_on(
-    job: Job,
-    chunks: _handlers.Chunks | None,
-    owner: Any,
-    begun: tuple[Any, Any] | None,
-) -> None:
-    """Run a generator as far as its consumer has given credit. It is kept by
-    the number of its source between the jobs. `begun`: what its handler has
-    returned, and the home of that."""
-    from hornbeam import process
-
-    number = job.source_id
-    with _context.entered(job.depth, job.left_ms), process.running_as(owner):
-        try:
-            if chunks is None and (begun is not None or not job.closed()):
-                chunks = _handlers.Chunks(*(begun or _begin(job)))
-                chunks.owner = owner
-                _streams[number] = chunks
-            while job.take_credit():
-                try:
-                    chunk = next(chunks)  # type: ignore[arg-type]
-                except StopIteration:
-                    _streams.pop(number, None)
-                    owner.close()
-                    job.end()
-                    return
-                job.chunk(chunk)
-        except BaseException as e:
-            _streams.pop(number, None)
-            _pool.fail(job, e)
-            _close_quietly(chunks)
+    """What is left of a stream that the native module has begun in `context`."""
+    call = _calls.Call(result, (), {}, job.handler.home)
+    if _loop.is_awaitable(result):
+        wait = functools.partial(_calls.wait_unless_generator, call, result)
+        ok, result = _outcome.of(context.run, wait)
+        if not ok:
             owner.close()
+            _pool.fail(job, result)
             return
-        if job.closed():
+    _go_on(job, _Provided(_chunks.Chunks(call, result, context), owner))
+
+
+def _go_on(job: Job, stream: _Provided) -> None:
+    """Run a stream as far as its consumer has given credit."""
+    number = job.source_id
+    _streams[number] = stream
+    while job.take_credit():
+        ok, chunk = stream.chunks.next()
+        if ok and chunk is _chunks.END:
             _streams.pop(number, None)
-            _close_quietly(chunks)
-            owner.close()
-
-
-def _begin(job: Job) -> tuple[Any, Any]:
-    handler = registry.get(job.name)
-    function, before = handler.find(job.name, job.action)
-    return function(*before, *job.args, **job.kwargs), handler.home
-
-
-def _close_quietly(chunks: _handlers.Chunks | None) -> None:
-    # The consumer has gone: nobody else is left to hear of an error in `finally`.
-    if chunks is not None:
-        try:
-            chunks.close()
-        except Exception as e:
-            text = "a stream that was closed by its consumer raised"
-            _log.say(_log.ERROR, "hooks", text, f"close {type(e)}", e)
+            stream.owner.close()
+            job.end()
+            return
+        if ok:
+            ok, chunk = _outcome.of(job.chunk, chunk)  # it may be no term
+        if not ok:
+            _streams.pop(number, None)
+            _pool.fail(job, chunk)
+            stream.close()
+            return
+    # A forked child has none: the parent goes on with it.
+    if job.closed() and _streams.pop(number, None) is not None:
+        stream.close()
 
 
 _pool.runners["stream"] = _run_stream
-_native.set_job_context({"go_on_stream": _go_on_from_native})
 
 
 def _forked() -> None:
     # The parent goes on with its streams: no `finally` runs here as well.
-    for chunks in _streams.values():
-        _native.leak_after_fork(chunks)
+    for stream in _streams.values():
+        _native.leak_after_fork(stream)
     _streams.clear()
 
 

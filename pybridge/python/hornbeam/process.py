@@ -91,10 +91,6 @@ def _existing() -> _native.Mailbox | None:
     return getattr(_thread, "box", None)
 
 
-_native.set_caller(_existing)
-_native.set_job_context({"owner": _owner, "owner_type": Owner})
-
-
 def self() -> Pid:
     """The pid of whoever calls."""
     return mailbox().pid

@@ -6,7 +6,7 @@ import importlib
 import types
 from typing import Any, Sequence
 
-from hornbeam import _context, _handlers, _loop, _native, _pool
+from hornbeam import _calls, _context, _loop, _native, _pool
 from hornbeam._native import Job
 from hornbeam.errors import NotFoundError
 
@@ -84,11 +84,14 @@ def _find(module: str, function: str) -> Any:
 
 
 def _run(job: Job) -> None:
-    from hornbeam import process
-
-    function = _find(job.name, job.action)
-    with _context.entered(job.depth, job.left_ms), process.handler_call():
-        job.reply(_handlers.finish(function(*job.args), _loop.current()))
+    _calls.run_in_pool(
+        lambda: _calls.Call(
+            _find(job.name, job.action), tuple(job.args), {}, _loop.current()
+        ),
+        job.depth,
+        job.left_ms,
+        lambda ok, value: _pool.answer(job, ok, value),
+    )
 
 
 _pool.runners["module"] = _run

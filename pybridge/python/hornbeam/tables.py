@@ -15,7 +15,7 @@ import itertools
 import threading
 from typing import Any, Callable, Iterator, NamedTuple
 
-from hornbeam import _engine, _log, _native, errors, process
+from hornbeam import _engine, _log, _native, _outcome, errors, process
 from hornbeam.values import MISSING, Pid
 
 __all__ = ["MISSING", "Change", "Table", "Watch", "new", "table"]
@@ -175,33 +175,48 @@ def _listener() -> _native.Mailbox:
     global _box
     with _lock:
         if _box is None or _box.closed:
-            _box = _native.Mailbox()
+            box = _native.Mailbox()
             threading.Thread(
-                target=_listen, args=(_box,), name="hornbeam.watch", daemon=True
+                target=_listen, args=(box,), name="hornbeam.watch", daemon=True
             ).start()
+            _box = box
         return _box
 
 
 def _listen(box: _native.Mailbox) -> None:
-    while (message := box.receive_topic(None)) is not None:
-        table = message[0].removeprefix("table:")
-        _, number, _, kind, key, values = message[1]
-        callback = _callbacks.get(number)
-        if callback is None:
-            continue
-        if kind == "end":
-            _callbacks.pop(number, None)
-        old, new = values.get("old", MISSING), values.get("new", MISSING)
-        try:
-            callback(Change(str(kind), key, old, new))
-        except Exception as e:  # the next change is another matter
-            _log.say(
-                _log.ERROR,
-                "tables",
-                f"a callback that watches the table {table!r} raised",
-                f"callback of {table}",
-                e,
-            )
+    ok, message = _outcome.of(box.receive_topic, None)
+    while not ok or message is not None:
+        what = "what a watch was to be told can't be read"
+        if ok:
+            table = message[0].removeprefix("table:")
+            what = f"a callback that watches the table {table!r} raised"
+            ok, message = _outcome.of(_tell, *message[1][1:])
+        if not ok:  # the next change is another matter
+            _outcome.of(_log.say, _log.ERROR, "tables", what, what, message)
+            if _ended(box):
+                return
+        ok, message = _outcome.of(box.receive_topic, None)
+
+
+def _tell(number: int, _: Any, kind: Any, key: Any, values: dict[str, Any]) -> None:
+    callback = _callbacks.get(number)
+    if callback is None:
+        return
+    if kind == "end":
+        _callbacks.pop(number, None)
+    old, new = values.get("old", MISSING), values.get("new", MISSING)
+    callback(Change(str(kind), key, old, new))
+
+
+def _ended(box: _native.Mailbox) -> bool:
+    """Whether somebody has ended the process of the callbacks."""
+    global _box
+    if isinstance(_outcome.of(box.receive, 0)[1], errors.HornbeamError):
+        with _lock:
+            if _box is box:
+                _box = None
+        return True
+    return False
 
 
 def _forked() -> None:

@@ -6,23 +6,14 @@ it, ask how it is, watch its progress or cancel it, on any node.
 
 from __future__ import annotations
 
-import asyncio
 import builtins
+import functools
 import math
 import time
 from typing import Any, Callable, Iterator, TypedDict
 
-from hornbeam import (
-    _context,
-    _engine,
-    _handlers,
-    _loop,
-    _native,
-    _pool,
-    errors,
-    hooks,
-    process,
-)
+from hornbeam import _context, _engine, _native, _pool, errors, hooks, process
+from hornbeam._calls import Call, finish_on_loop, run_in_pool
 from hornbeam._native import Job
 
 # Tasks of this process: what they call, and later what came of it.
@@ -64,11 +55,13 @@ def _execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> 
     if where is None:
         raise errors.not_there("hook", app_path)
     timeout, depth = _context.timeout(), _context.depth()
+    _pool.keep_one()
     task_id = _native.make_task_id(where)
-    if app_path in hooks.registry.local:
+    served = hooks.registry.local.get(app_path)
+    if served is not None:
         # The deadline counts from now, however long the pool takes.
         at = None if timeout is None else time.monotonic() + timeout / 1000
-        _calls[task_id] = (app_path, action, args, kwargs, at, depth)
+        _calls[task_id] = (served, app_path, action, args, kwargs, at, depth)
         _native.submit_local_task(task_id, app_path, action)
     else:
         _native.submit_task(task_id, app_path, action, args, kwargs, timeout, depth)
@@ -201,74 +194,33 @@ def local_result(task_id: str) -> Any:
     ok, value = _results[task_id]
     if ok:
         return value
-    errors.raise_wrapped(value)
+    errors.raise_elsewhere(value)
 
 
 def _run_local(job: Job) -> None:
     task_id = job.name
-    app_path, action, args, kwargs, at, depth = _calls.pop(task_id)
-    generation = _native.fork_generation()
+    served, app_path, action, args, kwargs, at, depth = _calls.pop(task_id)
     timeout = None if at is None else (at - time.monotonic()) * 1000
-    owner = process.Owner()
-    call = None
-    try:
-        if timeout is not None and timeout <= 0:
-            raise errors.HornbeamTimeout("the deadline passed before the task began")
-        with _context.entered(depth, timeout), process.running_as(owner):
-            handler = hooks.registry.get(app_path)
-            function, before = handler.find(app_path, action)
-            call = _handlers.Call(handler)
-            call.enter(timeout)
-            with call:
-                value = function(*before, *args, **kwargs)
-            if _loop.is_awaitable(value):
-                # The pool's thread does not wait for a coroutine.
-                if call.permit is not None:
-                    _context.permits.set((call.permit,))
-                _go_on(task_id, value, handler, timeout, owner, call)
-                return
-    except BaseException as e:
-        ok, value = False, e
-    else:
-        ok = True
-    if call is not None:
-        call.end(ok)
-    owner.close()
-    if _native.fork_generation() == generation:  # else a forked child, and the parent's task
-        _finish(task_id, ok, value)
 
-
-def _go_on(
-    task_id: str,
-    awaitable: Any,
-    handler: _handlers.Handler,
-    timeout: float | None,
-    owner: process.Owner,
-    call: _handlers.Call,
-) -> None:
-    async def run() -> None:
-        limit = asyncio.timeout(None if timeout is None else timeout / 1000)
-        ok = False
-        try:
-            async with limit:
-                value = await _loop.cancellable(awaitable)
-            ok = True
-            _finish(task_id, True, value)
-        except BaseException as e:
-            late = limit.expired() and isinstance(e, TimeoutError)
-            error = errors.too_late() if late else e
-            _finish(task_id, False, error)
-        finally:
-            call.end(ok)
-            owner.close()
-
-    asyncio.run_coroutine_threadsafe(run(), _loop.usable(handler.home))
+    if timeout is not None and timeout <= 0:
+        late = errors.HornbeamTimeout("the deadline passed before the task began")
+        _finish(task_id, False, late)
+        return
+    run_in_pool(
+        lambda: served.handler.call(app_path, action, args, kwargs, served),
+        depth,
+        timeout,
+        functools.partial(_finish, task_id),
+    )
 
 
 def _go_on_from_native(
-    task_id: str, awaitable: Any, handler: _handlers.Handler, owner: process.Owner
+    task_id: str, awaitable: Any, served: _native.Served, owner: process.Owner
 ) -> None:
-    _go_on(task_id, awaitable, handler, None, owner, _handlers.Call(handler))
+    """What is left of a task that the native module has begun."""
+    call = Call(awaitable, (), {}, served.handler.home, served)
+    answer = functools.partial(_finish, task_id)
+    finish_on_loop(call, awaitable, owner, None, answer)
 
 
 def _finish(task_id: str, ok: bool, value: Any) -> None:
@@ -281,10 +233,7 @@ def _send_result(job: Job) -> None:
         False,
         errors.NotFoundError(f"the result of the task {job.name!r} is not kept"),
     )
-    if ok:
-        job.reply(value)
-    else:
-        _pool.fail(job, value)
+    _pool.answer(job, ok, value)
 
 
 def _forked() -> None:
@@ -293,15 +242,5 @@ def _forked() -> None:
     _context.task.set(None)
 
 
-_native.set_job_context(
-    {
-        "calls": _calls,
-        "results": _results,
-        "go_on_task": _go_on_from_native,
-        "execute_async": _execute_async,
-        "await_result": _await_result,
-        "local_result": local_result,
-    }
-)
 _pool.runners.update(local=_run_local, result=_send_result)
 _engine.on_fork.append(_forked)

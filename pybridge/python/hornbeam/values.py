@@ -15,6 +15,8 @@ import sys
 import uuid
 from typing import Any, Callable, NamedTuple, TypeVar
 
+from hornbeam import _late
+
 T = TypeVar("T")
 
 
@@ -145,9 +147,7 @@ def _decode_zone(x: Any) -> datetime.tzinfo | None:
     if x is None:
         return None
     if isinstance(x, str):
-        import zoneinfo
-
-        return zoneinfo.ZoneInfo(x)
+        return _late.module("zoneinfo").ZoneInfo(x)
     return datetime.timezone(datetime.timedelta(seconds=x[0], microseconds=x[1]))
 
 
@@ -185,10 +185,8 @@ def _decode_enum(x: Any) -> Any:
 
 
 def _decode_array(x: Any) -> Any:
-    import numpy
-
     dtype, shape, data = x
-    return numpy.ndarray(shape, dtype, data)
+    return _late.module("numpy").ndarray(shape, dtype, data)
 
 
 _builtin: dict[type, _Codec] = {

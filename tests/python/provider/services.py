@@ -6,6 +6,7 @@ import queue
 import threading
 import time
 
+import ways
 from long_work import LongWork
 
 import hornbeam
@@ -429,3 +430,4 @@ class BoundedState:
 bounded = Bounded()
 erlang.register_hook("bounded", bounded, concurrency=1, queue=1)
 erlang.register_hook("bounded state", BoundedState)
+ways.register("ways there")

@@ -1,0 +1,64 @@
+"""All of Python that the native module calls or reads."""
+
+from __future__ import annotations
+
+from hornbeam import (
+    _context,
+    _engine,
+    _handlers,
+    _native,
+    _pool,
+    errors,
+    functions,
+    hooks,
+    process,
+    tasks,
+    values,
+)
+
+
+def hand_over() -> None:
+    """Give it to the native module; see pybridge/gil/python_side.hpp."""
+    _native.set_python_side(
+        {
+            # Values and errors.
+            "atom": values.Atom,
+            "pid": values.Pid,
+            "ref": values.Ref,
+            "missing": values.MISSING,
+            "encode": values.encode,
+            "decode": values.decode,
+            "exception": errors.make_exception,
+            "translate": errors.raise_here,
+            # The context of a call.
+            "deadline": _context._deadline,
+            "depth": _context._depth,
+            "task": _context.task,
+            "owner": process._owner,
+            "owner_type": process.Owner,
+            "caller": process._existing,
+            "of_table_call": _context.of_table_call,
+            "settings": vars(_context),
+            "max_depth": _context.MAX_DEPTH,
+            # The life of the node.
+            "ensure": _engine.ensure,
+            # The handlers of this process.
+            "hooks": hooks.registry.local,
+            "functions": functions.registry.local,
+            # Calls that are not plain.
+            "execute": hooks._execute,
+            "call": functions._call,
+            "execute_async": tasks._execute_async,
+            "await_result": tasks._await_result,
+            # What is left of a call that the native module has begun.
+            "finish": _handlers._finish_here,
+            "fail": _pool.fail,
+            "go_on": _handlers._go_on_from_native,
+            "go_on_task": tasks._go_on_from_native,
+            "go_on_stream": hooks._go_on_from_native,
+            # Tasks of this process.
+            "calls": tasks._calls,
+            "results": tasks._results,
+            "local_result": tasks.local_result,
+        }
+    )
