@@ -1,6 +1,7 @@
 #include "config/load.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -222,14 +223,24 @@ void read_tables(const document& doc, runtime::node_settings& out) {
     out.tables.push_back(read_table(doc, name, *value));
 }
 
+/// How much is logged, by the words of a configuration.
+enum class log_level { debug, info, warning, error };
+
+std::array<log_level, 4> values_of(log_level) {
+  using enum log_level;
+  return {debug, info, warning, error};
+}
+
+const char* name_of(log_level x) {
+  constexpr const char* names[] = {"debug", "info", "warning", "error"};
+  return names[static_cast<int>(x)];
+}
+
 /// `[log]`: what the nodes of a file say.
 void read_log(const document& doc, std::string& level) {
   auto t = doc.table("log");
-  t.read_one_of<std::string>("level", level,
-                             {{"debug", "debug"},
-                              {"info", "info"},
-                              {"warning", "warning"},
-                              {"error", "error"}});
+  if (auto x = log_level::warning; t.read_word("level", x))
+    level = name_of(x);
   t.finish();
 }
 

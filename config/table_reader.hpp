@@ -32,19 +32,19 @@ public:
     if (auto* x = find(key))
       out = static_cast<T>(integer(key, *x, least, most));
   }
-  /// One of the values of an enumeration, by its word.
+  /// One of the values of an enumeration, by its word. False if it is not said.
   template <class Enum>
-  void read_word(std::string_view key, Enum& out) {
+  bool read_word(std::string_view key, Enum& out) {
     std::string text;
     read(key, text);
     if (text.empty())
-      return;
+      return false;
     std::string known;
     for (auto value : values_of(out)) {
       std::string word{name_of(value)};
       if (text == word) {
         out = value;
-        return;
+        return true;
       }
       known += (known.empty() ? "\"" : ", \"") + word + '"';
     }

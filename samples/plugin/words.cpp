@@ -3,6 +3,7 @@
 #include <string>
 
 #include "actors/plugin.hpp"
+#include "runtime/call/failures.hpp"
 
 // A plug-in: a node that is started with
 //
@@ -36,7 +37,7 @@ outcome count_words(const invocation& x) {
 
 outcome frequency(const invocation& x) {
   if (x.action != "frequency")
-    return actors::not_found("action", x.action, "the hook " + x.target);
+    return runtime::not_there("action", x.action, "the hook " + x.target);
   std::istringstream in{text_of(x)};
   std::map<std::string, std::int64_t> counts;
   std::int64_t seen = 0;
