@@ -300,6 +300,7 @@ std::vector<stream_reader::item> stream_reader::next(clock::time_point until) {
 
 std::vector<stream_reader::item> stream_reader::take() {
   std::vector<item> out;
+  std::shared_ptr<chunk_source> over; // ends without the lock
   std::unique_lock lock{mutex_};
   if (!ready())
     return out;
@@ -313,7 +314,7 @@ std::vector<stream_reader::item> stream_reader::take() {
     return out;
   }
   if (out.back().index() != 0) {
-    source_ = nullptr;
+    over.swap(source_);
     closed_ = true; // nothing follows
     make_ready(std::move(lock));
     return out;

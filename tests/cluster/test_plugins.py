@@ -153,5 +153,5 @@ def test_a_plugin_of_another_version_is_named_with_both_versions(config, build):
     )
     assert (
         f"the plug-in {library} was built for version 999 of the plug-in "
-        "interface, and this hornbeam has version 2: build it anew"
+        "interface, and this hornbeam has version 3: build it anew"
     ) in refused(config, library)

@@ -92,8 +92,11 @@ def test_an_error_there_carries_class_message_traceback_and_node(worker, call):
     assert worker in str(e.value) and "KeyError" in str(e.value)
 
 
-def test_an_error_that_passes_two_nodes_keeps_its_first_culprit(worker, name):
+def test_an_error_that_passes_two_nodes_keeps_its_first_culprit(
+    worker, name, eventually
+):
     erlang.register_hook(name, lambda action: fail())
+    eventually(lambda: erlang.rpc_call(worker, "services", "knows_hook", [name]))
     with pytest.raises(HandlerError) as e:
         erlang.rpc_call(worker, "services", "execute", [name, "x"])
     assert e.value.class_name == "KeyError"

@@ -257,12 +257,13 @@ def test_a_result_that_cannot_be_sent_is_an_error_that_names_it(worker):
         erlang.execute("there", "bad_result")
 
 
-def test_calls_without_end_between_nodes_are_stopped(worker):
+def test_calls_without_end_between_nodes_are_stopped(worker, eventually):
     class Back:
         def deeper(self, by):
             return erlang.execute(by, "deeper", "back")
 
     erlang.register_hook("back", Back)
+    eventually(lambda: erlang.rpc_call(worker, "services", "knows_hook", ["back"]))
     with pytest.raises(RuntimeError, match="more than 100 calls"):
         erlang.execute("there", "deeper", "back")
     erlang.unregister_hook("back")

@@ -99,6 +99,7 @@ def test_threads_of_a_forked_worker_may_all_begin_with_a_read():
     os._exit(0)
         """,
         HORNBEAM_CLUSTER=f"begin-with-a-read-{os.getpid()}",
+        HORNBEAM_LOG="error",  # children end without a goodbye
     )
     assert lines == ["done"]
 
@@ -258,9 +259,9 @@ def test_threads_that_wait_sleep(waits_for, name):
         pids.append(hornbeam.self())
         hornbeam.pubsub.subscribe(name)
         if waits_for == "answer":
-            task = hornbeam.hooks.execute_async(name, "x")
+            task = hornbeam.tasks.execute_async(name, "x")
             waiting.release()
-            ended.append(hornbeam.hooks.await_result(task, PATIENCE * 1000))
+            ended.append(hornbeam.tasks.await_result(task, PATIENCE * 1000))
         elif waits_for == "topic":
             waiting.release()
             ended.append(hornbeam.pubsub.receive(timeout_ms=PATIENCE * 1000))
@@ -391,6 +392,7 @@ def storm(seconds):
         str(seconds),
         timeout=seconds + 90,
         HORNBEAM_CLUSTER=f"storm-{os.getpid()}-{seed}",
+        HORNBEAM_LOG="error",  # children end without a goodbye
     )
     assert lines == [f"seed {seed}", "found nothing"]
 
