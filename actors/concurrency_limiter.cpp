@@ -33,7 +33,7 @@ void run_permit::reacquire() {
 std::uint64_t concurrency_limiter::acquire(start f) {
   std::uint64_t number = 0;
   {
-    std::lock_guard guard{mutex_};
+    runtime::lock_scope guard{mutex_};
     if (running_ >= limit_) {
       if (waiting_.size() >= queue_)
         return 0;
@@ -49,7 +49,7 @@ std::uint64_t concurrency_limiter::acquire(start f) {
 
 bool concurrency_limiter::give_up(std::uint64_t number) {
   start dropped; // outside of the lock
-  std::lock_guard guard{mutex_};
+  runtime::lock_scope guard{mutex_};
   auto i = std::find_if(waiting_.begin(), waiting_.end(),
                         [&](auto& x) { return x.number == number; });
   if (i == waiting_.end())
@@ -60,14 +60,14 @@ bool concurrency_limiter::give_up(std::uint64_t number) {
 }
 
 std::size_t concurrency_limiter::waiting() const {
-  std::lock_guard guard{mutex_};
+  runtime::lock_scope guard{mutex_};
   return waiting_.size();
 }
 
 void concurrency_limiter::release() {
   start next;
   {
-    std::lock_guard guard{mutex_};
+    runtime::lock_scope guard{mutex_};
     if (waiting_.empty() || running_ > limit_) {
       --running_;
       return;

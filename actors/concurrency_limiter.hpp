@@ -67,7 +67,7 @@ private:
 
   void release();
   void take() { // without a limit
-    std::lock_guard guard{mutex_};
+    runtime::lock_scope guard{mutex_};
     ++running_;
   }
 

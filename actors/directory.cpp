@@ -50,7 +50,7 @@ void directory::peer(const runtime::peer_event& e) {
 }
 
 std::int64_t directory::local(const std::string& name) const {
-  std::shared_lock lock{mutex_};
+  runtime::shared_lock_scope lock{mutex_};
   auto i = local_.find(name);
   return i != local_.end() ? i->second : 0;
 }
@@ -58,7 +58,7 @@ std::int64_t directory::local(const std::string& name) const {
 std::vector<directory::member> directory::remote(
   const std::string& name) const {
   std::vector<member> out;
-  std::shared_lock lock{mutex_};
+  runtime::shared_lock_scope lock{mutex_};
   auto i = remote_.find(name);
   if (i != remote_.end())
     for (auto& [node, count] : i->second)
@@ -68,7 +68,7 @@ std::vector<directory::member> directory::remote(
 
 std::vector<std::string> directory::names() const {
   std::set<std::string> out;
-  std::shared_lock lock{mutex_};
+  runtime::shared_lock_scope lock{mutex_};
   for (auto& [name, count] : local_)
     out.insert(name);
   for (auto& [name, nodes] : remote_)
@@ -78,7 +78,7 @@ std::vector<std::string> directory::names() const {
 
 std::vector<std::string> directory::local_names() const {
   std::vector<std::string> out;
-  std::shared_lock lock{mutex_};
+  runtime::shared_lock_scope lock{mutex_};
   for (auto& [name, count] : local_)
     out.push_back(name);
   return out;

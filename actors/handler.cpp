@@ -76,7 +76,7 @@ bool handler_table::erase(const std::string& name) {
 }
 
 handler_ptr handler_table::find(const std::string& name) const {
-  std::shared_lock lock{mutex_};
+  shared_lock_scope lock{mutex_};
   auto i = handlers_.find(name);
   return i != handlers_.end() ? i->second : nullptr;
 }

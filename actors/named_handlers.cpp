@@ -61,7 +61,7 @@ bool named_handlers::remove(const std::string& name) {
 
 std::shared_ptr<served_handler> named_handlers::local(
   const std::string& name) const {
-  std::shared_lock lock{mutex_};
+  shared_lock_scope lock{mutex_};
   auto i = served_.find(name);
   return i != served_.end() ? i->second : nullptr;
 }
@@ -195,7 +195,7 @@ term named_handlers::info() const {
   auto number = [](std::size_t n) {
     return term{static_cast<std::int64_t>(n)};
   };
-  std::shared_lock lock{mutex_};
+  shared_lock_scope lock{mutex_};
   for (auto& [name, h] : served_) {
     auto& o = h->options();
     auto bounded = h->bounds() != nullptr;

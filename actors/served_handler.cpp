@@ -13,7 +13,7 @@ using namespace runtime;
 namespace {
 
 /// A stream between its consumer and the handler's source, from the moment it
-/// is asked for: what the consumer says before its turn has come is kept.
+/// is asked for: what the consumer says before it has a permit is kept.
 class served_stream : public chunk_source,
                       public chunk_sink,
                       public std::enable_shared_from_this<served_stream> {
@@ -27,7 +27,7 @@ public:
 
   void begin(handler& h, invocation x, run_permit p) {
     {
-      std::lock_guard guard{mutex_};
+      lock_scope guard{mutex_};
       if (ended_)
         return; // `p` goes back
       x.permit = permit_ = std::make_shared<run_permit>(std::move(p));
@@ -36,7 +36,7 @@ public:
     std::uint64_t n = 0;
     bool closed = false;
     {
-      std::lock_guard guard{mutex_};
+      lock_scope guard{mutex_};
       closed = ended_;
       n = std::exchange(credit_, 0);
       if (!closed)
@@ -72,7 +72,7 @@ public:
 private:
   /// Keeps the credit if there is no source yet.
   std::shared_ptr<chunk_source> source(std::uint64_t n) {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     if (!source_)
       credit_ += n;
     return source_;
@@ -81,7 +81,7 @@ private:
     std::shared_ptr<chunk_source> gone;
     std::shared_ptr<run_permit> given_back;
     {
-      std::lock_guard guard{mutex_};
+      lock_scope guard{mutex_};
       if (std::exchange(ended_, true))
         return;
       gone.swap(source_);

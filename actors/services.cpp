@@ -74,7 +74,7 @@ std::shared_ptr<services> services::start(node_settings settings,
     auto home = x.node->tables().options_of(table).home;
     if (!home.empty() && home != x.node->name())
       return false;
-    std::lock_guard guard{x.tables_mutex_};
+    lock_scope guard{x.tables_mutex_};
     x.serve(table);
     return true;
   });
@@ -126,7 +126,7 @@ std::unique_ptr<service> services::make_tables_service() {
       return out;
     },
     [this](const peer_event& e) {
-      std::lock_guard guard{tables_mutex_};
+      lock_scope guard{tables_mutex_};
       for (auto& [name, t] : remote_tables_)
         t->peer(e);
     });
@@ -142,7 +142,7 @@ void services::serve(const std::string& name) {
 
 table_ptr services::table(const std::string& name) {
   {
-    std::lock_guard guard{tables_mutex_};
+    lock_scope guard{tables_mutex_};
     if (auto i = remote_tables_.find(name); i != remote_tables_.end())
       return i->second;
     auto options = node->tables().options_of(name);
@@ -153,7 +153,7 @@ table_ptr services::table(const std::string& name) {
     }
   }
   auto t = node->tables().open(name); // which may wait for other processes
-  std::lock_guard guard{tables_mutex_};
+  lock_scope guard{tables_mutex_};
   serve(name);
   return t;
 }
@@ -180,7 +180,7 @@ table_ptr services::new_table(const std::string& name,
                  "the new table '" + name
                    + "' is of this node: it has no other home"};
   auto t = node->tables().create(name, options, whose);
-  std::lock_guard guard{tables_mutex_};
+  lock_scope guard{tables_mutex_};
   serve(name);
   return t;
 }

@@ -163,7 +163,7 @@ std::shared_ptr<chunk_source> streams::open(invocation x,
 }
 
 std::shared_ptr<chunk_sink> streams::sink(std::uint64_t id, bool last) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   auto i = consumed_.find(id);
   if (i == consumed_.end())
     return nullptr;
@@ -182,7 +182,7 @@ void streams::provide(const session& s, invocation x, std::uint64_t credit) {
   }
   auto from = h->open_stream(std::move(x), to);
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     provided_[s] = {h, from};
   }
   give_credit(s, credit);
@@ -191,7 +191,7 @@ void streams::provide(const session& s, invocation x, std::uint64_t credit) {
 void streams::give_credit(const session& s, std::uint64_t n) {
   provider p;
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     auto i = provided_.find(s);
     if (i == provided_.end())
       return;
@@ -201,7 +201,7 @@ void streams::give_credit(const session& s, std::uint64_t n) {
 }
 
 std::shared_ptr<chunk_source> streams::forget(const session& s) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   auto gone = provided_.extract(s);
   return gone ? std::move(gone.mapped().source) : nullptr;
 }
@@ -210,7 +210,7 @@ void streams::drop(const std::string* node, const failure& why) {
   std::vector<std::shared_ptr<chunk_sink>> sinks;
   std::vector<std::shared_ptr<chunk_source>> sources;
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     std::erase_if(consumed_, [&](auto& x) {
       if (node && x.second.node != *node)
         return false;
@@ -235,7 +235,7 @@ streams::~streams() {
 }
 
 std::pair<std::size_t, std::size_t> streams::count() const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return {consumed_.size(), provided_.size()};
 }
 
@@ -337,7 +337,7 @@ std::vector<stream_reader::item> stream_reader::take() {
 
 void stream_reader::notify_once(std::function<void()> f) {
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     if (!ready()) {
       notify_ = std::move(f);
       return;

@@ -32,7 +32,7 @@ task::task(std::string id, std::string hook, std::string action)
     submitted_(now()) {}
 
 bool task::begin() {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   if (result_)
     return false;
   if (std::exchange(state_, state::running) == state::waiting)
@@ -42,7 +42,7 @@ bool task::begin() {
 
 void task::on_cancel(std::function<void()> f) {
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     if (!cancelled_) {
       if (!result_)
         on_cancel_.push_back(std::move(f));
@@ -56,7 +56,7 @@ void task::progress(term x) {
   std::vector<waiter<answer>> watchers;
   term news;
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     if (result_)
       return; // its code runs on after the end
     progress_ = std::move(x);
@@ -81,7 +81,7 @@ std::function<void()> task::cancel() {
 }
 
 std::function<void()> task::end_as(state how, task_result x) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   if (result_)
     return nullptr;
   state_ = how;
@@ -130,7 +130,7 @@ term task::status() const {
   auto time = [](double x) { return x == 0 ? term{} : term{x}; };
   constexpr const char* names[] = {"waiting", "running", "done", "failed",
                                    "cancelled"};
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return term::map({
     {text("id"), text(id_)},
     {text("state"), text(names[static_cast<int>(state_)])},

@@ -89,7 +89,7 @@ failure tasks::unknown(const std::string& id) const {
 task_ptr tasks::start(const std::string& id, const std::string& hook,
                       const std::string& action) {
   auto t = std::make_shared<task>(id, hook, action);
-  std::lock_guard guard{records_->mutex};
+  lock_scope guard{records_->mutex};
   return records_->all.emplace(id, std::move(t)).first->second;
 }
 
@@ -97,7 +97,7 @@ template <class F>
 std::optional<bool> tasks::records::end(const std::string& id, F how) {
   std::function<void()> tell;
   {
-    std::lock_guard guard{mutex};
+    lock_scope guard{mutex};
     auto i = all.find(id);
     if (i == all.end())
       return std::nullopt;
@@ -131,7 +131,7 @@ void tasks::records::drop_old() {
 }
 
 task_ptr tasks::find(const std::string& id) {
-  std::lock_guard guard{records_->mutex};
+  lock_scope guard{records_->mutex};
   records_->drop_old();
   auto i = records_->all.find(id);
   return i != records_->all.end() ? i->second : nullptr;
@@ -181,7 +181,7 @@ void tasks::submit(const std::string& id, const invocation& x) {
 }
 
 std::pair<std::size_t, std::size_t> tasks::count() const {
-  std::lock_guard guard{records_->mutex};
+  lock_scope guard{records_->mutex};
   auto ended = records_->ended.size();
   return {records_->all.size() - ended, ended};
 }
@@ -189,7 +189,7 @@ std::pair<std::size_t, std::size_t> tasks::count() const {
 term tasks::list() {
   std::vector<task_ptr> all;
   {
-    std::lock_guard guard{records_->mutex};
+    lock_scope guard{records_->mutex};
     records_->drop_old();
     for (auto& [id, t] : records_->all)
       all.push_back(t);

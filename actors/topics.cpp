@@ -52,7 +52,7 @@ bool is_topic_message(const term& x) noexcept {
 
 std::shared_ptr<const topics::subscribers> topics::find(
   const std::string& topic) const {
-  std::shared_lock lock{mutex_};
+  shared_lock_scope lock{mutex_};
   auto i = local_.find(topic);
   return i != local_.end() ? i->second : nullptr;
 }

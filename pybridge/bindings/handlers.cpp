@@ -5,8 +5,9 @@
 #include "pybridge/calls/plain_jobs.hpp"
 #include "pybridge/values/convert.hpp"
 
-// Hooks and functions: their registration in this process, their places if they
-// are bounded, what is known of them, and calls of them, wherever they are.
+// Hooks and functions: their registration in this process, their permits if
+// they are bounded, what is known of them, and calls of them, wherever they
+// are.
 
 namespace hornbeam::pybridge {
 
@@ -41,7 +42,7 @@ void bind_handlers(py::module_& m) {
     = std::unique_ptr<held_permit, leak_after_fork<held_permit>>;
   py::class_<held_permit, permit_holder>(m, "Permit")
     // Around code of this thread that runs in it: when it waits for another
-    // call, it lends the turn.
+    // call, it releases the permit.
     .def(
       "hold", [](held_permit& x) { job_queue::hold(x.permit()); }, guard())
     .def(

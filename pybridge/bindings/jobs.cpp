@@ -45,7 +45,8 @@ void bind_jobs(py::module_& m) {
                              return left < 0 ? py::object(py::none())
                                              : py::int_(left);
                            })
-    // Its permit in a bounded handler, for a coroutine that lends it; or None.
+    // Its permit in a bounded handler, for a coroutine that releases it; or
+    // None.
     .def_property_readonly(
       "permit",
       [](job& x) -> py::object {

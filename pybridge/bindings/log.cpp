@@ -82,7 +82,7 @@ void bind_log(py::module_& m) {
       log::record x{static_cast<log::level>(level), part, node, what,
                     std::chrono::system_clock::now()};
       without_gil free;
-      std::lock_guard one_at_a_time{log::logger::get()};
+      runtime::lock_scope one_at_a_time{log::logger::get()};
       (*to)->write(x);
     },
     guard());

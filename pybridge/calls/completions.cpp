@@ -23,14 +23,14 @@ void completions::close() noexcept {
 }
 
 void completions::add(item x) {
-  std::lock_guard guard{mutex_};
+  runtime::lock_scope guard{mutex_};
   items_.push_back(std::move(x));
   if (items_.size() == 1)
     ::eventfd_write(fd_, 1);
 }
 
 std::deque<completions::item> completions::take() {
-  std::lock_guard guard{mutex_};
+  runtime::lock_scope guard{mutex_};
   eventfd_t ignored = 0;
   ::eventfd_read(fd_, &ignored);
   return std::exchange(items_, {});

@@ -17,7 +17,7 @@ thread_local bool runs_a_job = false;
 thread_local bool answering = false; ///< on the way to its next job
 /// What this thread has still to answer.
 thread_local std::vector<std::function<void()>> answers;
-/// The places in which this thread runs something, the innermost last.
+/// The permits with which this thread runs something, the innermost last.
 thread_local std::vector<std::shared_ptr<actors::run_permit>> held;
 
 } // namespace
@@ -160,7 +160,7 @@ void job_queue::let_go() {
 void job_queue::done() {
   if (runs_a_job)
     let_go();
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   // After a fork inside a handler the job is the parent's.
   if (std::exchange(runs_a_job, false))
     --running_; // this thread takes the next one itself
@@ -168,7 +168,7 @@ void job_queue::done() {
 
 void job_queue::forget(std::string task) {
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     forgotten_.push_back(std::move(task));
   }
   if (!answering)
@@ -176,17 +176,17 @@ void job_queue::forget(std::string task) {
 }
 
 std::vector<std::string> job_queue::forgotten() {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return std::exchange(forgotten_, {});
 }
 
 void job_queue::drop(PyObject* x) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   dropped_.push_back(x);
 }
 
 std::vector<PyObject*> job_queue::dropped() {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return std::exchange(dropped_, {});
 }
 
@@ -197,12 +197,12 @@ void job_queue::set_limit(std::size_t n) {
 }
 
 std::size_t job_queue::waiting() const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return jobs_.size();
 }
 
 std::size_t job_queue::idle() const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return idle_.size();
 }
 
@@ -226,12 +226,12 @@ job_queue::pause::~pause() {
     return;
   // Going on is never refused: for a moment there may be one too many.
   auto& q = job_queue::get();
-  std::lock_guard guard{q.mutex_};
+  lock_scope guard{q.mutex_};
   ++q.running_;
 }
 
 void job_queue::open() {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   open_ = true;
   looked_after_ = false; // the loop that did has gone
 }
@@ -239,7 +239,7 @@ void job_queue::open() {
 std::vector<std::string> job_queue::close() {
   std::deque<job> rest;
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     open_ = false;
     rest.swap(jobs_);
     for (auto& w : idle_)
@@ -256,7 +256,7 @@ std::vector<std::string> job_queue::close() {
 }
 
 void job_queue::reset() {
-  // What is the parent's is left behind: to drop jobs, places of handlers or
+  // What is the parent's is left behind: to drop jobs, permits of handlers or
   // answers would be to answer, and its threads may have waited here.
   new auto(std::exchange(jobs_, {}));
   new auto(std::exchange(idle_, {}));
@@ -302,7 +302,7 @@ void python_source::schedule() {
 
 void python_source::credit(std::uint64_t n) {
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     credit_ += n;
     if (closed_ || std::exchange(scheduled_, true))
       return;
@@ -312,7 +312,7 @@ void python_source::credit(std::uint64_t n) {
 
 void python_source::close() {
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     if (std::exchange(closed_, true) || std::exchange(scheduled_, true))
       return; // whoever runs it sees that it is closed
   }
@@ -324,12 +324,12 @@ bool python_source::fresh() const {
 }
 
 bool python_source::has_credit() const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return !closed_ && credit_ > 0;
 }
 
 bool python_source::take_credit() {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   if (closed_)
     return false;
   if (credit_ == 0) {
@@ -341,7 +341,7 @@ bool python_source::take_credit() {
 }
 
 bool python_source::closed() const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return closed_;
 }
 

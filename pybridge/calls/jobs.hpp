@@ -87,7 +87,7 @@ public:
   static void let_go();
 
   /// Around a wait of this thread in one of our calls: others may run, and
-  /// have its places, meanwhile.
+  /// have its permits, meanwhile.
   class pause {
   public:
     pause();

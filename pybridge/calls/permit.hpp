@@ -20,7 +20,7 @@ public:
     x_->number = limiter_->acquire(
       [x = x_, come = std::move(come)](actors::run_permit p) {
         {
-          std::lock_guard guard{x->mutex};
+          runtime::lock_scope guard{x->mutex};
           if (x->gone)
             return; // `p` goes back
           *x->permit = std::move(p);
@@ -47,7 +47,7 @@ public:
   }
   void end() {
     {
-      std::lock_guard guard{x_->mutex};
+      runtime::lock_scope guard{x_->mutex};
       x_->gone = true;
     }
     if (limiter_)

@@ -45,7 +45,7 @@ engine::engine() {
 bool engine::start(runtime::node_settings settings,
                    actors::tasks::limits keep) {
   without_gil free; // to start may mean to wait for other processes
-  std::lock_guard guard{mutex_};
+  runtime::lock_scope guard{mutex_};
   if (running_ != nullptr)
     return false;
   auto owner = actors::services::start(std::move(settings), keep, inherited_);
@@ -61,7 +61,7 @@ bool engine::start(runtime::node_settings settings,
 
 void engine::leave() {
   begin_shutdown();
-  // This wakes the pool's threads, which find the gate closed.
+  // This wakes the pool's threads, which find that Python is shutting down.
   for (auto& id : job_queue::get().close()) // of a node that runs
     running()->tasks.finish(id, {runtime::node_ended(), nullptr});
   // Those who do not sleep are in bounded code.
@@ -70,7 +70,7 @@ void engine::leave() {
   python_mailbox::close_all();
   auto* state = PyEval_SaveThread();
   {
-    std::lock_guard guard{mutex_};
+    runtime::lock_scope guard{mutex_};
     if (auto* node = running())
       node->stop();
   }

@@ -23,7 +23,7 @@ public:
     return running_.load(std::memory_order_acquire);
   }
   /// Starts a node unless one runs; false if one did. Raises what starting
-  /// raises. `on_start` registers the Python handlers before the doors open.
+  /// raises. `on_start` registers the Python handlers before the node listens.
   bool start(runtime::node_settings settings, actors::tasks::limits keep);
   /// For Python's exit hook, with its lock held: parks all other threads, then
   /// flushes what is under way and ends the node.

@@ -63,7 +63,7 @@ without_gil::~without_gil() noexcept(false) {
     PyEval_RestoreThread(state_);
     return true;
   });
-  if (must_park()) { // the gate has closed while this thread queued up
+  if (must_park()) { // the shutdown has begun while this thread queued up
     PyEval_SaveThread();
     park();
   }

@@ -38,7 +38,7 @@ public:
 class without_gil {
 public:
   enum class baton { pass, keep };
-  /// Who goes to sleep in an `waitable` may keep its turn until then.
+  /// A thread that goes to sleep at a `waitable` may keep the baton until then.
   explicit without_gil(baton b = baton::pass);
   ~without_gil() noexcept(false);
   without_gil(const without_gil&) = delete;
@@ -90,7 +90,7 @@ void begin_shutdown();
 bool wait_for_open_calls(std::chrono::milliseconds patience);
 /// The exit hook has run.
 bool shutting_down() noexcept;
-/// After a fork, in the child: there is one thread and no gate.
+/// After a fork, in the child: there is one thread and no shutdown.
 void reset_shutdown();
 
 /// It counts before any code of the child runs, so that also the objects know

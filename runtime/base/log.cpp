@@ -105,7 +105,7 @@ void logger::configure(log::level x) noexcept {
 }
 
 void logger::set_sinks(std::vector<sink_ptr> xs) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   sinks_.swap(xs);
 }
 
@@ -113,7 +113,7 @@ void logger::write(log::level x, std::string_view part, std::string_view node,
                    std::string_view text) {
   record one{x, std::string{part}, std::string{node}, std::string{text},
              std::chrono::system_clock::now()};
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   for (auto& to : sinks_)
     try {
       to->write(one);
@@ -123,7 +123,7 @@ void logger::write(log::level x, std::string_view part, std::string_view node,
 
 std::optional<std::uint64_t> logger::due(const std::string& key) {
   auto now = now_();
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   auto& x = find(key, now);
   if (x.said && now - *x.said < std::chrono::minutes(1)) {
     ++x.left_out;

@@ -54,7 +54,7 @@ batch_waker::~batch_waker() {
 bool wakeup_baton::enqueue(flag& x) {
   if (wakers == 0)
     return false;
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   if (without_ > 0) {
     --without_;
     return false;
@@ -64,7 +64,7 @@ bool wakeup_baton::enqueue(flag& x) {
 }
 
 void wakeup_baton::awake(flag& x) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   if (on_its_way_ == &x) {
     on_its_way_ = nullptr;
     own = baton_;
@@ -106,7 +106,7 @@ void wakeup_baton::pass(std::uint64_t baton) {
 }
 
 bool wakeup_baton::has_waiting() const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return !queue_.empty();
 }
 

@@ -45,12 +45,12 @@ public:
 
   /// Whoever waits already goes on alone.
   void helped_by(std::shared_ptr<wait_helper> x) {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     source_ = std::move(x);
   }
   /// While it is watched, the source is woken when something comes.
   void watch(bool x) {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     watched_ = x;
   }
   bool wait_alone(clock::time_point until) {
@@ -60,7 +60,7 @@ public:
   /// The same as one of many that need one lock afterwards.
   bool wait_for_baton(clock::time_point until) {
     auto may = [this](bool x) {
-      std::lock_guard guard{mutex_};
+      lock_scope guard{mutex_};
       takes_baton_ = x;
     };
     may(true);
@@ -93,7 +93,7 @@ protected:
 
 private:
   std::shared_ptr<wait_helper> source() {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     return ready() ? nullptr : source_;
   }
 
@@ -114,7 +114,7 @@ public:
   }
   /// Only after `wait_until` said true.
   outcome take() {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     return std::move(*value_);
   }
 

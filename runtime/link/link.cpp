@@ -80,7 +80,7 @@ bool link::push(std::string f, bool is_cast, bool urgent,
                 std::uint64_t request) {
   bool wake = false;
   {
-    std::lock_guard guard{out_mutex_};
+    lock_scope guard{out_mutex_};
     if (!open_)
       return false;
     if (waiting_bytes_ + f.size() > outbox_limit) {
@@ -167,7 +167,7 @@ void link::ping() {
 void link::expire() {
   std::vector<std::uint64_t> late;
   {
-    std::lock_guard guard{pending_mutex_};
+    lock_scope guard{pending_mutex_};
     for (auto& [id, r] : pending_)
       if (r.until.expired())
         late.push_back(id);
@@ -177,19 +177,19 @@ void link::expire() {
 }
 
 bool link::drained() const {
-  std::lock_guard guard{out_mutex_};
+  lock_scope guard{out_mutex_};
   return small_.empty() && large_.empty();
 }
 
 std::size_t link::pending() const {
-  std::lock_guard guard{pending_mutex_};
+  lock_scope guard{pending_mutex_};
   return pending_.size();
 }
 
 std::string link::next_batch(bool lingering) {
   std::string batch;
   wire_writer ar{batch};
-  std::lock_guard guard{out_mutex_};
+  lock_scope guard{out_mutex_};
   while (!small_.empty() && batch.size() < batch_size) {
     ar << small_.front().bytes;
     sent_casts_ |= small_.front().is_cast;
@@ -219,7 +219,7 @@ std::string link::next_batch(bool lingering) {
 }
 
 bool link::lingers() const {
-  std::lock_guard guard{out_mutex_};
+  lock_scope guard{out_mutex_};
   return lingering_;
 }
 
@@ -289,7 +289,7 @@ void link::take_frame(std::string_view bytes, sink& to) {
       in >> n;
       bool wake = false;
       {
-        std::lock_guard guard{out_mutex_};
+        lock_scope guard{out_mutex_};
         in_flight_ -= std::min<std::size_t>(in_flight_, n);
         if (!large_.empty())
           wake = !std::exchange(awake_, true);
@@ -314,7 +314,7 @@ void link::take_frame(std::string_view bytes, sink& to) {
 void link::close(const failure& why) {
   std::set<std::uint64_t> unsent;
   {
-    std::lock_guard guard{out_mutex_};
+    lock_scope guard{out_mutex_};
     open_ = false;
     for (auto& f : small_)
       unsent.insert(f.request);
@@ -327,7 +327,7 @@ void link::close(const failure& why) {
   }
   std::unordered_map<std::uint64_t, open_request> open_requests;
   {
-    std::lock_guard guard{pending_mutex_};
+    lock_scope guard{pending_mutex_};
     closed_with_ = why;
     open_requests.swap(pending_);
   }

@@ -24,7 +24,7 @@ node_core::node_core(node_settings s)
 
 hello node_core::greeting() const {
   auto me = self();
-  std::shared_lock lock{mutex};
+  shared_lock_scope lock{mutex};
   return {hello::current_version, me->name(), me->incarnation,
           settings.cluster,       address,    settings.hidden};
 }
@@ -50,7 +50,7 @@ outcome node_core::add_peer(const hello& from,
     return refuse("a node named " + from.name
                   + " exists already: each needs a name of its own");
   std::uint64_t lost = 0;
-  std::lock_guard news{news_mutex_};
+  lock_scope news{news_mutex_};
   {
     std::unique_lock lock{mutex};
     auto i = peers.find(from.name);
@@ -82,7 +82,7 @@ void node_core::add_broker(const caf::actor& x) {
 
 std::vector<caf::actor> node_core::all_brokers() const {
   std::vector<caf::actor> out;
-  std::shared_lock lock{mutex};
+  shared_lock_scope lock{mutex};
   for (auto& x : brokers)
     if (auto a = caf::actor_cast<caf::actor>(x))
       out.push_back(std::move(a));
@@ -94,7 +94,7 @@ void node_core::tell_services(const peer_event& e) {
     s->peer(e);
   if (e.hidden)
     return;
-  std::shared_lock lock{mutex};
+  shared_lock_scope lock{mutex};
   for (auto& [name, s] : services)
     s->post(e);
 }
@@ -154,7 +154,7 @@ void node_core::lose_casts(const std::string& to, const char* why,
 
 void node_core::connection_failed(const std::string& to) {
   std::uint64_t lost = 0;
-  std::lock_guard news{news_mutex_};
+  lock_scope news{news_mutex_};
   {
     std::unique_lock lock{mutex};
     auto node = waiting_casts.extract(to);
@@ -169,13 +169,13 @@ void node_core::connection_failed(const std::string& to) {
 }
 
 std::shared_ptr<link> node_core::find_link(const std::string& name) const {
-  std::shared_lock lock{mutex};
+  shared_lock_scope lock{mutex};
   auto i = peers.find(name);
   return i != peers.end() ? i->second.link : nullptr;
 }
 
 std::vector<node_core::peer> node_core::all_peers() const {
-  std::shared_lock lock{mutex};
+  shared_lock_scope lock{mutex};
   std::vector<peer> out;
   for (auto& [name, p] : peers)
     out.push_back(p);
@@ -183,7 +183,7 @@ std::vector<node_core::peer> node_core::all_peers() const {
 }
 
 void node_core::add_service(service_box_ptr x) {
-  std::lock_guard news{news_mutex_};
+  lock_scope news{news_mutex_};
   std::unique_lock lock{mutex};
   for (auto& [peer_name, p] : peers)
     if (!p.hidden)
@@ -206,7 +206,7 @@ void node_core::dispatch(const std::string& service, call_ptr c) {
     return;
   }
   auto deliver = [&] {
-    std::shared_lock lock{mutex};
+    shared_lock_scope lock{mutex};
     if (service == "$peering" && peering) {
       caf::anon_send(peering, c);
       return true;

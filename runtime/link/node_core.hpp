@@ -82,7 +82,7 @@ struct node_core : std::enable_shared_from_this<node_core> {
   void tell_peering(Ts&&... xs) const {
     caf::actor to;
     {
-      std::shared_lock lock{mutex};
+      shared_lock_scope lock{mutex};
       to = peering;
     }
     if (to)
@@ -103,15 +103,15 @@ struct node_core : std::enable_shared_from_this<node_core> {
   std::function<caf::actor_system&()> dialer;
 
   /// Asked for a service that is not there; true if it is now. Set before the
-  /// doors open.
+  /// node is reached.
   std::function<bool(const std::string&)> make_service;
 
   /// Asked first: true if it has answered the call. It never waits, as it runs
-  /// in the thread of a link. Set before the doors open.
+  /// in the thread of a link. Set before the node is reached.
   std::function<bool(const std::string& service, call& c)> answer_inline;
 
   /// Served by the thread that has the call, in the order of arrival, as they
-  /// never wait: set before the doors open.
+  /// never wait: set before the node is reached.
   std::map<std::string, std::shared_ptr<service>> inline_services;
 
   mutable ranked_shared_mutex<lock_rank::node> mutex; ///< guards what follows

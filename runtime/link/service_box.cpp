@@ -56,7 +56,7 @@ struct service_state {
 void service_box::add(item x) {
   caf::actor wake;
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     if (closed_)
       return; // a call that is dropped is answered
     waiting_.push_back(std::move(x));
@@ -70,7 +70,7 @@ void service_box::add(item x) {
 }
 
 std::optional<service_box::item> service_box::next(caf::actor_id id) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   if (!actor_ || actor_.id() != id)
     return std::nullopt;
   if (waiting_.empty()) {
@@ -84,7 +84,7 @@ std::optional<service_box::item> service_box::next(caf::actor_id id) {
 
 caf::actor service_box::start(caf::actor_system& sys) {
   auto fresh = sys.spawn(service_state::run, shared_from_this());
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   actor_ = fresh;
   working_ = !waiting_.empty();
   if (working_)
@@ -93,13 +93,13 @@ caf::actor service_box::start(caf::actor_system& sys) {
 }
 
 caf::actor service_box::current() const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return actor_;
 }
 
 void service_box::close() {
   std::deque<item> dropped; // answered without the lock
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   closed_ = true;
   actor_ = nullptr;
   dropped.swap(waiting_);

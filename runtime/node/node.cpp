@@ -151,7 +151,7 @@ struct node::impl {
       return;
     std::vector<child_spec> children;
     {
-      std::shared_lock lock{core->mutex};
+      shared_lock_scope lock{core->mutex};
       for (auto& [name, box] : core->services)
         children.push_back(child_of(box));
     }
@@ -159,7 +159,7 @@ struct node::impl {
     flags.intensity = service_restarts;
     auto pid = spawn_supervisor(*procs, flags, std::move(children));
     {
-      std::lock_guard guard{root_mutex};
+      lock_scope guard{root_mutex};
       root = pid;
     }
     procs->on_exit(pid, [this](const term& reason) {
@@ -175,7 +175,7 @@ struct node::impl {
   }
 
   term current_root() {
-    std::lock_guard guard{root_mutex};
+    lock_scope guard{root_mutex};
     return root;
   }
 
@@ -210,7 +210,7 @@ std::shared_ptr<node> node::start(node_settings s) {
                                                   x.core->settings.workers);
   x.core->dialer = [d = x.dialer,
                     settings = x.core->settings]() -> caf::actor_system& {
-    std::lock_guard guard{d->mutex};
+    lock_scope guard{d->mutex};
     if (d->ended)
       throw failed{node_ended()};
     if (!d->world)
@@ -268,7 +268,7 @@ std::string node::name() const {
 }
 
 std::string node::address() const {
-  std::shared_lock lock{impl_->core->mutex};
+  shared_lock_scope lock{impl_->core->mutex};
   return impl_->core->address;
 }
 
@@ -304,7 +304,7 @@ void node::add_service(const std::string& name,
 }
 
 caf::actor node::service_actor(const std::string& name) const {
-  std::shared_lock lock{impl_->core->mutex};
+  shared_lock_scope lock{impl_->core->mutex};
   auto i = impl_->core->services.find(name);
   return i != impl_->core->services.end() ? i->second->current() : nullptr;
 }
@@ -429,7 +429,7 @@ bool node::disconnect(const std::string& name) {
 void node::listen() {
   auto& x = *impl_;
   auto& s = x.core->settings;
-  std::lock_guard guard{x.listen_mutex};
+  lock_scope guard{x.listen_mutex};
   if (!address().empty())
     return;
   std::string host = s.host;
@@ -526,7 +526,7 @@ void node::stop() {
   stuck |= !x.world->end(patience, std::move(end_connections));
   if (stuck) // code that never suspends still refers to them
     static_cast<void>(x.procs.release());
-  std::lock_guard guard{x.dialer->mutex};
+  lock_scope guard{x.dialer->mutex};
   x.dialer->ended = true;
   if (x.dialer->world)
     x.dialer->world->end(patience, {});

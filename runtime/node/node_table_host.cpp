@@ -6,7 +6,7 @@ namespace hornbeam::runtime {
 
 template <class F>
 void node_table_host::use(F f) const {
-  std::shared_lock lock{mutex_};
+  shared_lock_scope lock{mutex_};
   if (processes_ != nullptr)
     f(*processes_);
 }

@@ -48,7 +48,7 @@ table_ptr make_table(const std::string& name, const table_options& options) {
 }
 
 void tables::set_cluster(const std::string& name) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   cluster_ = name;
 }
 
@@ -79,7 +79,7 @@ void tables::declare(const std::string& name, const table_options& wanted) {
 }
 
 table_options tables::options_of(const std::string& name) const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   if (auto i = tables_.find(name); i != tables_.end())
     return i->second->options();
   auto i = declared_.find(name);
@@ -157,18 +157,18 @@ table_ptr tables::create(const std::string& name, const table_options& wanted,
 
 void tables::adopt(table_ptr x) {
   x->attach(host_);
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   tables_[x->name()] = std::move(x);
 }
 
 table_ptr tables::find(const std::string& name) const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   auto i = tables_.find(name);
   return i != tables_.end() ? i->second : nullptr;
 }
 
 std::vector<table_ptr> tables::all() const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   std::vector<table_ptr> out;
   for (auto& [name, t] : tables_)
     out.push_back(t);
@@ -198,7 +198,7 @@ table_ptr tables::remove(const std::string& name) {
 void tables::drop(const std::string& name) {
   table_ptr t;
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     if (auto i = tables_.find(name); i != tables_.end())
       i->second->check_write();
     t = remove(name);
@@ -211,7 +211,7 @@ void tables::give_away(const std::string& name, const term& to, term data) {
   auto t = find(name);
   if (!t)
     throw failed{no_table(name)};
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   auto from = t->check_owner("give away");
   if (from == to)
     throw failed{error_code::bad_value,
@@ -224,7 +224,7 @@ void tables::set_heir(const std::string& name, const term& heir, term data) {
   auto t = find(name);
   if (!t)
     throw failed{no_table(name)};
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   t->check_owner("name the heir of");
   t->set_heir(heir, std::move(data));
 }
@@ -232,7 +232,7 @@ void tables::set_heir(const std::string& name, const term& heir, term data) {
 void tables::release(const term& owner) {
   std::vector<table_ptr> over;
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     for (auto i = tables_.begin(); i != tables_.end();) {
       auto& t = *i->second;
       if (t.owner() != owner) {

@@ -99,7 +99,7 @@ std::vector<term> groups::all_of(const group_members& g) {
 }
 
 std::vector<term> groups::members(const term& scope, const term& group) const {
-  std::shared_lock lock{mutex_};
+  shared_lock_scope lock{mutex_};
   auto s = scopes_.find(scope);
   if (s == scopes_.end())
     return {};
@@ -109,7 +109,7 @@ std::vector<term> groups::members(const term& scope, const term& group) const {
 
 std::vector<term> groups::local_members(const term& scope,
                                         const term& group) const {
-  std::shared_lock lock{mutex_};
+  shared_lock_scope lock{mutex_};
   auto s = scopes_.find(scope);
   if (s == scopes_.end())
     return {};
@@ -118,7 +118,7 @@ std::vector<term> groups::local_members(const term& scope,
 }
 
 std::vector<term> groups::which(const term& scope) const {
-  std::shared_lock lock{mutex_};
+  shared_lock_scope lock{mutex_};
   std::vector<term> out;
   if (auto s = scopes_.find(scope); s != scopes_.end())
     for (auto& [name, g] : s->second.groups)

@@ -51,7 +51,7 @@ public:
       process_body::handle h;
       ~destroyer() { h.destroy(); }
     } end{handle};
-    std::lock_guard code{code_mutex_};
+    lock_scope code{code_mutex_};
     ++taken_;
     resume_point_ = handle;
     waiting_ = nullptr;
@@ -77,7 +77,7 @@ public:
     }
     std::uint64_t number = 0;
     {
-      std::lock_guard guard{wait_mutex_};
+      lock_scope guard{wait_mutex_};
       number = ++last_notice_;
       notices_.emplace_back(number, std::move(f));
     }
@@ -88,11 +88,11 @@ public:
     return number;
   }
   void forget_notice(std::uint64_t number) {
-    std::lock_guard guard{wait_mutex_};
+    lock_scope guard{wait_mutex_};
     std::erase_if(notices_, [&](auto& x) { return x.first == number; });
   }
   void end_code() noexcept {
-    std::lock_guard code{code_mutex_};
+    lock_scope code{code_mutex_};
     leaving_ = true;
     forget_everything();
   }
@@ -101,7 +101,7 @@ protected:
   void wake() noexcept override {
     std::vector<notice> told;
     {
-      std::lock_guard guard{wait_mutex_};
+      lock_scope guard{wait_mutex_};
       ++wakes_;
       told.swap(notices_);
     }

@@ -78,7 +78,7 @@ void process::forget_everything() noexcept {
   queue_.clear();
   aliases_ = nullptr;
   term gone; // may be the last share of this process: ends without the lock
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   std::swap(gone, pid_);
 }
 

@@ -184,14 +184,14 @@ void processes::adopt(process& p) {
   auto n = bodies_.fetch_add(1, std::memory_order_relaxed) + 1;
   if (n > most_bodies_.load(std::memory_order_relaxed))
     most_bodies_.store(n, std::memory_order_relaxed);
-  std::lock_guard guard{s.mutex};
+  lock_scope guard{s.mutex};
   s.by_serial.emplace(p.serial(), &p);
 }
 
 void processes::retire(process& p) {
   auto& s = shards_[p.serial() % shard_count];
   {
-    std::lock_guard guard{s.mutex};
+    lock_scope guard{s.mutex};
     if (s.by_serial.erase(p.serial()) == 0)
       return;
   }
@@ -211,7 +211,7 @@ void processes::give_memory_back() {
 
 process_ptr processes::find(std::uint64_t serial) const {
   auto& s = shards_[serial % shard_count];
-  std::lock_guard guard{s.mutex};
+  lock_scope guard{s.mutex};
   auto i = s.by_serial.find(serial);
   return i != s.by_serial.end() ? process_ptr{i->second} : nullptr;
 }
@@ -271,7 +271,7 @@ bool processes::alive(const term& pid) const {
 std::vector<term> processes::all() const {
   std::vector<term> out;
   for (auto& s : shards_) {
-    std::lock_guard guard{s.mutex};
+    lock_scope guard{s.mutex};
     for (auto& [serial, p] : s.by_serial)
       if (p->alive())
         out.push_back(pid_of(*p));
@@ -288,7 +288,7 @@ std::pair<std::size_t, std::size_t> processes::count() const noexcept {
 std::vector<term> processes::abandoned() const {
   std::vector<term> out;
   for (auto& s : shards_) {
-    std::lock_guard guard{s.mutex};
+    lock_scope guard{s.mutex};
     for (auto& [serial, p] : s.by_serial)
       if (!p->alive())
         out.push_back(pid_of(*p));
@@ -315,13 +315,13 @@ void processes::stop(std::chrono::milliseconds patience) {
 
 std::uint64_t processes::hand_over(std::any x) {
   auto key = next_serial_.fetch_add(1);
-  std::lock_guard guard{handed_mutex_};
+  lock_scope guard{handed_mutex_};
   handed_.emplace(key, std::move(x));
   return key;
 }
 
 std::any processes::take_over(std::uint64_t key) {
-  std::lock_guard guard{handed_mutex_};
+  lock_scope guard{handed_mutex_};
   auto node = handed_.extract(key);
   return node ? std::move(node.mapped()) : std::any{};
 }
@@ -329,7 +329,7 @@ std::any processes::take_over(std::uint64_t key) {
 // -- names --------------------------------------------------------------------
 
 process_ptr processes::named(const std::string& name) const {
-  std::shared_lock lock{names_mutex_};
+  shared_lock_scope lock{names_mutex_};
   auto i = names_.find(name);
   return i != names_.end() ? i->second : nullptr;
 }
@@ -356,7 +356,7 @@ void processes::register_name(const std::string& name, const term& pid) {
   if (auto i = names_.find(name); i != names_.end())
     throw erlang_error("badarg", "the name '" + name + "' is taken by "
                                    + to_string(pid_of(*i->second).as_pid()));
-  std::lock_guard guard{p->mutex_};
+  lock_scope guard{p->mutex_};
   if (!p->alive())
     throw erlang_error("badarg", "the name '" + name + "' can't be given to "
                                    + to_string(pid.as_pid())
@@ -377,14 +377,14 @@ void processes::unregister_name(const std::string& name) {
     throw erlang_error("badarg", "no process has the name '" + name + "'");
   p = std::move(i->second);
   names_.erase(i);
-  std::lock_guard guard{p->mutex_};
+  lock_scope guard{p->mutex_};
   if (p->relations_)
     p->relations_->name.clear();
 }
 
 std::vector<std::string> processes::registered() const {
   std::vector<std::string> out;
-  std::shared_lock lock{names_mutex_};
+  shared_lock_scope lock{names_mutex_};
   for (auto& [name, p] : names_)
     out.push_back(name);
   return out;
@@ -412,7 +412,7 @@ std::optional<term> processes::info(const term& pid,
   auto p = local(pid.as_pid());
   if (!p)
     return std::nullopt;
-  std::lock_guard guard{p->mutex_};
+  lock_scope guard{p->mutex_};
   if (!p->alive())
     return std::nullopt;
   static const relations nothing;

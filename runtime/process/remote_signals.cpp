@@ -13,7 +13,7 @@ bool processes::cast(const std::string& node, const term& op) {
 
 void processes::count_remote(const std::string& node, std::uint64_t serial,
                              int delta) {
-  std::lock_guard guard{remote_mutex_};
+  lock_scope guard{remote_mutex_};
   auto& counts = remote_[node];
   auto& n = counts[serial];
   n += delta;
@@ -54,7 +54,7 @@ void processes::handle(const std::string& from, const operation& op) {
         lock.unlock();
         if (by_name) {
           auto key = key_of(ref);
-          std::lock_guard guard{remote_mutex_};
+          lock_scope guard{remote_mutex_};
           named_monitors_.emplace(std::pair{key.start, key.serial},
                                   p->serial());
         }
@@ -101,7 +101,7 @@ void processes::handle(const std::string& from, const operation& op) {
   if (op.name == "link") {
     if (p) {
       count_remote(from, p->serial(), 1);
-      std::lock_guard guard{p->mutex_};
+      lock_scope guard{p->mutex_};
       if (p->alive() && !p->related().unlinking.contains(key_of(sender))
           && p->related().links.emplace(key_of(sender), sender))
         return;
@@ -113,7 +113,7 @@ void processes::handle(const std::string& from, const operation& op) {
   } else if (op.name == "unlink_ack") {
     if (!p)
       return;
-    std::lock_guard guard{p->mutex_};
+    lock_scope guard{p->mutex_};
     if (!p->relations_)
       return;
     auto& all = p->relations_->unlinking;
@@ -146,7 +146,7 @@ void processes::peer(const peer_event& e) {
     node_lost(e.name);
   std::vector<std::uint64_t> watchers;
   {
-    std::lock_guard guard{remote_mutex_};
+    lock_scope guard{remote_mutex_};
     if (!e.hidden)
       watchers.assign(node_watchers_.begin(), node_watchers_.end());
     if (!e.up)
@@ -163,7 +163,7 @@ void processes::peer(const peer_event& e) {
 }
 
 void processes::watch_nodes(process& p, bool on) {
-  std::lock_guard guard{remote_mutex_};
+  lock_scope guard{remote_mutex_};
   if (on)
     node_watchers_.insert(p.serial());
   else
@@ -176,7 +176,7 @@ void processes::watch_node(process& p, const std::string& node, bool on) {
   if (node == node_->name())
     return;
   {
-    std::lock_guard guard{remote_mutex_};
+    lock_scope guard{remote_mutex_};
     auto& times = single_node_watchers_[node][p.serial()];
     times += on ? 1 : -1;
     if (times <= 0)
@@ -189,14 +189,14 @@ void processes::watch_node(process& p, const std::string& node, bool on) {
 }
 
 void processes::forget_named(const mark_key& ref) {
-  std::lock_guard guard{remote_mutex_};
+  lock_scope guard{remote_mutex_};
   named_monitors_.erase({ref.start, ref.serial});
 }
 
 void processes::node_lost(const std::string& node) {
   std::vector<std::uint64_t> concerned;
   {
-    std::lock_guard guard{remote_mutex_};
+    lock_scope guard{remote_mutex_};
     if (auto i = remote_.find(node); i != remote_.end())
       for (auto& [serial, n] : i->second)
         concerned.push_back(serial);
@@ -214,7 +214,7 @@ void processes::node_lost(const std::string& node) {
     std::vector<std::uint64_t> refs;
     int forgotten = 0;
     {
-      std::lock_guard guard{p->mutex_};
+      lock_scope guard{p->mutex_};
       if (!p->relations_)
         continue;
       auto& r = *p->relations_;

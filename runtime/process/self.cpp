@@ -160,7 +160,7 @@ bool self::unalias(const term& ref) const {
 
 bool self::trap_exit(bool on) const {
   p_->enter();
-  std::lock_guard guard{p_->mutex_};
+  lock_scope guard{p_->mutex_};
   return std::exchange(p_->trap_exit_, on);
 }
 
@@ -199,7 +199,7 @@ std::optional<term> self::whereis(const std::string& name) const {
 
 std::optional<term> self::put(const term& key, term value) const {
   p_->enter();
-  std::lock_guard guard{p_->mutex_};
+  lock_scope guard{p_->mutex_};
   if (!p_->alive())
     return std::nullopt;
   auto& d = p_->related().dictionary;
@@ -211,7 +211,7 @@ std::optional<term> self::put(const term& key, term value) const {
 
 std::optional<term> self::get(const term& key) const {
   p_->enter();
-  std::lock_guard guard{p_->mutex_};
+  lock_scope guard{p_->mutex_};
   if (!p_->relations_)
     return std::nullopt;
   auto& d = p_->relations_->dictionary;
@@ -221,7 +221,7 @@ std::optional<term> self::get(const term& key) const {
 
 std::optional<term> self::erase(const term& key) const {
   p_->enter();
-  std::lock_guard guard{p_->mutex_};
+  lock_scope guard{p_->mutex_};
   if (!p_->relations_)
     return std::nullopt;
   auto node = p_->relations_->dictionary.extract(key);
@@ -282,13 +282,13 @@ term processes::set_timer(std::int64_t ms, const term& to,
   auto p = local(to.as_pid());
   if (!p)
     return ref;
-  std::lock_guard guard{p->mutex_};
+  lock_scope guard{p->mutex_};
   if (!p->alive())
     return ref;
   p->related().timers.insert(id);
   auto fire = [p, id, ref, message = std::move(message)] {
     {
-      std::lock_guard guard{p->mutex_};
+      lock_scope guard{p->mutex_};
       if (!p->relations_)
         return;
       p->relations_->timers.erase(id);
@@ -308,7 +308,7 @@ std::optional<std::int64_t> processes::cancel_timer(const term& ref) {
   if (!was)
     return std::nullopt;
   if (auto& p = was->target) {
-    std::lock_guard guard{p->mutex_};
+    lock_scope guard{p->mutex_};
     if (p->relations_)
       p->relations_->timers.erase(id);
   }

@@ -99,7 +99,7 @@ void processes::add_link(process& from, const term& to) {
     auto& node = node_of(to);
     count_remote(node, from.serial(), 1);
     {
-      std::lock_guard guard{from.mutex_};
+      lock_scope guard{from.mutex_};
       if (!from.alive() || !from.related().links.emplace(key_of(to), to)) {
         count_remote(node, from.serial(), -1);
         return;
@@ -142,7 +142,7 @@ void processes::remove_link(process& from, const term& to) {
   if (!is_local(to.as_pid())) {
     auto id = next_serial_.fetch_add(1);
     {
-      std::lock_guard guard{from.mutex_};
+      lock_scope guard{from.mutex_};
       if (!from.relations_ || !from.relations_->links.erase(key_of(to)))
         return;
       from.relations_->unlinking[key_of(to)] = id;
@@ -208,7 +208,7 @@ void processes::add_monitor(process& from, const term& ref, const term& what,
     count_remote(node, from.serial(), 1);
     auto whom = target;
     {
-      std::lock_guard guard{from.mutex_};
+      lock_scope guard{from.mutex_};
       if (!from.alive()) {
         count_remote(node, from.serial(), -1);
         return;
@@ -233,7 +233,7 @@ void processes::add_monitor(process& from, const term& ref, const term& what,
     }
   }
   {
-    std::lock_guard guard{from.mutex_};
+    lock_scope guard{from.mutex_};
     if (!from.alive())
       return;
     note();
@@ -244,7 +244,7 @@ void processes::add_monitor(process& from, const term& ref, const term& what,
 bool processes::remove_monitor(process& from, std::uint64_t ref) {
   std::optional<relations::monitor> m;
   {
-    std::lock_guard guard{from.mutex_};
+    lock_scope guard{from.mutex_};
     if (from.relations_)
       m = from.relations_->monitors.extract(ref);
   }
@@ -255,7 +255,7 @@ bool processes::remove_monitor(process& from, std::uint64_t ref) {
     count_remote(m->node, from.serial(), -1);
     cast(m->node, make_op("demonitor", m->ref, m->target));
   } else if (auto* other = reach(m->target.as_pid(), hold)) {
-    std::lock_guard guard{other->mutex_};
+    lock_scope guard{other->mutex_};
     if (other->relations_)
       other->relations_->monitored_by.erase(key_of(m->ref));
   }
@@ -286,7 +286,7 @@ void processes::on_exit(const term& pid, std::function<void(const term&)> f) {
   auto p = local(pid.as_pid());
   if (p) {
     auto ref = make_ref();
-    std::lock_guard guard{p->mutex_};
+    lock_scope guard{p->mutex_};
     if (p->alive()) {
       p->related().monitored_by.emplace(key_of(ref),
                                         watcher{ref, {}, std::move(f), false});
@@ -300,7 +300,7 @@ bool processes::mark_owner(const term& pid) {
   auto p = local(pid.as_pid());
   if (!p)
     return false;
-  std::lock_guard guard{p->mutex_};
+  lock_scope guard{p->mutex_};
   if (!p->alive())
     return false;
   p->related().owns_tables = true;
@@ -324,7 +324,7 @@ void processes::exit_signal(const term& from, const term& to,
     return;
   bool kill = reason.is_atom("kill");
   {
-    std::lock_guard guard{p->mutex_};
+    lock_scope guard{p->mutex_};
     if (!p->alive())
       return;
     if (!kill && p->trap_exit_) {
@@ -364,7 +364,7 @@ void processes::end_all(std::vector<ending> work) {
     auto [p, reason] = std::exchange(work[i], {});
     std::unique_ptr<relations> rel;
     {
-      std::lock_guard guard{p->mutex_};
+      lock_scope guard{p->mutex_};
       if (!p->alive())
         continue;
       rel = std::move(p->relations_);
@@ -396,7 +396,7 @@ void processes::announce(process& p, const term& reason, relations& rel,
   for (auto id : rel.timers)
     clock_.cancel(id);
   if (node_watchers_in_use_) {
-    std::lock_guard guard{remote_mutex_};
+    lock_scope guard{remote_mutex_};
     node_watchers_.erase(p.serial());
     for (auto& [node, watchers] : single_node_watchers_)
       watchers.erase(p.serial());
@@ -431,7 +431,7 @@ void processes::announce(process& p, const term& reason, relations& rel,
       cast(m.node, make_op("demonitor", m.ref, m.target));
     } else if (auto q = m.target.is(term::kind::pid) ? local(m.target.as_pid())
                                                      : nullptr) {
-      std::lock_guard guard{q->mutex_};
+      lock_scope guard{q->mutex_};
       if (q->relations_)
         q->relations_->monitored_by.erase(key_of(m.ref));
     }

@@ -26,7 +26,7 @@ ticks timers::in(std::int64_t ms) const noexcept {
 void timers::arm(process& p, ticks at) {
   bool first = false;
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     auto old = p.armed_.load();
     if (old <= at || !p.alive())
       return;
@@ -43,7 +43,7 @@ void timers::arm(process& p, ticks at) {
 void timers::disarm(process& p) {
   if (p.armed_.load() == never)
     return;
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   if (auto old = p.armed_.exchange(never); old != never)
     sleepers_.erase({old, &p});
 }
@@ -51,7 +51,7 @@ void timers::disarm(process& p) {
 void timers::add(std::uint64_t id, ticks at, action f, process_ptr target) {
   bool first = false;
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     first = at < next();
     actions_.emplace(std::pair{at, id}, std::move(f));
     ids_.emplace(id, std::pair{at, std::move(target)});
@@ -62,7 +62,7 @@ void timers::add(std::uint64_t id, ticks at, action f, process_ptr target) {
 
 std::optional<timers::cancelled> timers::cancel(std::uint64_t id) {
   action gone; // its captures end without the lock
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   auto entry = ids_.extract(id);
   if (!entry)
     return std::nullopt;
@@ -73,7 +73,7 @@ std::optional<timers::cancelled> timers::cancel(std::uint64_t id) {
 }
 
 std::optional<ticks> timers::left(std::uint64_t id) const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   auto i = ids_.find(id);
   if (i == ids_.end())
     return std::nullopt;
@@ -81,7 +81,7 @@ std::optional<ticks> timers::left(std::uint64_t id) const {
 }
 
 std::size_t timers::size() const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return actions_.size();
 }
 
@@ -97,7 +97,7 @@ void timers::advance(std::int64_t ms) {
 
 void timers::stop() {
   {
-    std::lock_guard guard{mutex_};
+    lock_scope guard{mutex_};
     stopping_ = true;
   }
   changed_.notify_one();

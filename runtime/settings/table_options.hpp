@@ -77,6 +77,8 @@ struct table_option {
   std::int64_t least = 0; ///< of a number in a file
   std::int64_t most = INT64_MAX;
 };
+template <class T, class... More>
+table_option(const char*, T table_options::*, More...) -> table_option<T>;
 
 /// Calls `f` with each option. This is the list of them.
 template <class F>

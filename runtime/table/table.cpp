@@ -40,7 +40,7 @@ term table::check_owner(const char* what) const {
 }
 
 void table::set_owner(const term& pid) {
-  std::lock_guard guard{owner_mutex_};
+  lock_scope guard{owner_mutex_};
   owner_ = pid;
   owner_serial_ = pid.as_pid().serial;
   access_bits_ = options_.access == table_access::closed     ? only_owner_uses
@@ -52,13 +52,13 @@ void table::set_heir(const term& heir, term data) {
   if (!heir.is_none() && !heir.is(term::kind::pid))
     throw bad_term("the heir of the table '" + name_ + "' is a pid, not "
                    + kind_name(heir.type()));
-  std::lock_guard guard{owner_mutex_};
+  lock_scope guard{owner_mutex_};
   heir_ = heir;
   std::swap(heir_data_, data);
 }
 
 std::pair<term, term> table::take_heir() {
-  std::lock_guard guard{owner_mutex_};
+  lock_scope guard{owner_mutex_};
   return {std::exchange(heir_, {}), std::exchange(heir_data_, {})};
 }
 
@@ -173,23 +173,23 @@ std::size_t table::load(const std::string& path) {
 }
 
 term table::owner() const {
-  std::lock_guard guard{owner_mutex_};
+  lock_scope guard{owner_mutex_};
   return owner_;
 }
 
 term table::heir() const {
-  std::lock_guard guard{owner_mutex_};
+  lock_scope guard{owner_mutex_};
   return heir_;
 }
 
 std::shared_ptr<table_host> table::attached() const {
-  std::lock_guard guard{owner_mutex_};
+  lock_scope guard{owner_mutex_};
   return hosts_.empty() ? nullptr : hosts_.back();
 }
 
 void table::attach(std::shared_ptr<table_host> host) {
   {
-    std::lock_guard guard{owner_mutex_};
+    lock_scope guard{owner_mutex_};
     host_ = host.get();
     hosts_.push_back(std::move(host));
   }

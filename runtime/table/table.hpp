@@ -298,7 +298,7 @@ protected:
   virtual std::vector<table_entry> dump() const = 0;
   /// All entries anew, in one operation.
   virtual void replace(std::vector<table_entry> entries) = 0;
-  /// The table is no more, and nobody gets past the gate: gives back what it
+  /// The table is no more, and nobody has access any more: gives back what it
   /// holds.
   virtual void forget() = 0;
 

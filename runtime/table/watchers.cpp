@@ -48,7 +48,7 @@ const char* name_of(table_event::kind x) noexcept {
 void table_watchers::note(table_event x) {
   std::shared_ptr<const table_event> event;
   bool all = x.what == table_event::kind::ended;
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   for (auto& [number, w] : watches_) {
     if (!all && !w.what.covers(event ? event->key : x.key))
       continue;
@@ -91,7 +91,7 @@ std::uint64_t table_watchers::add(watch x, std::uint64_t number) {
 }
 
 std::uint64_t table_watchers::add(table_interest what, table_listener f) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return add({std::move(what),
               std::make_shared<const table_listener>(std::move(f)),
               {},
@@ -101,7 +101,7 @@ std::uint64_t table_watchers::add(table_interest what, table_listener f) {
 
 std::uint64_t table_watchers::add(table_interest what, const term& pid,
                                   const std::string& table, table_host* host) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   if (watches_.size() >= look_for_dead_at_) {
     forget_dead();
     look_for_dead_at_ = 2 * watches_.size() + 16;
@@ -133,14 +133,14 @@ void table_watchers::after_fork_in_child() {
 }
 
 bool table_watchers::remove(std::uint64_t number) {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   bool was = watches_.erase(number) != 0;
   any_.store(!watches_.empty());
   return was;
 }
 
 std::size_t table_watchers::size() const {
-  std::lock_guard guard{mutex_};
+  lock_scope guard{mutex_};
   return watches_.size();
 }
 

@@ -54,7 +54,7 @@ struct lmdb_table::sweeper : std::enable_shared_from_this<sweeper> {
     });
   }
   void sweep() {
-    std::lock_guard guard{mutex};
+    lock_scope guard{mutex};
     if (table == nullptr)
       return;
     try {
@@ -77,7 +77,7 @@ lmdb_table::lmdb_table(std::string name, table_options options)
 }
 
 lmdb_table::~lmdb_table() {
-  std::lock_guard guard{sweeper_->mutex};
+  lock_scope guard{sweeper_->mutex};
   sweeper_->table = nullptr;
 }
 

@@ -149,7 +149,7 @@ void memory_table::sweep() const {
   for (std::uint64_t i = 0; i <= last_shard_; ++i) {
     auto& s = shards_[i];
     held lock{*this, 0};
-    std::lock_guard guard{s.mutex};
+    lock_scope guard{s.mutex};
     if (!s.expiry)
       continue;
     purge(lock, s, most);
@@ -165,7 +165,7 @@ std::size_t memory_table::do_size() const {
   purge_all();
   std::size_t n = 0;
   for (std::uint64_t i = 0; i <= last_shard_; ++i) {
-    std::lock_guard guard{shards_[i].mutex};
+    lock_scope guard{shards_[i].mutex};
     n += shards_[i].store.size();
   }
   return n;

@@ -27,7 +27,7 @@ void apply(ordered_index& x, const term& key, bool add) {
 
 /// Called with the lock of the key's shard.
 void memory_table::change_index(const term& key, bool add) const {
-  std::lock_guard guard{index_mutex_};
+  lock_scope guard{index_mutex_};
   if (index_changes_)
     index_changes_->emplace_back(key, add);
   else
@@ -37,17 +37,17 @@ void memory_table::change_index(const term& key, bool add) const {
 /// Sorts the keys that are there, with no lock held that others need: what
 /// they change meanwhile is written down, and done when the keys are sorted.
 void memory_table::build_index() const {
-  std::lock_guard building{build_mutex_};
+  lock_scope building{build_mutex_};
   if (indexed_)
     return;
   {
-    std::lock_guard guard{index_mutex_};
+    lock_scope guard{index_mutex_};
     index_changes_ = std::make_unique<key_changes>();
   }
   std::vector<term> keys;
   for (std::uint64_t n = 0; n <= last_shard_; ++n) {
     auto& s = shards_[n];
-    std::lock_guard guard{s.mutex};
+    lock_scope guard{s.mutex};
     for (slot i = 0; i < s.store.end(); ++i)
       if (s.store.live(i) && s.store.at(i).key.is(term::kind::string))
         keys.push_back(s.store.at(i).key);
@@ -81,7 +81,7 @@ std::vector<term> memory_table::do_keys(std::string_view prefix,
   std::vector<term> out;
   for (bool more = true; more;) {
     auto n = std::min(limit - out.size(), batch_size);
-    std::lock_guard guard{index_mutex_};
+    lock_scope guard{index_mutex_};
     more = index_.collect(prefix, out.empty() ? nullptr : &out.back(), n, out)
            && out.size() < limit;
   }
@@ -121,7 +121,7 @@ table_batch memory_table::scan_in_order(const term& from,
   bool more = false;
   {
     auto* last = from.is_none() ? nullptr : &from.items().front();
-    std::lock_guard guard{index_mutex_};
+    lock_scope guard{index_mutex_};
     more = index_.collect(last, true, std::min(limit, batch_size), keys);
   }
   table_batch out;
@@ -191,7 +191,7 @@ void memory_table::replace(std::vector<table_entry> entries) {
     has_times_ = true;
   if (bounds_)
     std::swap(*bounds_, *fresh.bounds_);
-  std::lock_guard index{index_mutex_};
+  lock_scope index{index_mutex_};
   std::swap(index_, fresh.index_);
 }
 

@@ -20,7 +20,7 @@ _depth: ContextVar[int] = ContextVar("hornbeam_depth", default=0)
 task: ContextVar[Task | None] = ContextVar("hornbeam_task", default=None)
 
 #: The permits in bounded handlers that the code of this context has. A coroutine
-#: that waits for another call lends them meanwhile; threads do so by themselves.
+#: that waits for another call releases them meanwhile; threads do so by themselves.
 permits: ContextVar[tuple[Any, ...]] = ContextVar("hornbeam_permits", default=())
 
 #: Milliseconds for calls without a timeout of their own; None: no limit.

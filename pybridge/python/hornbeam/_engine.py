@@ -26,7 +26,7 @@ SETTINGS = frozenset(
     "plugins".split()
 )
 
-#: Called in this order after each start of a node, before it opens its doors.
+#: Called in this order after each start of a node, before it is reached.
 on_start: list[Callable[[], None]] = []
 #: Called in a forked child, before anything else runs.
 on_fork: list[Callable[[], None]] = []
