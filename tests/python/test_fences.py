@@ -148,9 +148,12 @@ def test_a_generator_that_is_closed_may_raise_anything(name, error, is_async):
 
 
 @each_kind
-def test_a_result_whose_type_raises_anything_is_an_error(worker, name, error):
+def test_a_result_whose_type_raises_anything_is_an_error(
+    worker, name, error, eventually
+):
     """A task's result is asked for as a term."""
     erlang.register_hook(name, lambda action: Unreadable(error))
+    eventually(lambda: erlang.rpc_call(worker, "services", "knows_hook", [name]))
     with hornbeam.deadline(20_000):
         with pytest.raises(HandlerError) as e:
             erlang.rpc_call(worker, "services", "execute", [name, "go"])
@@ -160,11 +163,14 @@ def test_a_result_whose_type_raises_anything_is_an_error(worker, name, error):
 
 
 @each_kind
-def test_an_error_whose_text_raises_anything_is_an_error(worker, name, error):
+def test_an_error_whose_text_raises_anything_is_an_error(
+    worker, name, error, eventually
+):
     def handler(action):
         raise Unprintable(fresh(error))
 
     erlang.register_hook(name, handler)
+    eventually(lambda: erlang.rpc_call(worker, "services", "knows_hook", [name]))
     with pytest.raises(HandlerError) as e:
         erlang.rpc_call(worker, "services", "execute", [name, "go"])
     assert "Unprintable" in str(e.value)
