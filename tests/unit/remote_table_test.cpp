@@ -4,8 +4,8 @@
 #include <set>
 
 #include "actors/remote_table.hpp"
-#include "runtime/table/options_term.hpp"
 #include "actors/tables.hpp"
+#include "runtime/table/options_term.hpp"
 #include "runtime/table_memory/table.hpp"
 #include "runtime/term/wire.hpp"
 
