@@ -38,17 +38,23 @@ class Chunks:
         self._lock = threading.RLock()
         self._iterator: Any = None
         self._steps: _Steps | None = None
-        #: The next chunk, or END, or what the handler raised.
-        self.next: Callable[[], Outcome] = self._next_in_context
+        self._here = here
         if hasattr(result, "__anext__"):
             self._steps = self._context.run(_Steps, result, call.home)
-            self.next = self._next_of_task
         elif hasattr(result, "__next__") and hasattr(result, "__iter__"):
             self._iterator = result
         else:
             self._iterator = iter((result,))
-        if here and self._steps is None:
-            self.next = self._step
+
+    def stepper(self) -> Callable[[], Outcome]:
+        """What makes a step: the next chunk, or END, or what the handler raised."""
+        if self._steps is not None:
+            return self._next_of_task
+        return self._step if self._here else self._next_in_context
+
+    def next(self) -> Outcome:
+        """Makes one."""
+        return self.stepper()()
 
     async def next_on_loop(self) -> Outcome:
         """As `next`, for an event loop."""
@@ -67,7 +73,7 @@ class Chunks:
         """Close the handler's generator; its `finally` blocks run."""
         if self._steps is not None:
             return _outcome.flat(_outcome.of(self._wait_for_end, self._steps))
-        if self.next != self._next_in_context:
+        if self._here:
             return self._close()
         with self._lock:
             return self._context.run(self._close)

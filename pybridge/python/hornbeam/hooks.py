@@ -189,12 +189,12 @@ def _local_stream(
             yield from generator
         else:
             chunks = _chunks.Chunks(call, result, here=True)
-            step = chunks.next
+            step = chunks.stepper()
             while True:
                 _context.timeout()
                 good, chunk = step()
                 if not good:
-                    errors.raise_here(chunk)
+                    raise chunk
                 if chunk is _chunks.END:
                     break
                 ok = True
