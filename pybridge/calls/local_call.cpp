@@ -197,7 +197,7 @@ PyObject* call_here(bool is_hook, PyObject* const* args, Py_ssize_t n,
 }
 
 /// Calls a handler in C++ of this process. False: the call needs more care.
-bool call_native(actors::served_handler& h, actors::invocation x,
+bool call_native(actors::served_handler& h, actors::invocation& x,
                  PyObject* const* args, Py_ssize_t n, py::object& result) {
   if (h.never_blocks())
     return false;
@@ -223,8 +223,7 @@ bool call_other(bool is_hook, PyObject* const* args, Py_ssize_t n,
   auto first = Py_ssize_t{1} + is_hook;
   if (app == nullptr || n < first || (!is_hook && names != nullptr)
       || !PyUnicode_CheckExact(args[0])
-      || (is_hook && !PyUnicode_CheckExact(args[1])) || has_deadline()
-      || !no_default_timeout())
+      || (is_hook && !PyUnicode_CheckExact(args[1])) || has_deadline())
     return false;
   auto depth = depth_of_call();
   if (depth < 0)
@@ -238,7 +237,9 @@ bool call_other(bool is_hook, PyObject* const* args, Py_ssize_t n,
   x.depth = static_cast<std::uint32_t>(depth);
   if (auto h = all.local(x.target))
     return names == nullptr
-           && call_native(*h, std::move(x), args + first, n - first, result);
+           && call_native(*h, x, args + first, n - first, result);
+  if (!no_default_timeout())
+    return false;
   auto given = collect(args, n, names, first);
   x.args = to_sequence(given.args, "args");
   x.kwargs = to_entries(given.kwargs, "kwargs");
