@@ -1,5 +1,6 @@
 #include "pybridge/bindings/module.hpp"
 #include "pybridge/calls/completions.hpp"
+#include "pybridge/calls/fast_call.hpp"
 #include "pybridge/calls/local_call.hpp"
 #include "pybridge/calls/permit.hpp"
 #include "pybridge/calls/plain_jobs.hpp"
@@ -33,6 +34,20 @@ std::unique_ptr<held_permit> wait_for_permit(local_handler& h,
   return out;
 }
 
+/// The `hornbeam._handlers.Handler`. Each call that is not plain asks for it:
+/// without pybind11, which takes longer than all the rest.
+PyObject* handler_of(PyObject*, PyObject* self) {
+  auto get = [](local_handler& h) {
+    return py::reinterpret_borrow<py::object>(h.by->self());
+  };
+  try {
+    return subject_of<local_handler>::call(get, self).release().ptr();
+  } catch (...) {
+    set_current_error();
+    return nullptr;
+  }
+}
+
 } // namespace
 
 void bind_handlers(py::module_& m) {
@@ -54,7 +69,13 @@ void bind_handlers(py::module_& m) {
       "reacquire", [](held_permit& x) { x.permit()->reacquire(); }, guard());
 
   using holder = std::unique_ptr<local_handler, leak_after_fork<local_handler>>;
-  py::class_<local_handler, holder>(m, "Served")
+  py::class_<local_handler, holder> served(m, "Served");
+  static PyMethodDef handler{"handler", handler_of, METH_O, nullptr};
+  served.attr("handler")
+    = py::module_::import("builtins")
+        .attr("property")(py::reinterpret_steal<py::object>(
+          PyCFunction_New(&handler, nullptr)));
+  served
     .def(
       "acquire",
       [](local_handler& h, const py::object& timeout_ms) {
@@ -70,11 +91,6 @@ void bind_handlers(py::module_& m) {
                                              }}};
       },
       guard())
-    .def_property_readonly("handler",
-                           [](local_handler& h) {
-                             return py::reinterpret_borrow<py::object>(
-                               h.by->self());
-                           })
     .def(
       "count",
       [](local_handler& h, bool ok, double seconds) {

@@ -175,6 +175,7 @@ def run_in_pool(
     owner.close()
     if _native.fork_generation() == generation:  # else a child, the parent's call
         answer(ok, value)
+    del value  # or this frame and an exception would keep each other
 
 
 def finish_on_loop(
@@ -205,6 +206,7 @@ def finish_on_loop(
             call.end(ok)
             owner.close()
             answer(ok, value)
+            del value  # as above
 
     _loop.start(finish(), call.home)
 

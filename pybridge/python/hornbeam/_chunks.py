@@ -9,10 +9,12 @@ import collections
 import concurrent.futures
 import contextvars
 import threading
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 from hornbeam import _calls, _context, _loop, _outcome, _pool, _ports, errors
 from hornbeam._outcome import Outcome
+
+T = TypeVar("T")
 
 #: What comes after the last chunk.
 END = object()
@@ -38,20 +40,30 @@ class Chunks:
         self._lock = threading.RLock()
         self._iterator: Any = None
         self._steps: _Steps | None = None
-        #: The next chunk, or END, or what the handler raised.
-        self.next: Callable[[], Outcome] = self._next_in_context
+        self._here = here
         if hasattr(result, "__anext__"):
             self._steps = self._context.run(_Steps, result, call.home)
-            self.next = self._next_of_task
         elif hasattr(result, "__next__") and hasattr(result, "__iter__"):
             self._iterator = result
         else:
             self._iterator = iter((result,))
-        if here and self._steps is None:
-            self.next = self._step
+
+    def stepper(self) -> Callable[[], Outcome]:
+        """What makes a step: the next chunk, or END, or what the handler raised."""
+        if self._steps is not None:
+            return self._next_of_task
+        return self._step if self._here else self._next_in_context
+
+    def each(self, f: Callable[[Callable[[], Outcome]], T]) -> T:
+        """What `f(step)` returns, which makes several steps in this thread. That
+        costs less than to enter the context for each."""
+        if self._steps is not None:
+            return f(self._next_of_task)
+        with self._lock:
+            return self._context.run(f, self._step)
 
     async def next_on_loop(self) -> Outcome:
-        """As `next`, for an event loop."""
+        """A step, for an event loop."""
         if self._steps is None:
             return await _in_thread(self._next_in_context)
         ms = self._left_ms()
@@ -67,7 +79,7 @@ class Chunks:
         """Close the handler's generator; its `finally` blocks run."""
         if self._steps is not None:
             return _outcome.flat(_outcome.of(self._wait_for_end, self._steps))
-        if self.next != self._next_in_context:
+        if self._here:
             return self._close()
         with self._lock:
             return self._context.run(self._close)
@@ -83,9 +95,8 @@ class Chunks:
             return self._context.run(self._step)
 
     def _step(self) -> Outcome:
-        permit = self._permit
-        if permit is not None:
-            permit.hold()
+        if self._permit is not None:
+            self._permit.hold()
         try:
             return True, next(self._iterator)
         except StopIteration:
@@ -93,13 +104,12 @@ class Chunks:
         except BaseException as e:
             return False, e
         finally:
-            if permit is not None:
-                permit.let_go()
+            if self._permit is not None:
+                self._permit.let_go()
 
     def _close(self) -> Outcome:
-        permit = self._permit
-        if permit is not None:
-            permit.hold()
+        if self._permit is not None:
+            self._permit.hold()
         try:
             if hasattr(self._iterator, "close"):
                 self._iterator.close()
@@ -107,8 +117,8 @@ class Chunks:
         except BaseException as e:
             return False, e
         finally:
-            if permit is not None:
-                permit.let_go()
+            if self._permit is not None:
+                self._permit.let_go()
 
     def _next_of_task(self) -> Outcome:
         assert self._steps is not None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import inspect
-from typing import Any, Generator
+from typing import Any, Callable, Generator
 
 from hornbeam import (
     _calls,
@@ -28,6 +28,7 @@ from hornbeam import (
     process,
 )
 from hornbeam._native import Job
+from hornbeam._outcome import Outcome
 
 
 def register_hook(
@@ -190,12 +191,12 @@ def _local_stream(
             yield from generator
         else:
             chunks = _chunks.Chunks(call, result, here=True)
-            step = chunks.next
+            step = chunks.stepper()
             while True:
                 _context.timeout()
                 good, chunk = step()
                 if not good:
-                    errors.raise_here(chunk)
+                    raise chunk
                 if chunk is _chunks.END:
                     break
                 ok = True
@@ -281,24 +282,35 @@ def _go_on_from_native(
     _go_on(job, _Provided(_chunks.Chunks(call, result, context), owner))
 
 
+def _give(job: Job, step: Callable[[], Outcome]) -> Outcome:
+    """What ends a stream: END, or what was raised; else there is no credit."""
+    may_go_on, send, end = job.take_credit, job.chunk, _chunks.END
+    try:
+        while may_go_on():
+            ok, chunk = step()
+            if not ok or chunk is end:
+                return ok, chunk
+            send(chunk)
+    except BaseException as e:  # it is no term
+        return False, e
+    return True, None
+
+
 def _go_on(job: Job, stream: _Provided) -> None:
     """Run a stream as far as its consumer has given credit."""
     number = job.source_id
     _streams[number] = stream
-    while job.take_credit():
-        ok, chunk = stream.chunks.next()
-        if ok and chunk is _chunks.END:
-            _streams.pop(number, None)
-            stream.owner.close()
-            job.end()
-            return
-        if ok:
-            ok, chunk = _outcome.of(job.chunk, chunk)  # it may be no term
-        if not ok:
-            _streams.pop(number, None)
-            _pool.fail(job, chunk)
-            stream.close()
-            return
+    ok, last = stream.chunks.each(functools.partial(_give, job))
+    if not ok:
+        _streams.pop(number, None)
+        _pool.fail(job, last)
+        stream.close()
+        return
+    if last is _chunks.END:
+        _streams.pop(number, None)
+        stream.owner.close()
+        job.end()
+        return
     # A forked child has none: the parent goes on with it.
     if job.closed() and _streams.pop(number, None) is not None:
         stream.close()
