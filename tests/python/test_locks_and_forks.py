@@ -181,7 +181,7 @@ def test_a_child_forked_while_a_file_was_opened_can_open_it_and_lets_go_of_it(
 @pytest.fixture
 def locked_file(tmp_path):
     """A table file that looks as if another process were opening it, and had
-    been stopped; `release()` lets it go on."""
+    been stopped, until the end of the test."""
     path = tmp_path / "slow.lmdb"
     fd = os.open(f"{path}-gate", os.O_RDWR | os.O_CREAT, 0o600)
     set_lock = 37  # F_OFD_SETLK
