@@ -10,6 +10,7 @@ the ways equal.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import inspect
 import time
 from typing import Any, Callable, Sequence
@@ -187,11 +188,18 @@ def finish_on_loop(
 ) -> None:
     """Have the handler's loop do what it has left to do, and answer then."""
     call.lend_on_loop()
+    ended = False
+
+    def end(ok: bool, value: Any) -> None:
+        nonlocal ended
+        if not ended:
+            ended = True
+            call.end(ok)
+            owner.close()
+            answer(ok, value)
 
     async def finish() -> None:
         limit = _ports.timeout(None if ms is None else ms / 1000)
-        ok = False
-        value: Any = None
         try:
             async with limit:
                 x = _loop.cancelled_with_task(awaitable)
@@ -200,15 +208,19 @@ def finish_on_loop(
                     raise value  # its own, or that of the limit
         except TimeoutError:
             ok, value = False, errors.too_late()
+        except GeneratorExit:  # its loop has ended
+            raise
         except BaseException as e:
             ok, value = False, e
-        finally:
-            call.end(ok)
-            owner.close()
-            answer(ok, value)
-            del value  # as above
+        end(ok, value)
+        del value  # as above
 
-    _loop.start(finish(), call.home)
+    def over(future: concurrent.futures.Future[Outcome]) -> None:
+        ok, value = _outcome.flat(_outcome.of(future.result))
+        if not ok:
+            end(ok, value)
+
+    _loop.start(finish(), call.home).add_done_callback(over)
 
 
 # -- for a caller on an event loop --------------------------------------------

@@ -166,7 +166,7 @@ class _Steps:
 
     def ask(self, close: bool) -> concurrent.futures.Future[Outcome]:
         """For the next step, or the end; for another thread."""
-        return asyncio.run_coroutine_threadsafe(self._ask(close), self.loop)
+        return _loop.post(self._ask(close), self.loop)
 
     async def ask_on_loop(self, close: bool) -> Outcome:
         """The same, for any loop."""
@@ -178,6 +178,10 @@ class _Steps:
         if self._over:
             early, self._early = self._early, None
             return early or (True, END)
+        if asyncio.get_running_loop() is not self.loop:  # which was closed
+            if self._task is not None:
+                return False, _loop.closed()
+            self.loop = asyncio.get_running_loop()
         reply: Reply = self.loop.create_future()
         self._asked.append((close, reply))
         if self._task is None:

@@ -7,7 +7,8 @@ import asyncio
 import concurrent.futures
 import inspect
 import threading
-from typing import Any
+import weakref
+from typing import Any, Coroutine
 
 from hornbeam import _context, _engine, _native, _outcome, _ports, errors
 from hornbeam._outcome import Outcome
@@ -15,6 +16,13 @@ from hornbeam.errors import HornbeamError
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+
+Future = concurrent.futures.Future
+#: What other loops than the node's owe: each future with its coroutine.
+_owed: weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, dict[Future[Outcome], Coroutine[Any, Any, Outcome]]
+] = weakref.WeakKeyDictionary()
+_FAR = 1e9  # seconds
 
 
 def own() -> asyncio.AbstractEventLoop:
@@ -58,10 +66,98 @@ def usable(loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
     return loop if loop is not None and loop.is_running() else own()
 
 
-def start(awaitable: Any, home: Any) -> concurrent.futures.Future[Outcome]:
+def start(awaitable: Any, home: Any) -> Future[Outcome]:
     """Run what a handler returned on its loop, or the node's."""
-    loop = usable(home)
-    return asyncio.run_coroutine_threadsafe(_outcome.of_awaitable(awaitable), loop)
+    return post(_outcome.of_awaitable(awaitable), usable(home))
+
+
+def post(
+    coroutine: Coroutine[Any, Any, Outcome], loop: asyncio.AbstractEventLoop
+) -> Future[Outcome]:
+    """Run a coroutine on a loop of another thread. If that is closed before it has
+    begun, it runs on the node's loop; if it is closed later, the outcome is an
+    error."""
+    try:
+        future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+    except RuntimeError:  # closed
+        return asyncio.run_coroutine_threadsafe(coroutine, own())
+    if loop is _loop:  # which is never closed
+        return future
+    owed = _owed_by(loop)
+    owed[future] = coroutine
+    future.add_done_callback(lambda future: owed.pop(future, None))
+    if loop.is_closed():  # perhaps before it was noted
+        _pay(owed)
+    return future
+
+
+def _owed_by(
+    loop: asyncio.AbstractEventLoop,
+) -> dict[Future[Outcome], Coroutine[Any, Any, Outcome]]:
+    owed = _owed.get(loop)
+    if owed is None:
+        with _lock:
+            owed = _owed.get(loop)
+            if owed is None:
+                owed = _owed[loop] = {}
+                try:
+                    loop.call_soon_threadsafe(_End(owed), loop)
+                except RuntimeError:  # closed
+                    pass
+    return owed
+
+
+class _End:
+    """A timer that never fires: a loop drops its timers when it is closed, which is
+    how one hears of that."""
+
+    def __init__(self, owed: dict[Future[Outcome], Any]) -> None:
+        self._owed = owed
+
+    def __call__(self, loop: asyncio.AbstractEventLoop) -> None:
+        loop.call_later(_FAR, self, loop)
+
+    def __del__(self) -> None:
+        _pay(self._owed)
+
+
+def _pay(owed: dict[Future[Outcome], Any]) -> None:
+    """Give an outcome to all that a closed loop still owes."""
+    while True:
+        try:
+            future, coroutine = owed.popitem()
+        except KeyError:
+            return
+        if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+            _move(future, coroutine)
+        else:
+            _settle(future, (False, closed()))
+
+
+def closed() -> HornbeamError:
+    return HornbeamError(
+        "the event loop on which this handler ran was closed before it ended"
+    )
+
+
+def _move(future: Future[Outcome], coroutine: Coroutine[Any, Any, Outcome]) -> None:
+    moved = asyncio.run_coroutine_threadsafe(coroutine, own())
+
+    def over(moved: Future[Outcome]) -> None:
+        if moved.cancelled():
+            future.cancel()
+        else:
+            _settle(future, moved.result())
+
+    moved.add_done_callback(over)
+    future.add_done_callback(lambda x: moved.cancel() if x.cancelled() else None)
+
+
+def _settle(future: Future[Outcome], x: Outcome) -> None:
+    try:
+        future.set_result(x)
+    except concurrent.futures.InvalidStateError:
+        pass  # nobody waits any more
 
 
 def run(awaitable: Any, home: Any, ms: float | None) -> Any:
@@ -84,7 +180,7 @@ def refuse_own(loop: asyncio.AbstractEventLoop) -> None:
         )
 
 
-def wait(future: concurrent.futures.Future[Outcome], ms: float | None) -> Outcome:
+def wait(future: Future[Outcome], ms: float | None) -> Outcome:
     """Wait for it in this thread; it is cancelled if nobody waits any more."""
     try:
         return future.result(None if ms is None else ms / 1000)
