@@ -13,6 +13,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND NOT HORNBEAM_SANITIZE STREQUAL "")
     target_compile_options(hornbeam_flags INTERFACE -Wno-tsan)
   endif()
 endif()
+# Nobody puts another function in the place of one of ours at load time: calls
+# within a library are direct, and can be inlined.
+target_compile_options(hornbeam_flags INTERFACE -fno-semantic-interposition)
 target_include_directories(hornbeam_flags INTERFACE ${PROJECT_SOURCE_DIR})
 if(NOT HORNBEAM_SANITIZE STREQUAL "")
   target_compile_options(hornbeam_flags INTERFACE

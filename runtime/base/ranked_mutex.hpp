@@ -14,13 +14,11 @@
 #else
 #define HORNBEAM_THREAD_SAFETY(x)
 #endif
-#define HORNBEAM_GUARDED_BY(x) HORNBEAM_THREAD_SAFETY(guarded_by(x))
-#define HORNBEAM_REQUIRES(x) HORNBEAM_THREAD_SAFETY(requires_capability(x))
 
 namespace hornbeam::runtime {
 
 /// The order in which one thread may lock mutexes: each next one has a higher
-/// rank. docs/internals/locks.md says what each guards.
+/// rank. docs/internals/threads.md says what each guards.
 ///
 /// What always holds: Python's lock is neither taken nor given back while a
 /// thread holds any of them.

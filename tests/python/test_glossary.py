@@ -48,6 +48,14 @@ def test_each_file_that_is_named_exists(page):
         assert (page.parent / link).exists(), link
 
 
+def test_what_sanitizers_leave_out_exists():
+    text = (ROOT / "tests/tsan.supp").read_text()
+    code = "\n".join(x.read_text() for x in (ROOT / "runtime").rglob("*.hpp"))
+    for name, member in re.findall(r"hornbeam::runtime::(\w+)::(\w*)", text):
+        assert re.search(rf"\b(class|struct) {name}\b", code), name
+        assert re.search(rf"\b{member}\(", code), member
+
+
 def test_the_page_on_locks_has_each_rank_in_its_order():
     header = (ROOT / "runtime/base/ranked_mutex.hpp").read_text()
     body = header.split("enum class lock_rank")[1]
