@@ -142,11 +142,10 @@ void bind_lifecycle(py::module_& m) {
     "make_ref", [] { return to_python(term{node().node->make_ref()}); },
     guard());
   m.def(
-    "encode", [](const py::object& x) { return py::bytes(encode(to_term(x))); },
-    guard());
-  m.def(
-    "decode",
-    [](const py::bytes& x) { return to_python(decode(std::string_view{x})); },
+    "encode_exactly",
+    [](const py::object& x) {
+      return py::bytes(encode(to_term(x, "value", true)));
+    },
     guard());
 
   py::class_<completions, std::shared_ptr<completions>>(m, "Completions")

@@ -12,6 +12,7 @@
 #include "pybridge/calls/local_call.hpp"
 #include "pybridge/gil/engine.hpp"
 #include "pybridge/gil/python_side.hpp"
+#include "pybridge/values/c_api.hpp"
 #include "pybridge/values/convert.hpp"
 #include "runtime/caf/io_loop.hpp"
 #include "runtime/term/term_size.hpp"
@@ -22,15 +23,9 @@ using namespace runtime;
 
 namespace {
 
-py::object steal(PyObject* x) {
-  if (x == nullptr)
-    throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(x);
-}
-
 template <class... Ts>
 py::object call_python(PyObject* f, const Ts&... args) {
-  return steal(into_python([&] {
+  return made(into_python([&] {
     return PyObject_CallFunctionObjArgs(f, py::handle{args}.ptr()..., nullptr);
   }));
 }
@@ -38,7 +33,7 @@ py::object call_python(PyObject* f, const Ts&... args) {
 /// A context of its own, around a call: what a handler sets is gone after it.
 class own_context {
 public:
-  own_context() : context_(steal(PyContext_New())) {
+  own_context() : context_(made(PyContext_New())) {
     if (PyContext_Enter(context_.ptr()) < 0)
       throw py::error_already_set();
   }
@@ -48,7 +43,7 @@ public:
   own_context& operator=(const own_context&) = delete;
 
   void set(PyObject* variable, const py::object& x) {
-    steal(PyContextVar_Set(variable, x.ptr()));
+    made(PyContextVar_Set(variable, x.ptr()));
   }
 
 private:
@@ -116,7 +111,7 @@ py::object as_python(job&& x) {
 
 void end_task(job& x, bool ok, const py::object& value) {
   auto id = text_to_python(x.call.target);
-  auto result = steal(PyTuple_Pack(2, ok ? Py_True : Py_False, value.ptr()));
+  auto result = made(PyTuple_Pack(2, ok ? Py_True : Py_False, value.ptr()));
   if (PyDict_SetItem(python().results, id.ptr(), result.ptr()) < 0)
     throw py::error_already_set();
   job_queue::get().answer([&to = node().tasks, id = x.call.target, ok] {
@@ -166,9 +161,9 @@ std::pair<bool, py::object> call_handler(const plain_call& c) {
 
 void close_owner(const py::object& owner) {
   static auto* name = PyUnicode_InternFromString("box");
-  auto box = steal(PyObject_GetAttr(owner.ptr(), name));
+  auto box = made(PyObject_GetAttr(owner.ptr(), name));
   if (!box.is_none())
-    call_python(steal(PyObject_GetAttrString(owner.ptr(), "close")).ptr());
+    call_python(made(PyObject_GetAttrString(owner.ptr(), "close")).ptr());
 }
 
 /// Runs the handler. None if it goes on as a coroutine.
@@ -393,8 +388,8 @@ PyObject* execute_async(PyObject*, PyObject* const* args, Py_ssize_t n,
     auto id = app->tasks.make_id(app->node->name());
     auto out = text_to_python(id);
     auto call
-      = steal(PyTuple_Pack(7, served, args[0], args[1], given.args.ptr(),
-                           given.kwargs.ptr(), Py_None, py::int_(depth).ptr()));
+      = made(PyTuple_Pack(7, served, args[0], args[1], given.args.ptr(),
+                          given.kwargs.ptr(), Py_None, py::int_(depth).ptr()));
     if (PyDict_SetItem(p.calls, out.ptr(), call.ptr()) < 0)
       throw py::error_already_set();
     submit_local_task(*app, id, to_text(args[0], "the name"),

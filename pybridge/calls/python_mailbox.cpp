@@ -4,6 +4,7 @@
 
 #include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/gil/python_side.hpp"
+#include "pybridge/values/c_api.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge {
@@ -96,10 +97,8 @@ void python_mailbox::close_all() {
 }
 
 std::uint64_t calling_process() {
-  auto box = py::reinterpret_steal<py::object>(
-    into_python([] { return PyObject_CallNoArgs(python().caller); }));
-  if (!box)
-    throw py::error_already_set();
+  auto box
+    = made(into_python([] { return PyObject_CallNoArgs(python().caller); }));
   if (box.is_none())
     return 0;
   return py::cast<python_mailbox&>(box).pid().as_pid().serial;

@@ -2,6 +2,7 @@
 
 #include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/gil/python_side.hpp"
+#include "pybridge/values/c_api.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge::table_calls {

@@ -3,6 +3,7 @@
 #include "actors/tables.hpp"
 #include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/gil/python_side.hpp"
+#include "pybridge/values/c_api.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge {
@@ -12,10 +13,8 @@ using namespace runtime;
 namespace {
 
 term ask_node(const std::string& to, const std::string& name, const term& op) {
-  auto context = py::reinterpret_steal<py::object>(
+  auto context = made(
     into_python([] { return PyObject_CallNoArgs(python().of_table_call); }));
-  if (!context)
-    throw py::error_already_set();
   auto until = to_deadline(context[py::int_(0)]);
   auto depth = py::cast<std::uint32_t>(context[py::int_(1)]);
   auto& from = *node().node; // starts the node, which needs the lock

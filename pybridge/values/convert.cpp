@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "pybridge/gil/python_side.hpp"
+#include "pybridge/values/c_api.hpp"
 
 // Raw C API: this is the hot path of everything, and an `isinstance` ladder
 // through pybind11's casters costs several times as much.
@@ -53,10 +54,7 @@ auto with_utf8(PyObject* x, F f) {
   if (const char* p = PyUnicode_AsUTF8AndSize(x, &n))
     return f(std::string_view{p, static_cast<std::size_t>(n)});
   PyErr_Clear(); // lone surrogates
-  auto raw = py::reinterpret_steal<py::object>(
-    PyUnicode_AsEncodedString(x, "utf-8", "surrogatepass"));
-  if (!raw)
-    throw py::error_already_set();
+  auto raw = made(PyUnicode_AsEncodedString(x, "utf-8", "surrogatepass"));
   return f(bytes_view(raw.ptr()));
 }
 
@@ -69,35 +67,38 @@ term from_int(PyObject* x) {
   auto small = PyLong_AsLongLongAndOverflow(x, &overflow);
   if (overflow == 0)
     return term{static_cast<std::int64_t>(small)};
+  auto raw = bytes_of_int(x);
   bool negative = overflow < 0;
-  auto magnitude = py::reinterpret_steal<py::object>(
-    negative ? PyNumber_Negative(x) : PyNumber_Positive(x));
-  auto bits = _PyLong_NumBits(magnitude.ptr());
-  std::vector<unsigned char> raw(bits / 8 + 1);
-  if (_PyLong_AsByteArray(reinterpret_cast<PyLongObject*>(magnitude.ptr()),
-                          raw.data(), raw.size(), 0, 0)
-      < 0)
-    throw py::error_already_set();
+  if (negative) // -x is what is left of it with all bits turned, and 1
+    for (auto& byte : raw)
+      byte = static_cast<unsigned char>(~byte);
   big_integer big;
-  import_bits(big, raw.begin(), raw.end(), 8);
+  import_bits(big, raw.begin(), raw.end(), 8, false);
   if (negative)
-    big = -big;
+    big = -big - 1;
   return term{std::move(big)};
 }
 
 py::object big_to_python(const big_integer& x) {
   std::vector<unsigned char> raw;
-  export_bits(x, std::back_inserter(raw), 8);
-  auto magnitude = py::reinterpret_steal<py::object>(
-    _PyLong_FromByteArray(raw.data(), raw.size(), 0, 0));
-  if (x < 0)
-    return py::reinterpret_steal<py::object>(
-      PyNumber_Negative(magnitude.ptr()));
-  return magnitude;
+  export_bits(x, std::back_inserter(raw), 8, false);
+  auto magnitude = int_of_bytes(raw);
+  return x < 0 ? made(PyNumber_Negative(magnitude.ptr())) : magnitude;
+}
+
+/// The name of its class, with the module.
+std::string class_name(PyObject* x) {
+  auto* type = reinterpret_cast<PyObject*>(Py_TYPE(x));
+  auto module = made(PyObject_GetAttrString(type, "__module__"));
+  auto name = made(PyType_GetQualName(Py_TYPE(x)));
+  return utf8(py::str(module).ptr()) + "." + utf8(name.ptr());
 }
 
 class converter {
 public:
+  /// `exact`: values of different classes become different terms.
+  explicit converter(bool exact) : exact_(exact) {}
+
   term convert(PyObject* x) {
     if (x == Py_None)
       return {};
@@ -124,6 +125,13 @@ public:
       return with_utf8(x, term::atom);
     if (type == type_of(python().pid) || type == type_of(python().ref))
       return mark(x, type == type_of(python().pid));
+    return exact_ ? term::extension(class_name(x), convert_other(x))
+                  : convert_other(x);
+  }
+
+private:
+  /// Of all classes but those that every term is made of.
+  term convert_other(PyObject* x) {
     if (auto special = extension(x))
       return *std::move(special);
     // Subclasses of the builtin types are taken as those.
@@ -150,7 +158,6 @@ public:
                          "first, or see hornbeam.register_type"};
   }
 
-private:
   /// Entering a container; cycles and deep nesting end here.
   class level {
   public:
@@ -207,6 +214,8 @@ private:
     for (auto item : py::reinterpret_borrow<py::object>(x))
       out.push_back(
         at(item.ptr(), [&] { return "{" + short_repr(item.ptr()) + "}"; }));
+    if (exact_) // equal ones are the same
+      std::sort(out.begin(), out.end());
     return out;
   }
 
@@ -229,6 +238,9 @@ private:
         throw not_a_term{
           PyExc_ValueError, {}, "the dict changed while it was read"};
     }
+    if (exact_ && PyDict_CheckExact(x)) // equal ones are the same
+      std::sort(out.begin(), out.end(),
+                [](auto& a, auto& b) { return a.first < b.first; });
     return term::map(std::move(out));
   }
 
@@ -303,6 +315,7 @@ private:
     return term{std::move(out)};
   }
 
+  bool exact_;
   std::vector<PyObject*> above_;
 };
 
@@ -350,7 +363,16 @@ class builder {
 public:
   explicit builder(bool copy) noexcept : copy_(copy) {}
 
+  /// A new reference, never null.
   PyObject* build(const term& x) const {
+    auto* out = build_any(x);
+    if (out == nullptr) [[unlikely]]
+      throw py::error_already_set();
+    return out;
+  }
+
+private:
+  PyObject* build_any(const term& x) const {
     switch (x.type()) {
       case term::kind::none:
         Py_RETURN_NONE;
@@ -380,10 +402,7 @@ public:
       case term::kind::set: {
         auto items
           = py::reinterpret_steal<py::object>(build_sequence(x, false));
-        auto* out = PySet_New(items.ptr());
-        if (out == nullptr)
-          throw py::error_already_set();
-        return out;
+        return PySet_New(items.ptr());
       }
       case term::kind::pid:
         return build_mark(type_of(python().pid), x.as_pid().node,
@@ -400,14 +419,10 @@ public:
     Py_RETURN_NONE;
   }
 
-private:
   PyObject* build_sequence(const term& x, bool tuple) const {
     auto items = x.items();
     auto n = static_cast<Py_ssize_t>(items.size());
-    auto out = py::reinterpret_steal<py::object>(tuple ? PyTuple_New(n)
-                                                       : PyList_New(n));
-    if (!out)
-      throw py::error_already_set();
+    auto out = made(tuple ? PyTuple_New(n) : PyList_New(n));
     for (Py_ssize_t i = 0; i < n; ++i) {
       auto* item = build(items[static_cast<std::size_t>(i)]);
       if (tuple)
@@ -434,10 +449,9 @@ private:
     py::tuple shape{a.shape.size()};
     for (std::size_t i = 0; i < a.shape.size(); ++i)
       shape[i] = py::int_(a.shape[i]);
-    auto data
-      = copy_ ? py::reinterpret_steal<py::object>(PyByteArray_FromStringAndSize(
-          a.data.data(), static_cast<Py_ssize_t>(a.data.size())))
-              : py::cast(array_bytes{x});
+    auto data = copy_ ? made(PyByteArray_FromStringAndSize(
+                  a.data.data(), static_cast<Py_ssize_t>(a.data.size())))
+                      : py::cast(array_bytes{x});
     return call_decode("ndarray", py::make_tuple(a.dtype, shape, data));
   }
 
@@ -446,11 +460,11 @@ private:
 
 } // namespace
 
-term to_term(py::handle x, const char* root) {
+term to_term(py::handle x, const char* root, bool exact) {
   if (PyUnicode_CheckExact(x.ptr()) && PyUnicode_IS_COMPACT_ASCII(x.ptr()))
     return with_utf8(x.ptr(), term::string); // as most keys are
   try {
-    return converter{}.convert(x.ptr());
+    return converter{exact}.convert(x.ptr());
   } catch (not_a_term& e) {
     set_error(e.exception_type, root + e.place + ": " + e.why);
     throw py::error_already_set();
@@ -463,15 +477,6 @@ py::object to_python(const term& x) {
 
 py::object to_python(const term& x, bool copy) {
   return py::reinterpret_steal<py::object>(builder{copy}.build(x));
-}
-
-py::object new_dict(std::size_t size) {
-  // Of few entries Python's own guess is right.
-  auto* out = size <= 5 ? PyDict_New()
-                        : _PyDict_NewPresized(static_cast<Py_ssize_t>(size));
-  if (out == nullptr)
-    throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(out);
 }
 
 void bind_values(py::module_& m) {
@@ -489,11 +494,8 @@ std::string to_text(py::handle x, const char* what) {
 }
 
 py::object text_to_python(std::string_view text) {
-  auto* out = PyUnicode_DecodeUTF8(
-    text.data(), static_cast<Py_ssize_t>(text.size()), "surrogatepass");
-  if (out == nullptr)
-    throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(out);
+  return made(PyUnicode_DecodeUTF8(
+    text.data(), static_cast<Py_ssize_t>(text.size()), "surrogatepass"));
 }
 
 namespace {
@@ -502,7 +504,7 @@ py::object message_to_python(const std::string& message) {
   try {
     return text_to_python(message);
   } catch (py::error_already_set&) {
-    return py::reinterpret_steal<py::object>(PyUnicode_DecodeUTF8(
+    return made(PyUnicode_DecodeUTF8(
       message.data(), static_cast<Py_ssize_t>(message.size()), "replace"));
   }
 }

@@ -12,8 +12,10 @@ namespace hornbeam::pybridge {
 
 /// A Python value as a term. Raises Python's TypeError or ValueError, with
 /// the place of the culprit: `value['user']['model']: ...`. `root` is what
-/// the place starts with.
-runtime::term to_term(py::handle x, const char* root = "value");
+/// the place starts with. `exact`: values of different classes become different
+/// terms, and are not to be read back.
+runtime::term to_term(py::handle x, const char* root = "value",
+                      bool exact = false);
 py::object to_python(const runtime::term& x);
 /// The same, but unless `copy` arrays are read-only views of what the term
 /// holds, which they keep alive.
@@ -37,9 +39,6 @@ py::object to_exception(const runtime::failure& f);
 [[noreturn]] void raise(const runtime::failure& f);
 /// The value, or the exception.
 py::object value_or_raise(const runtime::outcome& x);
-
-/// An empty dict with room for `size` entries: it need not grow meanwhile.
-py::object new_dict(std::size_t size);
 
 void bind_values(py::module_& m);
 

@@ -1,7 +1,12 @@
 """`cached_inference`: what is the same computation, and what never is."""
 
+import collections
 import functools
+import os
+import subprocess
+import sys
 import threading
+import typing
 
 import numpy
 import pytest
@@ -229,11 +234,178 @@ def test_an_array_is_its_content_however_it_lies_in_memory():
     assert len(calls) == 1
 
 
-def test_the_order_of_a_dict_is_part_of_it_and_that_of_a_set_is_not():
-    cached_inference(len, {*range(50)}, cache_prefix="order")
-    assert cached_inference(list, {*reversed(range(50))}, cache_prefix="order") == 50
+def test_equal_dicts_and_sets_are_one_input_in_whatever_order():
+    # These two have their items in different order.
+    cached_inference(len, {0, 8}, cache_prefix="order")
+    assert cached_inference(list, {8, 0}, cache_prefix="order") == 2
     assert cached_inference(list, {"a": 1, "b": 2}) == ["a", "b"]
     assert cached_inference(list, {"b": 1, "a": 2}) == ["b", "a"]
+    assert cached_inference(list, {"b": 2, "a": 1}) == ["a", "b"]
+    ordered = collections.OrderedDict
+    assert cached_inference(list, ordered(a=1, b=2)) == ["a", "b"]
+    assert cached_inference(list, ordered(b=2, a=1)) == ["b", "a"]
+
+
+class Celsius(typing.NamedTuple):
+    degrees: float
+
+
+class Kelvin(typing.NamedTuple):
+    degrees: float
+
+
+class Name(str):
+    pass
+
+
+def test_inputs_of_different_classes_never_share_a_result():
+    def kind(x):
+        return type(x).__name__
+
+    inputs = [
+        (1.0,),
+        Celsius(1.0),
+        Kelvin(1.0),
+        1,
+        True,
+        1.0,
+        numpy.int64(1),
+        numpy.float32(1),
+        numpy.float64(1),
+        numpy.bool_(1),
+        "a",
+        Name("a"),
+        numpy.str_("a"),
+        b"a",
+        {"a": 1},
+        collections.OrderedDict(a=1),
+        collections.Counter("a"),
+    ]
+    for x in inputs:
+        assert cached_inference(kind, x) == kind(x)
+        assert cached_inference(kind, [{"inside": x}]) == "list"
+    assert different_inside(inputs) == len(inputs)
+
+
+def different_inside(inputs):
+    """How many different inputs these are, where they lie in others."""
+    for x in inputs:
+        cached_inference(lambda _: 0, [{"inside": x}], cache_prefix="classes")
+    table = hornbeam.tables.table("ml_cache")
+    return sum(key[0] == "classes" for key, _ in table.items())
+
+
+def test_a_function_that_asks_for_its_own_key_computes():
+    asked = threading.local()
+
+    def embed(text):
+        if not hasattr(asked, "already"):
+            asked.already = True
+            return cached_inference(embed, text)
+        return len(text)
+
+    result = []
+    thread = threading.Thread(
+        target=lambda: result.append(cached_inference(embed, "hi")), daemon=True
+    )
+    thread.start()
+    thread.join(20)
+    assert result == [2]
+
+
+def test_threads_that_would_wait_for_each_other_compute():
+    both = threading.Barrier(2)
+    met = threading.local()
+
+    def one(x):
+        return meet(x) or ["one", cached_inference(other, x, cache_key="other")]
+
+    def other(x):
+        return meet(x) or ["other", cached_inference(one, x, cache_key="one")]
+
+    def meet(x):
+        if hasattr(met, "already"):
+            return "computed again"
+        met.already = True
+        both.wait(20)
+
+    results = {}
+
+    def run(f, key):
+        results[key] = cached_inference(f, 0, cache_key=key)
+
+    threads = [
+        threading.Thread(target=run, args=x, daemon=True)
+        for x in ((one, "one"), (other, "other"))
+    ]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(20)
+    assert results.keys() == {"one", "other"}
+
+
+MODEL = Model(2)
+
+
+def with_a_global(x):
+    return MODEL.encode(x)
+
+
+def test_a_model_in_a_variable_of_the_module_is_part_of_the_function(monkeypatch):
+    assert cached_inference(with_a_global, 3) == 6
+    monkeypatch.setitem(globals(), "MODEL", Model(5))
+    assert cached_inference(with_a_global, 3) == 15
+    monkeypatch.undo()
+    assert cached_inference(with_a_global, 3) == 6
+    assert calls == [3, 3]
+
+
+def test_equal_closures_and_lambdas_share_results():
+    def closure(n):
+        def add(x):
+            calls.append(x)
+            return x + n
+
+        return add
+
+    assert cached_inference(closure(1), 1) == cached_inference(closure(1), 1) == 2
+    assert cached_inference(closure(2), 1) == 3
+    assert calls == [1, 1]
+
+
+PROGRAM = """
+import sys
+from hornbeam_ml import cached_inference, cache_stats
+def plain(x): return len(x)
+def classify(x): return x in {"cat", "dog", "bird", "fish"}
+def default(x, among=frozenset(("cat", "dog"))): return x in among
+for f in plain, classify, default:
+    cached_inference(f, "cat")
+print(cache_stats()["hits"])
+"""
+
+
+def test_processes_of_a_local_cluster_share_what_they_have_computed(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(PROGRAM)
+    hits = []
+    for seed in "123":
+        environment = {
+            **os.environ,
+            "HORNBEAM_CLUSTER": f"ml-{os.getpid()}",
+            "PYTHONHASHSEED": seed,
+        }
+        done = subprocess.run(
+            [sys.executable, program],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.stderr == ""
+        hits.append(done.stdout.strip())
+    assert hits == ["0", "3", "3"]
 
 
 @pytest.mark.parametrize(

@@ -324,3 +324,14 @@ def test_random_keys_are_equal_exactly_when_their_values_are(a, b):
     table.set(b, "b")
     assert table.size() == (1 if same(a, b) else 2)
     assert table.get(b) == "b"
+
+
+@pytest.mark.parametrize("what", ["1 / 0", "return 'x'", "return 1.5", "return None"])
+@pytest.mark.parametrize("value", [2**70, -(2**70), 2**64, -(2**64), -(2**63) - 1, 5])
+def test_an_integer_is_read_without_its_operators(value, what):
+    names = {}
+    methods = "__pos__ __neg__ __abs__ __index__ __int__ __invert__".split()
+    body = "\n".join(f"    def {x}(self): {what}" for x in methods)
+    exec(f"class Odd(int):\n{body}", names)
+    erlang.state_set("odd", names["Odd"](value))
+    assert erlang.state_get("odd") == value

@@ -26,6 +26,9 @@ SETTINGS = frozenset(
     "plugins".split()
 )
 
+#: What the processes of a local cluster keep of cached results at most.
+CACHE_BYTES = 256 << 20
+
 #: Called in this order after each start of a node, before it is reached.
 on_start: list[Callable[[], None]] = []
 #: Called in a forked child, before anything else runs.
@@ -40,8 +43,11 @@ def ensure() -> None:
     with _lock:
         if local_cluster:
             settings.setdefault("cluster", local_cluster)
-            # And share `state`, unless the configuration says what it is.
-            shared = {"state": {"engine": "lmdb"}}
+            # And share these, unless the configuration says what they are.
+            shared = {
+                "state": {"engine": "lmdb"},
+                "ml_cache": {"engine": "lmdb", "max_bytes": CACHE_BYTES},
+            }
             settings["tables"] = {**shared, **settings.get("tables", {})}
         if not _exit_hooked:
             _exit_hooked = True
