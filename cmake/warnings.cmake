@@ -19,7 +19,8 @@ target_compile_options(hornbeam_flags INTERFACE -fno-semantic-interposition)
 target_include_directories(hornbeam_flags INTERFACE ${PROJECT_SOURCE_DIR})
 if(NOT HORNBEAM_SANITIZE STREQUAL "")
   target_compile_options(hornbeam_flags INTERFACE
-    -fsanitize=${HORNBEAM_SANITIZE} -fno-omit-frame-pointer)
+    -fsanitize=${HORNBEAM_SANITIZE} -fno-sanitize-recover=all
+    -fno-omit-frame-pointer)
   target_link_options(hornbeam_flags INTERFACE -fsanitize=${HORNBEAM_SANITIZE})
 endif()
 if(HORNBEAM_CHECK_LOCKS)

@@ -162,10 +162,12 @@ protected:
   bool leaving_ = false;   ///< the code is being unwound
 };
 
-inline void intrusive_ptr_add_ref(process* x) noexcept {
+// Who includes term.hpp alone calls these two as well: the library must have them
+// though each call of its own is inlined.
+[[gnu::used]] inline void intrusive_ptr_add_ref(process* x) noexcept {
   x->refs_.fetch_add(1, std::memory_order_relaxed);
 }
-inline void intrusive_ptr_release(process* x) noexcept {
+[[gnu::used]] inline void intrusive_ptr_release(process* x) noexcept {
   if (x->refs_.fetch_sub(1, std::memory_order_acq_rel) == 1)
     delete x;
 }

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+import weakref
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,14 +15,22 @@ BINARY = os.environ.get("HORNBEAM_BIN") or str(
     ROOT / "build/release/launcher/hornbeam"
 )
 PATIENCE = 30  # seconds; a deadline for what should take far less
+_started = weakref.WeakSet()
+
+
+def programs():
+    """(what, its output so far) of each program that somebody still holds: a
+    test that fails holds those that it has started, also if they have ended."""
+    return [(f"hornbeam {' '.join(x.args)}", str(x)) for x in _started]
 
 
 class Launched:
     """One running `hornbeam`. A context manager that leaves nothing behind."""
 
     def __init__(self, *args, env=None, cwd=None):
+        self.args = [str(x) for x in args]
         self.process = subprocess.Popen(
-            [BINARY, *map(str, args)],
+            [BINARY, *self.args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -40,6 +49,7 @@ class Launched:
         ]
         for reader in self._readers:
             reader.start()
+        _started.add(self)
 
     def _read(self, stream, lines):
         for line in stream:

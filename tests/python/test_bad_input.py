@@ -368,7 +368,7 @@ def test_marks_that_nobody_made_are_type_errors():
         hornbeam.Opaque("ndarray", (1, 2, 3)),
         hornbeam.Opaque("tests.x", object()),
     ],
-    ids=str,
+    ids=["a number as tag", "no tag", "no array", "half an array", "an object"],
 )
 def test_opaque_values_that_make_no_sense_are_refused(opaque):
     with pytest.raises((TypeError, ValueError)):

@@ -510,10 +510,8 @@ TEST_CASE_METHOD(real_node, "timers that are set, cancelled and fire from all "
   CHECK(a.clock().size() == 0);
 }
 
-TEST_CASE_METHOD(real_node,
-                 "a hundred thousand processes live at once and end "
-                 "at once",
-                 "[long]") {
+TEST_CASE_METHOD(real_node, "a hundred thousand processes live at once and end "
+                            "at once") {
   auto before = memory();
   std::vector<term> all;
   for (int i = 0; i < 100'000; ++i)
