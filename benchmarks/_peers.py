@@ -98,7 +98,7 @@ def redis_if_installed(out: Rows) -> Iterator[Redis | None]:
 REDIS_WORKER = """
 import sys
 import redis
-r = redis.Redis(port=int(sys.argv[1]))
+r = redis.Redis("127.0.0.1", int(sys.argv[1]))
 while True:
     _, reply = r.blpop("requests")
     r.rpush(reply, 0)

@@ -161,7 +161,7 @@ def redis_threads(at: Redis) -> float:
     """They share a client, as users do: each takes a connection of its pool."""
     import redis
 
-    with redis.Redis(port=at.port) as client:
+    with redis.Redis("127.0.0.1", at.port) as client:
         return cost_of_threads(lambda: client.echo("1"))
 
 
@@ -211,7 +211,7 @@ def redis_chunk(at: Redis) -> float:
     import redis
 
     entries = 10_000
-    with redis.Redis(port=at.port) as client:
+    with redis.Redis("127.0.0.1", at.port) as client:
         with client.pipeline() as pipeline:
             for i in range(entries):
                 pipeline.xadd("chunks", {"x": i})
@@ -232,7 +232,7 @@ def redis_first_chunk(at: Redis) -> float:
     import redis
 
     spent, times = 0.0, 3000
-    with redis_worker(at), redis.Redis(port=at.port) as client:
+    with redis_worker(at), redis.Redis("127.0.0.1", at.port) as client:
         for i in range(-100, times):  # the first ones wait for the worker's start
             begin = time.perf_counter()
             client.rpush("requests", "reply")

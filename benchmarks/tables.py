@@ -370,7 +370,7 @@ def redis_threads(out: Rows) -> float | None:
             return None
         import redis
 
-        with redis.Redis(port=at.port) as client:
+        with redis.Redis("127.0.0.1", at.port) as client:
             client.set("n", 1)
             return cost_of_threads(lambda: client.get("n"))
 

@@ -14,7 +14,11 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
 
 import _bench  # noqa: E402
+import _peers  # noqa: E402
 import _rows  # noqa: E402
+
+# What else lies there has names that other tests give their modules.
+sys.path.remove(str(BENCHMARKS))
 
 #: Its figures are those of a file, one line for each round: ours and the peer's,
 #: which may be missing.
@@ -463,9 +467,6 @@ def test_every_benchmark_has_parts_that_take_rows():
 
 
 def test_redis_of_a_benchmark_ends_with_it(tmp_path):
-    pytest.importorskip("redis")
-    import _peers
-
     try:
         with _peers.redis_server(tmp_path) as at:
             with socket.create_connection(("127.0.0.1", at.port)):
