@@ -1,4 +1,4 @@
-"""What the benchmarks share: how long something takes, and rows of a table."""
+"""How long something takes, in one round of a benchmark."""
 
 from __future__ import annotations
 
@@ -79,34 +79,3 @@ def value_of(command: list[str]) -> float:
     """What a program that measures one thing has printed."""
     out = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=120)
     return float(json.loads(out.stdout)["value"])
-
-
-def heading(what: str, beside: str) -> None:
-    print(f"\n{what:<44}{'ours':>9}   {beside:<32}{'':9}{'ratio':>8}   bound")
-
-
-def row(
-    what: str, ours: float, beside: str, theirs: float, most: float | None = None
-) -> None:
-    """`most`: what is promised, so many times the peer's time at most."""
-    ratio = ours / theirs
-    bound = ""
-    if most is not None:
-        bound = f"<= {_times(most)} {'met' if ratio <= most else 'NOT MET'}"
-    print(
-        f"{what:<44}{ours:9.3f}   {beside:<32}{theirs:9.3f}{_times(ratio):>8}   "
-        f"{bound}".rstrip(),
-        flush=True,
-    )
-
-
-def _times(ratio: float) -> str:
-    return f"{ratio:.2f} x" if ratio >= 0.1 else f"1/{1 / ratio:.0f}"
-
-
-def plain(what: str, ours: float, most: float | None = None) -> None:
-    """A row without a peer; `most` in the unit of `ours`."""
-    bound = ""
-    if most is not None:
-        bound = f"<= {most:g} {'met' if ours <= most else 'NOT MET'}"
-    print(f"{what:<44}{ours:9.3f}{'':55}{bound}".rstrip(), flush=True)

@@ -4,22 +4,24 @@ key "n"; Erlang; and a second node."""
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import importlib.util
 import multiprocessing
 import os
 import shelve
 import shutil
+import socket
 import sqlite3
 import subprocess
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from statistics import median
+from typing import NamedTuple
 
 from _measure import Action, value_of
+from _rows import Rows
 
 HERE = Path(__file__).resolve().parent
 
@@ -40,39 +42,87 @@ def manager(_: Path) -> Iterator[list[Action]]:
         yield [lambda: table.get("n"), lambda: table.update(n=1), incr]
 
 
+class Redis(NamedTuple):
+    """Where a server listens."""
+
+    socket: str
+    port: int  # of 127.0.0.1
+
+
 @contextlib.contextmanager
-def redis_server(folder: Path) -> Iterator[str]:
-    """The socket of a server of its own, which ends with the block."""
+def redis_server(folder: Path) -> Iterator[Redis]:
+    """A server of its own, which ends with the block."""
     program = shutil.which("redis-server")
     if program is None or importlib.util.find_spec("redis") is None:
         raise Missing("not installed (redis-server, python3-redis)")
-    socket = str(folder / "redis.sock")
-    options = ["--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        at = Redis(str(folder / "redis.sock"), free.getsockname()[1])
+    options = ["--bind", "127.0.0.1", "--port", str(at.port), "--save", ""]
+    options += ["--unixsocket", at.socket, "--dir", str(folder)]
     server = subprocess.Popen([program, *options], stdout=subprocess.DEVNULL)
     try:
         import redis
 
-        client = redis.Redis(unix_socket_path=socket)
+        # By the socket, which is nobody else's: a server that finds its port taken
+        # ends, and never makes it.
+        client = redis.Redis(unix_socket_path=at.socket)
         until = time.monotonic() + 10
         while True:
             try:
                 client.ping()
                 break
             except redis.ConnectionError:
-                if time.monotonic() > until:
+                if time.monotonic() > until or server.poll() is not None:
                     raise
-        yield socket
+                time.sleep(0.01)
+        yield at
     finally:
         server.terminate()
         server.wait(10)
 
 
 @contextlib.contextmanager
+def redis_if_installed(out: Rows) -> Iterator[Redis | None]:
+    """The same, or None where it is not installed, which is said."""
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+            at: Redis | None = stack.enter_context(redis_server(Path(folder)))
+        except Missing as e:
+            out.note(f"Redis: {e}")
+            at = None
+        yield at
+
+
+#: Answers each request with a chunk and an end, at a list of its own.
+REDIS_WORKER = """
+import sys
+import redis
+r = redis.Redis("127.0.0.1", int(sys.argv[1]))
+while True:
+    _, reply = r.blpop("requests")
+    r.rpush(reply, 0)
+    r.rpush(reply, "end")
+"""
+
+
+@contextlib.contextmanager
+def redis_worker(at: Redis) -> Iterator[None]:
+    """Another process of Python, which takes its requests from Redis."""
+    worker = subprocess.Popen([sys.executable, "-c", REDIS_WORKER, str(at.port)])
+    try:
+        yield
+    finally:
+        worker.kill()
+        worker.wait(10)
+
+
+@contextlib.contextmanager
 def redis_client(folder: Path) -> Iterator[list[Action]]:
-    with redis_server(folder) as socket:
+    with redis_server(folder) as at:
         import redis
 
-        client = redis.Redis(unix_socket_path=socket)
+        client = redis.Redis(unix_socket_path=at.socket)
         client.set("n", 1)
         yield [
             lambda: client.get("n"),
@@ -124,13 +174,13 @@ PEERS = {
 def erlang(module: str, name: str, *options: str) -> float | None:
     """What MODULE.erl measures; None where there is no Erlang."""
     source = HERE / f"{module}.erl"
-    if not (shutil.which("erl") and shutil.which("erlc") and source.exists()):
+    if not (shutil.which("erl") and shutil.which("erlc")):
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["erlc", "-o", folder, str(source)], check=True)
-        command = ["erl", "-noshell", "-pa", folder, *options]
-        command += ["-run", module, "main", name]
-        return median(value_of(command) for _ in range(3))
+    folder = Path(os.environ["BENCH_FOLDER"])  # of the whole run
+    if not (folder / f"{module}.beam").exists():
+        subprocess.run(["erlc", "-o", str(folder), str(source)], check=True)
+    command = ["erl", "-noshell", "-pa", str(folder), *options]
+    return value_of([*command, "-run", module, "main", name])
 
 
 def remote_erlang(module: str, name: str) -> float | None:
@@ -187,17 +237,11 @@ def second_node(module: str = "") -> Iterator[str]:
         node.wait(10)
 
 
-def run_parts(doc: str, parts: dict[str, Callable[[], None]]) -> None:
-    """A benchmark of several parts, of which `--only` chooses one, with a node of
-    its own."""
-    parser = argparse.ArgumentParser(description=doc.split("\n")[0])
-    parser.add_argument("--only", choices=parts, metavar="PART")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["RUNTIME_DIRECTORY"] = folder
-        import hornbeam
+@contextlib.contextmanager
+def own_node() -> Iterator[None]:
+    """The node of this process is one of the cluster of `second_node`."""
+    import hornbeam
 
-        hornbeam.configure(cluster="bench", secret=f"{folder}/bench.pem")
-        for name, part in parts.items():
-            if options.only in (None, name):
-                part()
+    secret = os.environ["RUNTIME_DIRECTORY"] + "/bench.pem"
+    hornbeam.configure(cluster="bench", secret=secret)
+    yield

@@ -1,25 +1,21 @@
 """What state, topics and rpc cost from Python, beside the nearest thing that Python
-has, all in one run: compare the ratios, the machine is noisy.
+has.
 
-    ./dev bench api
+    ./dev bench api [--only PART]
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 
-from _measure import cost
-from _peers import second_node
+from _bench import main
+from _measure import cost, costs
+from _peers import own_node, second_node
+from _rows import Rows
 
 
-def row(what: str, ours: float, peer: str = "", theirs: float = 0.0) -> None:
-    beside = f"{peer:<38}{theirs:9.2f} {ours / theirs:7.2f} x" if peer else ""
-    print(f"{what:<38}{ours:9.2f}   {beside}", flush=True)
-
-
-def local() -> None:
+def local(out: Rows) -> None:
     from hornbeam_erlang import (
         publish,
         receive_pubsub,
@@ -46,9 +42,15 @@ def local() -> None:
             return table["n"]
 
     state_set("n", 1)
-    row("state_get", cost(lambda: state_get("n")), "dict under a lock", cost(get))
-    row("state_set", cost(lambda: state_set("n", 1)), "dict under a lock", cost(put))
-    row("state_incr", cost(lambda: state_incr("n")), "dict under a lock", cost(incr))
+    out.table("here", "µs")
+    peer = "dict under a lock"
+    for name, mine, theirs in (
+        ("state_get", lambda: state_get("n"), get),
+        ("state_set", lambda: state_set("n", 1), put),
+        ("state_incr", lambda: state_incr("n"), incr),
+    ):
+        ours, beside = costs([mine, theirs])
+        out.row(name, ours, peer, beside)
     keys = [f"k{i}" for i in range(100)]
     for key in keys:
         state_set(key, 1)
@@ -58,12 +60,8 @@ def local() -> None:
         with lock:
             return {k: table[k] for k in keys}
 
-    row(
-        "state_get_multi of 100",
-        cost(lambda: state_get_multi(keys)),
-        "dict comprehension under a lock",
-        cost(many),
-    )
+    ours, beside = costs([lambda: state_get_multi(keys), many])
+    out.row("state_get_multi of 100", ours, "dict comprehension", beside)
 
     subscribe("topic")
 
@@ -71,19 +69,16 @@ def local() -> None:
         publish("topic", 1)
         return receive_pubsub(1000)
 
-    row("publish + receive, here", cost(message))
+    out.row("publish + receive, here", cost(message))
 
 
-def remote() -> None:
+def remote(out: Rows) -> None:
     from hornbeam_erlang import rpc_call
 
     with second_node() as name:
-        row(
-            "rpc_call, C++ module, other node",
-            cost(lambda: rpc_call(name, "hornbeam", "echo", [1])),
-            "two wake-ups over pipes",
-            wakeups(),
-        )
+        out.table("another node, TLS", "µs")
+        ours = cost(lambda: rpc_call(name, "hornbeam", "echo", [1]))
+        out.row("rpc_call, C++ module", ours, "two wake-ups over pipes", wakeups())
 
 
 def wakeups() -> float:
@@ -105,16 +100,9 @@ def wakeups() -> float:
     return result
 
 
-def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["RUNTIME_DIRECTORY"] = folder
-        import hornbeam
-
-        hornbeam.configure(cluster="bench", secret=f"{folder}/bench.pem")
-        print(f"{'µs a call':<38}{'ours':>9}   {'beside':<38}{'':9}{'ratio':>7}")
-        local()
-        remote()
+PARTS = {"local": local, "remote": remote}
+around = own_node
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main(__file__))

@@ -1,6 +1,6 @@
 """What state tables cost from Python, beside a `dict` under a lock, `pickle`,
 `multiprocessing.Manager().dict()`, Redis, `sqlite3` and `shelve`, and what they
-cost from C++, beside ETS. All in one run: compare the ratios, the machine is noisy.
+cost from C++, beside ETS.
 
     ./dev bench tables [--only PART]
 """
@@ -13,20 +13,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
-from _measure import Action, cost, cost_of_threads, costs, heading, plain, row, value_of
+from _bench import main
+from _measure import Action, cost, cost_of_threads, costs, value_of
 from _peers import (
     PEERS,
     Missing,
     erlang,
-    redis_server,
+    own_node,
+    redis_if_installed,
     remote_erlang,
-    run_parts,
     second_node,
 )
+from _rows import Rows
 
 HERE = Path(__file__).resolve().parent
 
@@ -37,7 +37,7 @@ SMALL = {"name": "Alice", "age": 42, "admin": False}
 # -- one thread, memory -------------------------------------------------------
 
 
-def memory() -> None:
+def memory(out: Rows) -> None:
     """The functions of `hornbeam_erlang` and a dict under a lock."""
     from hornbeam_erlang import (
         state_decr,
@@ -111,9 +111,9 @@ def memory() -> None:
         ("state_delete, missing", lambda: state_delete("missing"), delete),
         ("state_set + state_delete, new key", ours_put_and_delete, put_and_delete),
     ]
-    heading("one thread, memory table, µs", "beside")
+    out.table("one thread, memory table", "µs")
     for what, ours, theirs in pairs:
-        row(what, *_order(costs([ours, theirs]), "dict under a lock"), 1.0)
+        beside(out, what, [ours, theirs], "dict under a lock", at_most=1.0)
 
     def put_small() -> None:
         x = pickle.dumps(SMALL)
@@ -134,19 +134,12 @@ def memory() -> None:
         return get_small()
 
     peer = "pickle + dict under a lock"
-    row(
-        "a dict of three set and got",
-        *_order(costs([ours_small, theirs_small]), peer),
-        1.0,
-    )
-    row(
-        "a dict of three set",
-        *_order(costs([lambda: state_set("small", SMALL), put_small]), peer),
-    )
-    row(
-        "a dict of three got",
-        *_order(costs([lambda: state_get("small"), get_small]), peer),
-    )
+    both = [ours_small, theirs_small]
+    beside(out, "a dict of three set and got", both, peer, at_most=1.0)
+    both = [lambda: state_set("small", SMALL), put_small]
+    beside(out, "a dict of three set", both, peer)
+    both = [lambda: state_get("small"), get_small]
+    beside(out, "a dict of three got", both, peer)
     keys = [f"k{i}" for i in range(100)]
     for i, key in enumerate(keys):
         fill(key, i)
@@ -155,26 +148,27 @@ def memory() -> None:
         with lock:
             return {k: table[k] for k in keys}
 
-    row(
-        "state_get_multi of 100",
-        *_order(costs([lambda: state_get_multi(keys), many]), "dict comprehension"),
-        1.5,
-    )
+    both = [lambda: state_get_multi(keys), many]
+    beside(out, "state_get_multi of 100", both, "dict comprehension", at_most=1.5)
 
 
-def _order(two: list[float], peer: str) -> tuple[float, str, float]:
-    return two[0], peer, two[1]
+def beside(
+    out: Rows, what: str, two: list[Action], peer: str, at_most: float | None = None
+) -> None:
+    """Ours and the peer's action, which take turns."""
+    ours, theirs = costs(two)
+    out.row(what, ours, peer, theirs, at_most=at_most)
 
 
 # -- arrays -------------------------------------------------------------------
 
 
-def arrays() -> None:
+def arrays(out: Rows) -> None:
     """1 MiB, results kept: nobody gets memory that the cache still knows."""
     try:
         import numpy
     except ImportError:
-        print("\nNumPy is not installed (python3-numpy): no arrays.")
+        out.note("NumPy is not installed (python3-numpy): no arrays.")
         return
     from hornbeam import tables
 
@@ -196,21 +190,21 @@ def arrays() -> None:
     def get_all() -> object:
         return [table.get(k) for k in keys]
 
-    heading("a NumPy array of 1 MiB, results kept, µs", "beside")
+    out.table("a NumPy array of 1 MiB, results kept", "µs")
     for what, action in (
         ("set, new key", set_new),
         ("set, replaced", set_all),
         ("get", get_all),
     ):
         ours, theirs = costs([action, copies], 2.0)
-        row(what, ours / 64, "ndarray.copy()", theirs / 64, 1.5)
+        out.row(what, ours / 64, "ndarray.copy()", theirs / 64, at_most=1.5)
     table.clear()
 
 
 # -- what else keeps keys and values ------------------------------------------
 
 
-def others() -> None:
+def others(out: Rows) -> None:
     """One thread: what a program would take that shares state or keeps it."""
     from hornbeam_erlang import state_get, state_incr, state_set
 
@@ -221,17 +215,17 @@ def others() -> None:
             lambda: state_incr("n"),
         ]
     )
-    heading("one thread, µs", "beside")
+    out.table("one thread", "µs")
     with tempfile.TemporaryDirectory() as name:
         for peer, start in PEERS.items():
             try:
                 with start(Path(name)) as actions:
                     theirs = costs(actions)
             except Missing as e:
-                print(f"{peer}: {e}")
+                out.note(f"{peer}: {e}")
                 continue
             for what, a, b in zip(("get", "set", "incr"), ours, theirs):
-                row(f"state_{what}", a, peer, b)
+                out.row(f"state_{what}", a, peer, b)
 
 
 # -- a million keys -----------------------------------------------------------
@@ -259,17 +253,19 @@ print(cost(lambda: state_keys("user:")))
 """
 
 
-def million() -> None:
-    out = subprocess.run(
+def million(out: Rows) -> None:
+    words = subprocess.run(
         [sys.executable, "-c", MILLION],
         check=True,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": f"{os.environ['PYTHONPATH']}:{HERE}"},
     ).stdout.split()
-    heading("a million keys", "")
-    plain("memory per entry, string: integer, bytes", float(out[0]), 150)
-    plain("state_keys(prefix), the first call, ms", float(out[1]))
-    plain("state_keys(prefix), 10 of 1,000,000, µs", float(out[2]), 100)
+    out.table("a million keys", "µs")
+    name = "memory per entry, string: integer"
+    out.row(name, float(words[0]), unit="bytes", ours_at_most=150)
+    out.row("state_keys(prefix), the first call", float(words[1]), unit="ms")
+    name = "state_keys(prefix), 10 of 1,000,000"
+    out.row(name, float(words[2]), ours_at_most=100)
 
 
 # -- processes of one host ----------------------------------------------------
@@ -311,18 +307,18 @@ def two_processes(kind: str, path: str, count: int) -> float:
     return max(float(p.communicate()[0]) for p in pair)
 
 
-def shared() -> None:
+def shared(out: Rows) -> None:
     """A file in memory that processes share, and Redis."""
     from hornbeam import HornbeamError, tables
 
-    heading("shared by processes, lmdb, µs", "beside")
+    out.table("shared by processes, lmdb", "µs")
     folder = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=folder) as name:
         path = str(Path(name) / "shared.lmdb")
         try:
             table = tables.table("shared", engine="lmdb", path=path)
         except HornbeamError as e:
-            print(e)
+            out.note(str(e))
             return
         table.set("n", 1)
         get, put, incr = costs(
@@ -333,22 +329,19 @@ def shared() -> None:
             ]
         )
         both = two_processes("lmdb", path, 200_000)
-        plain("get", get, 1.0)
-        plain("set", put)
-        plain("incr", incr)
-        plain("incr from each of two processes, one key", both, 2.5)
-        try:
-            with redis_server(Path(name)) as socket:
-                theirs = two_processes("redis", socket, 10_000)
-        except Missing as e:
-            print(f"Redis: {e}")
-        else:
-            row("the same", both, "Redis, UNIX socket", theirs, 1 / 30)
+        out.row("get", get, ours_at_most=1.0)
+        out.row("set", put)
+        out.row("incr", incr)
+        what = "incr from each of two processes, one key"
+        out.row(what, both, ours_at_most=2.5)
+        with redis_if_installed(out) as at:
+            theirs = at and two_processes("redis", at.socket, 10_000)
+        out.row(what, both, "Redis, UNIX socket", theirs, at_most=1 / 30)
 
 
 # -- another node -------------------------------------------------------------
 
-def remote() -> None:
+def remote(out: Rows) -> None:
     """A table of another node, over TLS."""
     from hornbeam import tables
 
@@ -357,16 +350,29 @@ def remote() -> None:
         table.set("n", 1)
         keys = [f"k{i}" for i in range(100)]
         table.set_many({k: 1 for k in keys})
-        heading("a table of another node, TLS, µs", "beside")
+        out.table("a table of another node, TLS", "µs")
         one = cost(lambda: table.get("n"), 1.0)
         erpc = remote_erlang("remote", "lookup")
-        if erpc is None:
-            plain("get", one)
-        else:
-            row("get", one, "erpc:call(ets, lookup), no TLS", erpc, 1.6)
+        out.row("get", one, "erpc:call(ets, lookup), no TLS", erpc, at_most=1.6)
         each = cost_of_threads(lambda: table.get("n"))
-        row("get, 16 threads, each", each, "one thread", one, 1 / 5)
-        plain("get_many of 100", cost(lambda: table.get_many(keys), 1.0))
+        what = "get, 16 threads, each"
+        theirs = redis_threads(out)
+        out.row(what, each, "redis-py GET, 16 threads, each", theirs, at_most=1.0)
+        out.row(what, each, "one thread", one, at_most=1 / 5)
+        out.row("get_many of 100", cost(lambda: table.get_many(keys), 1.0))
+
+
+def redis_threads(out: Rows) -> float | None:
+    """Sixteen threads that get from one client, as users do: each takes a
+    connection of its pool."""
+    with redis_if_installed(out) as at:
+        if at is None:
+            return None
+        import redis
+
+        with redis.Redis("127.0.0.1", at.port) as client:
+            client.set("n", 1)
+            return cost_of_threads(lambda: client.get("n"))
 
 
 # -- C++ and Erlang -----------------------------------------------------------
@@ -381,24 +387,20 @@ NATIVE = [
 ]
 
 
-def native() -> None:
+def native(out: Rows) -> None:
     """Threads of C++, and ETS with write_concurrency."""
     if not BINARY.exists():
-        print(f"\n{BINARY} is not there: ./dev build makes it")
+        out.note(f"{BINARY} is not there: ./dev build makes it")
         return
-    heading("threads of C++, µs a call", "beside")
+    out.table("threads of C++", "µs")
     for name in NATIVE:
-        ours = median(value_of([str(BINARY), name]) for _ in range(3))
-        theirs = erlang("tables", name)
-        if theirs is None:
-            plain(name, ours)
-        else:
-            row(name, ours, "ETS", theirs, 1.0)
+        ours = value_of([str(BINARY), name])
+        out.row(name, ours, "ETS", erlang("tables", name), at_most=1.0)
 
 
 # -- the program --------------------------------------------------------------
 
-PARTS: dict[str, Callable[[], None]] = {
+PARTS = {
     "memory": memory,
     "arrays": arrays,
     "others": others,
@@ -407,7 +409,8 @@ PARTS: dict[str, Callable[[], None]] = {
     "remote": remote,
     "native": native,
 }
+around = own_node
 
 
 if __name__ == "__main__":
-    run_parts(__doc__, PARTS)
+    raise SystemExit(main(__file__))
