@@ -180,10 +180,22 @@ void streams::provide(const session& s, invocation x, std::uint64_t credit) {
     to->fail(not_there(hooks_.scope(), x.target, net_.self()->name()));
     return;
   }
-  auto from = h->open_stream(std::move(x), to);
   {
     lock_scope guard{mutex_};
-    provided_[s] = {h, from};
+    provided_[s] = {h, nullptr};
+  }
+  std::shared_ptr<chunk_source> from;
+  try {
+    from = h->open_stream(std::move(x), to);
+  } catch (...) {
+    to->fail(current_failure());
+    return;
+  }
+  {
+    // Who refuses the stream has ended it by now: then it is forgotten.
+    lock_scope guard{mutex_};
+    if (auto i = provided_.find(s); i != provided_.end())
+      i->second.source = std::move(from);
   }
   give_credit(s, credit);
 }
@@ -193,7 +205,7 @@ void streams::give_credit(const session& s, std::uint64_t n) {
   {
     lock_scope guard{mutex_};
     auto i = provided_.find(s);
-    if (i == provided_.end())
+    if (i == provided_.end() || !i->second.source)
       return;
     p = i->second;
   }
@@ -220,7 +232,8 @@ void streams::drop(const std::string* node, const failure& why) {
     std::erase_if(provided_, [&](auto& x) {
       if (node && x.first.first != *node)
         return false;
-      sources.push_back(x.second.source);
+      if (x.second.source)
+        sources.push_back(x.second.source);
       return true;
     });
   }

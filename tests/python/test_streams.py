@@ -11,7 +11,7 @@ from conftest import WORKER
 
 import hornbeam
 import hornbeam_erlang as erlang
-from hornbeam import HandlerError, NodeError, NotFoundError
+from hornbeam import HandlerError, NodeError, NotFoundError, OverloadedError
 
 
 class Streams:
@@ -324,3 +324,18 @@ def test_an_error_without_a_text_ends_a_stream_of_another_node(worker):
     assert next(chunks) == 1
     with pytest.raises(NotFoundError, match="no text"), hornbeam.deadline(20000):
         next(chunks)
+
+
+def test_streams_that_another_node_refuses_leave_nothing_there(worker, eventually):
+    def provided():
+        return erlang.rpc_call(worker, "hornbeam", "status", [])["streams_provided"]
+
+    before = provided()
+    first = erlang.stream("narrow", "x", 100_000)
+    next(first)
+    for _ in range(20):
+        with pytest.raises(OverloadedError):
+            list(erlang.stream("narrow", "x", 1))
+    assert provided() == before + 1
+    first.close()
+    eventually(lambda: provided() == before)

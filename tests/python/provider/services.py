@@ -430,4 +430,11 @@ class BoundedState:
 bounded = Bounded()
 erlang.register_hook("bounded", bounded, concurrency=1, queue=1)
 erlang.register_hook("bounded state", BoundedState)
+
+
+def narrow(action, n):
+    yield from range(n)
+
+
+erlang.register_hook("narrow", narrow, concurrency=1, queue=0)
 ways.register("ways there")
