@@ -4,10 +4,14 @@
 #include <array>
 #include <bit>
 #include <charconv>
+#include <chrono>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <unordered_map>
+
+#include <sys/random.h>
 
 namespace hornbeam::runtime {
 
@@ -56,16 +60,21 @@ const T& as(const term::object* p) noexcept {
   throw bad_term(std::string{"expected "} + wanted + ", got " + kind_name(got));
 }
 
-std::size_t mix(std::size_t h, std::size_t x) noexcept {
-  h ^= x + 0x9e3779b97f4a7c15ull + (h << 6) + (h >> 2);
-  return h;
+hash_seed new_seed() noexcept {
+  hash_seed out{};
+  // Without it, as in a very early boot, hashes are only hard to foresee.
+  if (::getrandom(&out, sizeof out, GRND_NONBLOCK) != sizeof out) {
+    auto now = std::chrono::steady_clock::now().time_since_epoch().count();
+    out = {static_cast<std::uint64_t>(now),
+           reinterpret_cast<std::uintptr_t>(&out)};
+  }
+  return out;
 }
 
-std::size_t scramble(std::size_t x) noexcept {
-  x ^= x >> 33;
-  x *= 0xff51afd7ed558ccdull;
-  x ^= x >> 33;
-  return x;
+std::uint64_t load(const char* from, std::size_t n) noexcept {
+  std::uint64_t out = 0;
+  std::memcpy(&out, from, n);
+  return out;
 }
 
 /// Below this size a linear search beats a hash index.
@@ -481,14 +490,39 @@ const term* term::find(const term& key) const {
   return nullptr;
 }
 
+// Before all terms that are constants.
+[[gnu::init_priority(101)]] const hash_seed process_seed = new_seed();
+
+std::size_t term::hash_of_bytes(std::size_t h, std::string_view x) noexcept {
+  auto* p = x.data();
+  auto n = x.size();
+  h ^= n;
+  for (; n > 16; p += 16, n -= 16)
+    h = fold(h ^ process_seed.a ^ load(p, 8), process_seed.b ^ load(p + 8, 8));
+  // What is left is read in two parts, which may overlap.
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  if (n >= 8) {
+    first = load(p, 8);
+    last = load(p + n - 8, 8);
+  } else if (n >= 4) {
+    first = load(p, 4);
+    last = load(p + n - 4, 4);
+  } else if (n > 0) {
+    first = load(p, 1) | load(p + n / 2, 1) << 8;
+    last = load(p + n - 1, 1);
+  }
+  return fold(h ^ process_seed.a ^ first, process_seed.b ^ last);
+}
+
 std::size_t term::hash_of_object() const noexcept {
-  auto h = scramble(static_cast<std::size_t>(type()) + 1);
+  auto h = static_cast<std::size_t>(type()) + 1;
   switch (type()) {
     case kind::floating:
       // All NaNs are one key.
-      return scramble(mix(h, std::isnan(value_.d)
-                               ? 0x7ff8
-                               : std::bit_cast<std::uint64_t>(value_.d)));
+      return mix(h, std::isnan(value_.d)
+                      ? 0x7ff8
+                      : std::bit_cast<std::uint64_t>(value_.d));
     case kind::big_integer: {
       auto& b = as<big_object>(value_.p).value.backend();
       for (unsigned i = 0; i < b.size(); ++i)
@@ -498,30 +532,29 @@ std::size_t term::hash_of_object() const noexcept {
     case kind::atom:
     case kind::string:
     case kind::bytes:
-      return mix(h, std::hash<std::string_view>{}(text_view()));
+      return hash_of_bytes(h, text_view());
     case kind::list:
     case kind::tuple:
       for (auto& x : item_view())
         h = mix(h, x.hash());
-      return h;
+      return mix(h, item_view().size());
     case kind::set: // order must not matter
       for (auto& x : item_view())
-        h += scramble(x.hash());
+        h += mix(0, x.hash());
       return h;
     case kind::map:
       for (auto& [k, v] : as<map_object>(value_.p).pairs)
-        h += scramble(mix(k.hash(), v.hash()));
+        h += mix(k.hash(), v.hash());
       return h;
     case kind::pid:
       return mix(h, as<pid_object>(value_.p).value.serial);
     case kind::reference:
       return mix(h, as<reference_object>(value_.p).value.serial);
     case kind::array:
-      return mix(
-        h, std::hash<std::string>{}(as<array_object>(value_.p).value.data));
+      return hash_of_bytes(h, as<array_object>(value_.p).value.data);
     case kind::extension: {
       auto& x = as<extension_object>(value_.p);
-      return mix(mix(h, std::hash<std::string>{}(x.tag)), x.value.hash());
+      return mix(hash_of_bytes(h, x.tag), x.value.hash());
     }
     default: // in the term
       break;

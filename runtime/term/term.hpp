@@ -89,6 +89,14 @@ struct array {
   std::string data;
 };
 
+/// What the hashes of this process depend on: whoever sends keys can't choose
+/// them so that they collide.
+struct hash_seed {
+  std::uint64_t a;
+  std::uint64_t b;
+};
+extern const hash_seed process_seed;
+
 /// An immutable value that is cheap to copy: what is stored, sent and used
 /// as a key. Equality is exact: `1`, `1.0` and `true` are three values.
 ///
@@ -208,7 +216,7 @@ public:
   std::size_t hash() const noexcept {
     if (on_heap() || is(kind::floating))
       return hash_of_object();
-    return fold(head_ ^ 0x9e3779b97f4a7c15ull, word() ^ 0xd1b54a32d192ed03ull);
+    return mix(head_, word());
   }
   /// Levels of nesting: 1 for a value without items.
   int depth() const noexcept;
@@ -243,6 +251,10 @@ private:
                                       std::uint64_t where = 0) noexcept {
     return static_cast<std::uint64_t>(k) | where << 8;
   }
+  static std::size_t mix(std::uint64_t a, std::uint64_t b) noexcept {
+    return fold(a ^ process_seed.a, b ^ process_seed.b);
+  }
+  static std::size_t hash_of_bytes(std::size_t h, std::string_view x) noexcept;
   static std::size_t fold(std::uint64_t a, std::uint64_t b) noexcept {
     __extension__ using wide = unsigned __int128;
     auto x = static_cast<wide>(a) * b;
