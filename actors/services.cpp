@@ -1,5 +1,7 @@
 #include "actors/services.hpp"
 
+#include <thread>
+
 #include "actors/tables.hpp"
 #include "runtime/process/self.hpp"
 #include "runtime/term/wire.hpp"
@@ -185,13 +187,18 @@ table_ptr services::new_table(const std::string& name,
   return t;
 }
 
+namespace {
+
+term strings(const std::vector<std::string>& xs) {
+  term::sequence out;
+  for (auto& x : xs)
+    out.push_back(term::string(x));
+  return term::list(std::move(out));
+}
+
+} // namespace
+
 term services::status() {
-  auto strings = [](const std::vector<std::string>& xs) {
-    term::sequence out;
-    for (auto& x : xs)
-      out.push_back(term::string(x));
-    return term::list(std::move(out));
-  };
   auto number = [](auto n) { return term{static_cast<std::int64_t>(n)}; };
   auto [running, kept] = tasks.count();
   auto [consumed, provided] = streams.count();
@@ -241,6 +248,33 @@ void services::add_builtins() {
                      "the module hornbeam has no function '" + x.action
                        + "' of " + std::to_string(x.args.size())
                        + " arguments; it has status(), node() and echo(x)"};
+    }));
+  rpc.add_module(
+    "erlang", make_function([this](const invocation& x) -> outcome {
+      if (x.args.empty() && x.action == "node")
+        return term::string(node->name());
+      if (x.args.empty() && x.action == "nodes")
+        return strings(node->peers());
+      auto is_name = [&](const term& y) {
+        return y.is(term::kind::string) || y.is(term::kind::atom);
+      };
+      if (x.action == "system_info" && x.args.size() == 1
+          && is_name(x.args[0])) {
+        auto what = x.args[0].text();
+        if (what == "process_count")
+          return term{
+            static_cast<std::int64_t>(node->processes().all().size())};
+        if (what == "schedulers")
+          return term{
+            static_cast<std::int64_t>(std::thread::hardware_concurrency())};
+        throw bad_term("system_info knows no '" + std::string{what}
+                       + "'; it knows process_count and schedulers");
+      }
+      return failure{error_code::not_found,
+                     "the module erlang has no function '" + x.action + "' of "
+                       + std::to_string(x.args.size())
+                       + " arguments; it has node(), nodes() and "
+                         "system_info(name)"};
     }));
   handler_options quick;
   quick.quick = true;

@@ -36,11 +36,16 @@ void bind_state(py::module_& m) {
   },
            "state_get", "key, default=None">(
     m, "The value of `key` in the table `state`, or `default`.");
-  def_fast<[](py::handle key, py::handle value) {
-    return set(state(), key, value);
+  def_fast<[](py::handle key, py::handle value, py::handle ttl,
+              py::handle ttl_ms) {
+    if (!ttl || ttl.is_none())
+      return set(state(), key, value, ttl_ms);
+    return set(state(), key, value, milliseconds_of(ttl, ttl_ms));
   },
-           "state_set", "key, value">(
+           "state_set", "key, value, *, ttl=None, ttl_ms=None">(
     m, "Store `value` under `key` in the table `state`.\n\n"
+       "It lives for `ttl` seconds or `ttl_ms` milliseconds; 0 is for ever, "
+       "None as long\nas the table says.\n\n"
        "Raises TypeError or ValueError, which say where in it the culprit is, "
        "for what\ncan't be stored (see docs/terms.md).");
   def_fast<[](py::handle key) -> py::object {

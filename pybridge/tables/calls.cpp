@@ -1,5 +1,7 @@
 #include "pybridge/tables/calls.hpp"
 
+#include <cmath>
+
 #include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/c_api.hpp"
@@ -31,6 +33,27 @@ std::int64_t whole(py::handle x, const char* what) {
   }
   return n.as_int();
 }
+
+} // namespace
+
+py::object milliseconds_of(py::handle ttl, py::handle ttl_ms) {
+  if (ttl_ms && !ttl_ms.is_none())
+    throw py::type_error("ttl and ttl_ms are the same: give one of them");
+  if (!PyFloat_Check(ttl.ptr()) && !PyLong_Check(ttl.ptr())) {
+    PyErr_Format(PyExc_TypeError, "ttl must be a number of seconds, not %s",
+                 Py_TYPE(ttl.ptr())->tp_name);
+    throw py::error_already_set();
+  }
+  auto seconds = PyFloat_AsDouble(ttl.ptr());
+  if (PyErr_Occurred() != nullptr)
+    throw py::error_already_set();
+  if (!(seconds >= 0) || seconds > 1e12)
+    throw py::value_error(
+      "ttl must be a number of seconds from 0, for ever, to 1e12");
+  return py::int_(static_cast<std::int64_t>(std::ceil(seconds * 1000)));
+}
+
+namespace {
 
 std::int64_t life(py::handle ttl_ms) {
   if (!ttl_ms || ttl_ms.is_none())

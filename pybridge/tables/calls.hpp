@@ -12,6 +12,10 @@
 
 namespace hornbeam::pybridge::table_calls {
 
+/// A time to live in seconds as one in milliseconds; `ttl_ms` must not be given
+/// too.
+py::object milliseconds_of(py::handle ttl, py::handle ttl_ms);
+
 py::object get(const table_handle& t, py::handle key, py::handle fallback,
                bool copy = true);
 py::object set(const table_handle& t, py::handle key, py::handle value,

@@ -163,7 +163,9 @@ private:
   public:
     level(converter& c, PyObject* x) : converter_(c) {
       auto& above = c.above_;
-      if (above.size() >= static_cast<std::size_t>(max_depth) - 1) {
+      // An empty one is as deep as a number.
+      auto limit = static_cast<std::size_t>(max_depth) - 1;
+      if (above.size() > limit || (above.size() == limit && !is_empty(x))) {
         bool cycle = std::find(above.begin(), above.end(), x) != above.end();
         throw not_a_term{PyExc_ValueError,
                          {},
@@ -176,6 +178,12 @@ private:
     ~level() { converter_.above_.pop_back(); }
 
   private:
+    static bool is_empty(PyObject* x) {
+      auto size = PyObject_Size(x);
+      PyErr_Clear();
+      return size == 0;
+    }
+
     converter& converter_;
   };
 
@@ -241,7 +249,14 @@ private:
     if (exact_ && PyDict_CheckExact(x)) // equal ones are the same
       std::sort(out.begin(), out.end(),
                 [](auto& a, auto& b) { return a.first < b.first; });
-    return term::map(std::move(out));
+    auto count = out.size();
+    auto result = term::map(std::move(out));
+    if (result.pairs().size() != count)
+      throw not_a_term{PyExc_ValueError,
+                       {},
+                       "two keys of the dict would become one, and an entry be "
+                       "lost (two NaN, say)"};
+    return result;
   }
 
   static term mark(PyObject* x, bool is_pid) {

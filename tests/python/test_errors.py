@@ -41,7 +41,6 @@ def test_every_error_is_a_runtime_error_and_what_it_says(cls, also):
         lambda: erlang.execute_async("no such hook", "x"),
         lambda: next(erlang.stream("no such hook", "x")),
         lambda: erlang.call("no such function"),
-        lambda: erlang.cast("no such function"),
         lambda: erlang.await_result("no such task"),
         lambda: erlang.rpc_call(erlang.node(), "no such module", "f", []),
     ],

@@ -8,7 +8,8 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pybridge/python/hornbeam"
 FLOORS = [
-    {"_late", "_native", "_outcome", "errors"},
+    {"_late", "_native"},
+    {"_outcome", "errors"},
     {"values", "_log"},
     {"_context"},
     {"_engine"},

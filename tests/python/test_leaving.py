@@ -339,6 +339,7 @@ def test_casts_and_publishes_under_way_at_exit_arrive_on_another_node(worker):
     arrived = threading.Semaphore(0)
     words = types.ModuleType("words")
     words.say = lambda x: arrived.release()
+    words.__all__ = ["say"]
     hornbeam.rpc.export(words)
     for _ in range(3):
         cast = f"hornbeam.rpc.rpc_cast({me!r}, 'words', 'say', [1])"

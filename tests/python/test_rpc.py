@@ -13,6 +13,7 @@ TOOLS = types.ModuleType("tools_of_the_rpc_tests")
 TOOLS.double = lambda x: 2 * x
 TOOLS._hidden = lambda: "secret"
 TOOLS.number = 5
+TOOLS.__all__ = ["double"]  # what others have defined
 
 
 @pytest.fixture(params=["here", "there"])
@@ -26,6 +27,7 @@ def target(request, worker):
     module._private = lambda: "secret"
     module.not_a_function = 5
     rpc.export(module)
+    module.__all__ = [x for x in vars(module) if x[0] != "_"]
     return erlang.node(), "services_here"
 
 
@@ -148,9 +150,10 @@ def test_no_cast_is_lost(worker, name, eventually):
 
 
 def test_ping_says_whether_a_node_answers(worker):
-    assert erlang.ping(worker) is True
-    assert erlang.ping(erlang.node()) is True
-    assert hornbeam_dist.ping("nobody@127.0.0.1") is False
+    for name in (worker, erlang.node()):
+        assert erlang.ping(name) and erlang.ping(name) == "pong"
+    answer = hornbeam_dist.ping("nobody@127.0.0.1")
+    assert not answer and answer == "pang"
 
 
 def test_connect_and_disconnect(other_nodes, eventually):

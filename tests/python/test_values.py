@@ -1,11 +1,16 @@
 """Values come back as they were, from a table and from another node."""
 
 import collections
+import copy
 import datetime
 import decimal
 import enum
 import math
+import pickle
 import struct
+import sys
+import threading
+import types
 import uuid
 import zoneinfo
 
@@ -335,3 +340,102 @@ def test_an_integer_is_read_without_its_operators(value, what):
     exec(f"class Odd(int):\n{body}", names)
     erlang.state_set("odd", names["Odd"](value))
     assert erlang.state_get("odd") == value
+
+
+def test_a_time_zone_keeps_its_name():
+    zone = datetime.timezone(datetime.timedelta(hours=1), "CET")
+    for moment in (
+        datetime.datetime(2026, 1, 1, tzinfo=zone),
+        datetime.time(12, tzinfo=zone),
+    ):
+        erlang.state_set("moment", moment)
+        found = erlang.state_get("moment")
+        assert found == moment
+        assert found.tzinfo.tzname(None) == "CET"
+
+
+def test_a_dict_whose_keys_would_become_one_is_refused():
+    with pytest.raises(ValueError, match="lost"):
+        erlang.state_set("nan", {"inside": {math.nan: 1, float("nan"): 2}})
+
+
+def test_missing_stays_itself():
+    missing = hornbeam.tables.MISSING
+    assert copy.deepcopy([missing])[0] is missing
+    assert pickle.loads(pickle.dumps(missing)) is missing
+
+
+@pytest.mark.parametrize("empty", [[], (), {}, set(), "", frozenset()])
+def test_an_empty_value_is_as_deep_as_a_number(empty):
+    def nested(levels, x):
+        for _ in range(levels):
+            x = [x]
+        return x
+
+    levels = 510 if isinstance(empty, frozenset) else 511
+    erlang.state_set("deep", nested(levels, empty))
+    with pytest.raises(ValueError, match="deeper"):
+        erlang.state_set("deep", nested(levels + 1, empty))
+
+
+@pytest.fixture
+def orders():
+    """A module of a program, which another release of it changes."""
+    module = sys.modules["orders"] = types.ModuleType("orders")
+
+    def release(text):
+        exec(text, module.__dict__)
+        return module
+
+    yield release
+    del sys.modules["orders"]
+
+
+def test_what_can_not_be_read_any_more_is_opaque_and_nothing_is_lost(orders):
+    new = orders("import enum\nclass Status(enum.Enum): NEW = 1; HELD = 2")
+    held = new.Status.HELD
+    orders("import enum\nclass Status(enum.Enum): NEW = 1")
+    table = hornbeam.tables.table("state")
+    table.clear()
+    seen = []
+    arrived = threading.Event()
+
+    def watch(change):
+        seen.append(change.key)
+        if change.key == "last":
+            arrived.set()
+
+    watching = table.watch(watch)
+    erlang.state_set("inside", {"status": held})
+    erlang.state_set("alone", held)
+    erlang.state_set(held, "as a key")
+    assert isinstance(erlang.state_get("inside")["status"], Opaque)
+    assert isinstance(table.take("alone"), Opaque) and not table.contains("alone")
+    assert isinstance(table.swap("inside", "new")["status"], Opaque)
+    assert len(erlang.state_keys()) == 2 and len(list(table.items())) == 2
+    mark = next(k for k in erlang.state_keys() if isinstance(k, Opaque))
+    assert erlang.state_get(mark) == "as a key"
+    erlang.subscribe("orders")
+    erlang.publish("orders", held)
+    assert isinstance(erlang.receive_pubsub(5000), Opaque)
+    erlang.unsubscribe("orders")
+    erlang.state_set("last", 1)
+    assert arrived.wait(20), "the watch has ended"
+    assert isinstance(seen[2], Opaque)
+    # It reads as before where the member is known again.
+    erlang.state_set("kept", mark)
+    again = orders("import enum\nclass Status(enum.Enum): NEW = 1; HELD = 2")
+    assert erlang.state_get("kept") is again.Status.HELD
+    del watching
+
+
+def test_a_from_term_that_raises_gives_an_opaque():
+    class Kept:
+        pass
+
+    def refuse(x):
+        raise KeyError("another release")
+
+    hornbeam.register_type(Kept, "kept by the test", lambda x: [1, 2], refuse)
+    erlang.state_set("kept", [Kept()])
+    assert erlang.state_get("kept") == [Opaque("kept by the test", [1, 2])]

@@ -9,14 +9,30 @@ the ways equal.
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-import inspect
+import functools
 import time
-from typing import Any, Callable, Sequence
+from typing import TYPE_CHECKING, Any, Callable, Sequence, TypeVar, cast
 
-from hornbeam import _context, _loop, _native, _outcome, _pool, _ports, errors, process
+from hornbeam import (
+    _context,
+    _late,
+    _loop,
+    _native,
+    _outcome,
+    _pool,
+    _ports,
+    errors,
+    process,
+)
 from hornbeam._outcome import Outcome
+
+if TYPE_CHECKING:
+    import asyncio
+    import concurrent.futures
+    import inspect
+else:
+    asyncio = _late.stand_in("asyncio", globals())
+    inspect = _late.stand_in("inspect", globals())
 
 
 class Call:
@@ -110,6 +126,33 @@ def run(call: Call, timeout: float | None, finish: Finish | None) -> Any:
     finally:
         if permit is not None:
             permit.let_go()
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def done_by(function: Callable[..., Any]) -> Callable[[F], F]:
+    """For what is documented as the decorated function, and done by `function`, which
+    looks at the names of its arguments itself."""
+
+    def decorate(documented: F) -> F:
+        done: Any = functools.wraps(documented)(function)
+        return cast(F, done)
+
+    return decorate
+
+
+def by_position(
+    names: tuple[str, ...], args: Sequence[Any], kwargs: dict[str, Any]
+) -> list[Any]:
+    """The arguments of a call whose first parameters may come by name: those that do
+    are taken out of `kwargs`, which are the handler's else."""
+    filled = list(args)
+    for name in names[len(args) :]:
+        if name not in kwargs:
+            raise TypeError(f"missing argument: {name!r}")
+        filled.append(kwargs.pop(name))
+    return filled
 
 
 # -- for a caller in this thread ----------------------------------------------

@@ -4,15 +4,21 @@ the first step to the last, whoever asks."""
 
 from __future__ import annotations
 
-import asyncio
 import collections
-import concurrent.futures
 import contextvars
 import threading
-from typing import Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from hornbeam import _calls, _context, _loop, _outcome, _pool, _ports, errors
+from hornbeam import _calls, _context, _late, _loop, _outcome, _pool, _ports, errors
 from hornbeam._outcome import Outcome
+
+if TYPE_CHECKING:
+    import asyncio
+    import concurrent.futures
+
+    Reply = asyncio.Future[Outcome]
+else:
+    asyncio = _late.stand_in("asyncio", globals())
 
 T = TypeVar("T")
 
@@ -142,9 +148,6 @@ class Chunks:
 
 async def _in_thread(f: Callable[[], Outcome]) -> Outcome:
     return _outcome.flat(await _pool.in_thread(f))
-
-
-Reply = asyncio.Future[Outcome]
 
 
 class _Steps:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 import threading
-import traceback
 from typing import Any
 
 from hornbeam import _native, errors
@@ -53,8 +52,7 @@ def _emit(
     logger = _configured(part)
     if logger is None:
         if error is not None:
-            lines = traceback.format_exception(type(error), error, error.__traceback__)
-            text += "\n" + "".join(lines).rstrip("\n")
+            text += "\n" + errors.format_exception(error).rstrip("\n")
         text = text.encode("utf-8", "backslashreplace").decode()
         _native.log_to_stderr(level, part, node, text)
         return

@@ -3,26 +3,36 @@ what handlers return is awaited."""
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
-import inspect
+import collections.abc
 import threading
+import types
 import weakref
-from typing import Any, Coroutine
+from typing import TYPE_CHECKING, Any, Coroutine
 
-from hornbeam import _context, _engine, _native, _outcome, _ports, errors
+from hornbeam import _context, _engine, _late, _native, _outcome, _ports, errors
 from hornbeam._outcome import Outcome
 from hornbeam.errors import HornbeamError
+
+if TYPE_CHECKING:
+    import asyncio
+    import concurrent.futures
+    import inspect
+
+    Future = concurrent.futures.Future
+else:
+    asyncio = _late.stand_in("asyncio", globals())
+    concurrent = _late.stand_in("concurrent.futures", globals())
+    inspect = _late.stand_in("inspect", globals())
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
-Future = concurrent.futures.Future
 #: What other loops than the node's owe: each future with its coroutine.
 _owed: weakref.WeakKeyDictionary[
     asyncio.AbstractEventLoop, dict[Future[Outcome], Coroutine[Any, Any, Outcome]]
 ] = weakref.WeakKeyDictionary()
 _FAR = 1e9  # seconds
+_ITERABLE_COROUTINE = 0x100  # inspect.CO_ITERABLE_COROUTINE
 
 
 def own() -> asyncio.AbstractEventLoop:
@@ -55,10 +65,8 @@ def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
 
 def current() -> asyncio.AbstractEventLoop | None:
     """The loop that runs in this thread, if one does."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+    loop: asyncio.AbstractEventLoop | None = _late.running_loop()
+    return loop
 
 
 def usable(loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
@@ -200,7 +208,10 @@ async def cancelled_with_task(x: Any) -> Any:
 
 
 def is_awaitable(x: Any) -> bool:
-    return inspect.isawaitable(x)
+    # As `inspect.isawaitable`: a generator that is marked is a coroutine, too.
+    if isinstance(x, types.GeneratorType):
+        return bool(x.gi_code.co_flags & _ITERABLE_COROUTINE)
+    return isinstance(x, collections.abc.Awaitable)
 
 
 def _forked() -> None:

@@ -6,8 +6,9 @@ some exceptions, and futures can't carry others.
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Callable
+
+from hornbeam import _late
 
 Outcome = tuple[bool, Any]
 
@@ -25,7 +26,7 @@ async def of_awaitable(x: Any) -> Outcome:
     try:
         return True, await x
     except BaseException as e:
-        if asyncio._get_running_loop() is None:  # thrown away: its loop has ended
+        if _late.running_loop() is None:  # thrown away: its loop has ended
             raise
         return False, e
 

@@ -7,19 +7,24 @@ it takes up a job; how many jobs run at once is bounded by the native queue.
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import contextvars
 import functools
 import itertools
 import os
 import sys
 import threading
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-from hornbeam import _context, _engine, _native, _outcome, errors
+from hornbeam import _context, _engine, _late, _native, _outcome, errors
 from hornbeam._native import Job
 from hornbeam._outcome import Outcome
+
+if TYPE_CHECKING:
+    import asyncio
+    import concurrent.futures
+else:
+    asyncio = _late.stand_in("asyncio", globals())
+    concurrent = _late.stand_in("concurrent.futures", globals())
 
 #: Threads at the most, running and waiting inside nested calls.
 MAX_THREADS = 1000

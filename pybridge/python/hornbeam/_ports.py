@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from hornbeam import _context, _engine, _native, _outcome, errors
+from hornbeam import _context, _engine, _late, _native, _outcome, errors
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = _late.stand_in("asyncio", globals())
 
 
 class Port:

@@ -3,16 +3,15 @@ cancelling the task that awaits stops the waiting."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import inspect
-from typing import Any, AsyncGenerator, Callable
+from typing import TYPE_CHECKING, Any, AsyncGenerator, Callable, Sequence
 
 from hornbeam import (
     _calls,
     _chunks,
     _context,
     _handlers,
+    _late,
     _native,
     _outcome,
     _pool,
@@ -25,10 +24,16 @@ from hornbeam import (
     tasks,
 )
 
+if TYPE_CHECKING:
+    import asyncio
+    import inspect
+else:
+    asyncio = _late.stand_in("asyncio", globals())
+    inspect = _late.stand_in("inspect", globals())
 
-async def execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
-    """As `hornbeam.hooks.execute`. A coroutine handler of this process runs on
-    its loop; other handlers of this process run in the pool."""
+
+async def _execute(*given: Any, **kwargs: Any) -> Any:
+    app_path, action, *args = _calls.by_position(hooks.PARAMETERS, given, kwargs)
     served = registry_get(hooks.registry, app_path)
     if served is None:
         return await _invoke("hook", app_path, action, args, kwargs)
@@ -36,12 +41,23 @@ async def execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> A
     return await _calls.run_on_loop(call)
 
 
-async def call(name: str, /, *args: Any) -> Any:
-    """As `hornbeam.functions.call`."""
+@_calls.done_by(_execute)
+async def execute(app_path: str, action: str, *args: Any, **kwargs: Any) -> Any:
+    """As `hornbeam.hooks.execute`. A coroutine handler of this process runs on its
+    loop; other handlers of this process run in the pool."""
+
+
+async def _call(*given: Any, **kwargs: Any) -> Any:
+    name, args = functions._name_and_args("call", given, kwargs)
     served = registry_get(functions.registry, name)
     if served is None:
         return await _invoke("function", name, "", args, {})
     return await _calls.run_on_loop(served.handler.call(name, None, args, {}, served))
+
+
+@_calls.done_by(_call)
+async def call(name: str, *args: Any) -> Any:
+    """As `hornbeam.functions.call`."""
 
 
 def registry_get(registry: _handlers.Registry, name: str) -> _native.Served | None:
@@ -53,7 +69,7 @@ def registry_get(registry: _handlers.Registry, name: str) -> _native.Served | No
 
 
 async def _invoke(
-    scope: str, name: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    scope: str, name: str, action: str, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> Any:
     timeout, depth = _context.timeout(), _context.depth()
 
@@ -185,10 +201,8 @@ async def _next(
     return found
 
 
-async def stream(
-    app_path: str, action: str, /, *args: Any, **kwargs: Any
-) -> AsyncGenerator[Any, None]:
-    """As `hornbeam.hooks.stream`, for `async for`."""
+async def _stream(*given: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
+    app_path, action, *args = _calls.by_position(hooks.PARAMETERS, given, kwargs)
     hooks._check(app_path, action)
     served = hooks.registry.local.get(app_path)
     if served is not None:
@@ -214,6 +228,15 @@ async def stream(
         source.close()
 
 
+@_calls.done_by(_stream)
+async def stream(
+    app_path: str, action: str, *args: Any, **kwargs: Any
+) -> AsyncGenerator[Any, None]:
+    """As `hornbeam.hooks.stream`, for `async for`."""
+    raise NotImplementedError
+    yield
+
+
 def _only_makes_something(function: Any) -> bool:
     """Whether to call it runs none of its code."""
     return (
@@ -227,7 +250,7 @@ async def _local_stream(
     served: _native.Served,
     app_path: str,
     action: str,
-    args: tuple[Any, ...],
+    args: Sequence[Any],
     kwargs: dict[str, Any],
 ) -> AsyncGenerator[Any, None]:
     call = served.handler.call(app_path, action, args, kwargs, served)

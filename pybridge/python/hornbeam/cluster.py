@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from hornbeam import _native
 from hornbeam.errors import HornbeamError, NodeError
@@ -32,16 +33,28 @@ def disconnect(name: str) -> bool:
     return _native.disconnect(_native.full_name(name))
 
 
-def ping(name: str, timeout_ms: float = 5000) -> bool:
-    """Whether a node answers; connects first."""
+class _Answer(str):
+    """What Erlang says of a ping; true if it is "pong"."""
+
+    def __bool__(self) -> bool:
+        return self == "pong"
+
+
+PONG, PANG = _Answer("pong"), _Answer("pang")
+
+
+def ping(name: str, timeout_ms: float = 5000) -> str:
+    """"pong", which is true, if a node answers, else "pang", which is false; connects
+    first."""
     full = _native.full_name(name)
     if full == _native.name():
-        return True
+        return PONG
+    ask: tuple[Any, ...] = ("hornbeam", "node", [])
     try:
-        return _native.request(full, "rpc", "call", ("hornbeam", "node", []),
-                               timeout_ms, 0) == full
+        answer = _native.request(full, "rpc", "call", ask, timeout_ms, 0)
     except HornbeamError:
-        return False
+        return PANG
+    return PONG if answer == full else PANG
 
 
 def wait_for(*names: str, timeout_ms: float = 5000) -> None:

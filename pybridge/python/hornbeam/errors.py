@@ -8,9 +8,14 @@ All derive from `HornbeamError`, which is a `RuntimeError`. A timeout is also a
 
 from __future__ import annotations
 
-import asyncio
-import traceback as _traceback
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+from hornbeam import _late
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = _late.stand_in("asyncio", globals())
 
 
 class HornbeamError(RuntimeError):
@@ -129,9 +134,7 @@ def make_exception(
 def describe(error: BaseException) -> tuple[int, str, str, str]:
     """The failure that stands for an exception on its way to another node:
     code, message, class name and the text of the traceback."""
-    text = "".join(
-        _traceback.format_exception(type(error), error, error.__traceback__)
-    )
+    text = format_exception(error)
     if isinstance(error, HandlerError):  # passed on: keep the first culprit
         return (REMOTE, error.message, error.class_name, error.traceback or text)
     for cls, code in _codes:
@@ -140,6 +143,14 @@ def describe(error: BaseException) -> tuple[int, str, str, str]:
     if type(error) in (HornbeamError, TaskCancelled):
         return (INTERNAL, _message(error), type(error).__name__, text)
     return (REMOTE, _message(error), type(error).__qualname__, text)
+
+
+def format_exception(error: BaseException) -> str:
+    """As Python prints it, with its traceback."""
+    traceback = _late.module("traceback")
+    return "".join(
+        traceback.format_exception(type(error), error, error.__traceback__)
+    )
 
 
 def _message(error: BaseException) -> str:
@@ -157,8 +168,9 @@ def one_line(error: BaseException) -> str:
 def raise_here(error: BaseException) -> NoReturn:
     """Raise what a handler raised to a caller whose thread has run it: what is no
     `Exception` passes, but for a cancellation, which is none of the caller's."""
-    if not isinstance(error, (Exception, asyncio.CancelledError)):
-        raise error
+    if not isinstance(error, Exception):
+        if not isinstance(error, asyncio.CancelledError):
+            raise error
     raise_elsewhere(error)
 
 

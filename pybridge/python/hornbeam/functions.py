@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Callable
 
-from hornbeam import _calls, _context, _engine, _handlers, _native, errors
+from hornbeam import _calls, _context, _engine, _handlers, _log, _native
 
 
 def register_function(
@@ -40,13 +41,21 @@ def names() -> list[str]:
 call = _native.call
 
 
-def _call(name: str, /, *args: Any, **kwargs: Any) -> Any:
-    """What `call` does unless a plain function of this process has the name."""
+def _name_and_args(
+    what: str, given: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, list[Any]]:
+    name, *args = _calls.by_position(("name",), given, kwargs)
     if kwargs:
         raise TypeError(
-            f"call takes no keyword arguments, as {next(iter(kwargs))!r}: a function "
+            f"{what} takes no keyword arguments, as {next(iter(kwargs))!r}: a function "
             "in C++ has no names for its arguments"
         )
+    return name, args
+
+
+def _call(*given: Any, **kwargs: Any) -> Any:
+    """What `call` does unless a plain function of this process has the name."""
+    name, args = _name_and_args("call", given, kwargs)
     served = registry.local.get(name) if isinstance(name, str) else None
     if served is None:
         _check(name)
@@ -64,12 +73,20 @@ def info() -> list[dict[str, Any]]:
     return _native.handler_info("function")
 
 
-def cast(name: str, /, *args: Any) -> None:
-    """Call a registered function and don't wait. Errors are not reported; an
-    unknown name raises `NotFoundError`."""
+def _cast(*given: Any, **kwargs: Any) -> None:
+    name, args = _name_and_args("cast", given, kwargs)
     _check(name)
     if not _native.cast_handler("function", name, "", args, {}):
-        raise errors.not_there("function", name)
+        caller = sys._getframe(1)
+        where = f"{caller.f_code.co_filename}:{caller.f_lineno}"
+        text = f"{where}: a cast has found no function {name!r} on any connected node"
+        _log.say(_log.WARNING, "functions", text, f"cast {name}")
+
+
+@_calls.done_by(_cast)
+def cast(name: str, *args: Any) -> None:
+    """Call a registered function and don't wait. Only the log hears of errors, and of
+    a name that no node knows."""
 
 
 def _check(name: str) -> None:

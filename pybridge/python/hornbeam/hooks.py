@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
-import inspect
-from typing import Any, Callable, Generator
+from typing import TYPE_CHECKING, Any, Callable, Generator, Sequence
 
 from hornbeam import (
     _calls,
@@ -19,6 +18,7 @@ from hornbeam import (
     _context,
     _engine,
     _handlers,
+    _late,
     _log,
     _loop,
     _native,
@@ -29,6 +29,11 @@ from hornbeam import (
 )
 from hornbeam._native import Job
 from hornbeam._outcome import Outcome
+
+if TYPE_CHECKING:
+    import inspect
+else:
+    inspect = _late.stand_in("inspect", globals())
 
 
 def register_hook(
@@ -56,7 +61,7 @@ def register_hook(
     no sense, and whatever the class raises.
     """
     bounds = _handlers.Bounds(concurrency, queue, retry)
-    if inspect.isclass(handler):
+    if isinstance(handler, type):
         entry = _handlers.Handler(handler(), True, bounds)
     elif inspect.isroutine(handler) or _is_partial(handler):
         entry = _handlers.Handler(handler, False, bounds)
@@ -123,8 +128,13 @@ def _check(app_path: str, action: str) -> None:
 execute = _native.execute
 
 
-def _execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
+#: What comes before the handler's own arguments.
+PARAMETERS = ("app_path", "action")
+
+
+def _execute(*given: Any, **kwargs: Any) -> Any:
     """What `execute` does unless a plain handler of this process has the name."""
+    app_path, action, *args = _calls.by_position(PARAMETERS, given, kwargs)
     served = registry.local.get(app_path) if isinstance(app_path, str) else None
     if served is None or not isinstance(action, str):
         _check(app_path, action)
@@ -138,8 +148,17 @@ def _execute(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> Any:
 registry = _handlers.Registry("hook")
 
 
+def _open(*given: Any, **kwargs: Any) -> Generator[Any, None, None]:
+    app_path, action, *args = _calls.by_position(PARAMETERS, given, kwargs)
+    _check(app_path, action)
+    if app_path in registry.local:
+        return _local_stream(app_path, action, args, kwargs)
+    return _stream(app_path, action, args, kwargs)
+
+
+@_calls.done_by(_open)
 def stream(
-    app_path: str, action: str, /, *args: Any, **kwargs: Any
+    app_path: str, action: str, *args: Any, **kwargs: Any
 ) -> Generator[Any, None, None]:
     """The chunks of a hook's action, one by one.
 
@@ -147,14 +166,11 @@ def stream(
     closes the handler's; an error of the handler is raised after the chunks
     that came before it. A handler that makes no generator gives one chunk.
     """
-    _check(app_path, action)
-    if app_path in registry.local:
-        return _local_stream(app_path, action, args, kwargs)
-    return _stream(app_path, action, args, kwargs)
+    raise NotImplementedError
 
 
 def _stream(
-    app_path: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    app_path: str, action: str, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> Generator[Any, None, None]:
     if app_path in registry.local:  # by now
         yield from _local_stream(app_path, action, args, kwargs)
@@ -171,7 +187,7 @@ def _stream(
 
 
 def _local_stream(
-    app_path: str, action: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    app_path: str, action: str, args: Sequence[Any], kwargs: dict[str, Any]
 ) -> Generator[Any, None, None]:
     served = registry.local.get(app_path)
     if served is None:  # by now

@@ -9,14 +9,18 @@ topics and loses its tables.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 from contextvars import ContextVar
-from typing import Any, Iterator
+from typing import TYPE_CHECKING, Any, Iterator
 
-from hornbeam import _context, _engine, _native
+from hornbeam import _context, _engine, _late, _native
 from hornbeam.values import Pid, Ref
+
+if TYPE_CHECKING:
+    import asyncio
+else:
+    asyncio = _late.stand_in("asyncio", globals())
 
 
 class Owner:
@@ -59,7 +63,7 @@ def running_as(owner: Owner) -> Iterator[None]:
 
 def _running_task() -> asyncio.Task[object] | None:
     # What `asyncio.current_task()` does, without an exception where no loop runs.
-    loop = asyncio._get_running_loop()
+    loop = _late.running_loop()
     return None if loop is None else asyncio.current_task(loop)
 
 

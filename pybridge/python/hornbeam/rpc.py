@@ -80,6 +80,15 @@ def _find(module: str, function: str) -> Any:
     found = None if function.startswith("_") else getattr(target, function, None)
     if not callable(found):
         raise NotFoundError(f"the module {module!r} has no function {function!r}")
+    # What it has imported is not meant for others: a shell, say.
+    own = getattr(found, "__module__", None) == target.__name__
+    if function not in getattr(target, "__all__", ()) and (
+        not own or isinstance(found, type)
+    ):
+        raise NotFoundError(
+            f"the module {module!r} exports no {function!r}: it is not a function of "
+            "its own, nor in its __all__"
+        )
     return found
 
 

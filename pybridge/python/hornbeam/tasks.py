@@ -13,7 +13,7 @@ import time
 from typing import Any, Callable, Iterator, TypedDict
 
 from hornbeam import _context, _engine, _native, _pool, errors, hooks, process
-from hornbeam._calls import Call, finish_on_loop, run_in_pool
+from hornbeam._calls import Call, by_position, finish_on_loop, run_in_pool
 from hornbeam._native import Job
 
 # Tasks of this process: what they call, and later what came of it.
@@ -47,9 +47,10 @@ execute_async = _native.execute_async
 await_result = _native.await_result
 
 
-def _execute_async(app_path: str, action: str, /, *args: Any, **kwargs: Any) -> str:
+def _execute_async(*given: Any, **kwargs: Any) -> str:
     """What `execute_async` does unless this process has the hook and no deadline
     is around."""
+    app_path, action, *args = by_position(hooks.PARAMETERS, given, kwargs)
     hooks._check(app_path, action)
     where = _native.pick("hook", app_path)
     if where is None:

@@ -8,14 +8,16 @@ add types of its own. Nothing is ever pickled.
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import enum
 import sys
-import uuid
-from typing import Any, Callable, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
 
 from hornbeam import _late
+
+if TYPE_CHECKING:
+    import datetime
+else:
+    datetime = _late.stand_in("datetime", globals())
 
 T = TypeVar("T")
 
@@ -80,14 +82,18 @@ class Missing:
     def __repr__(self) -> str:
         return "MISSING"
 
+    def __reduce__(self) -> str:  # a copy is the same one
+        return "MISSING"
+
 
 #: What stands for a key that is not there. It can't be stored.
 MISSING = Missing()
 
 
 class Opaque(NamedTuple):
-    """A value whose tag this process does not know: it can be stored and sent
-    on, and reads as before where the tag is known."""
+    """A value that this process can't read, as it does not know its tag, or its
+    class, enum member or time zone is gone: it can be stored and sent on, and reads
+    as before where that is known."""
 
     tag: str
     value: Any
@@ -136,7 +142,11 @@ def _encode_zone(zone: datetime.tzinfo | None) -> Any:
         return key
     if isinstance(zone, datetime.timezone):
         offset = zone.utcoffset(None)
-        return [offset.days * 86400 + offset.seconds, offset.microseconds]
+        parts: list[Any] = [offset.days * 86400 + offset.seconds, offset.microseconds]
+        name = zone.tzname(None)
+        if name != datetime.timezone(offset).tzname(None):
+            parts.append(name)
+        return parts
     raise TypeError(
         f"a time zone of type {type(zone).__name__} can't be sent; use zoneinfo "
         "or datetime.timezone"
@@ -148,7 +158,8 @@ def _decode_zone(x: Any) -> datetime.tzinfo | None:
         return None
     if isinstance(x, str):
         return _late.module("zoneinfo").ZoneInfo(x)
-    return datetime.timezone(datetime.timedelta(seconds=x[0], microseconds=x[1]))
+    offset = datetime.timedelta(seconds=x[0], microseconds=x[1])
+    return datetime.timezone(offset, *x[2:])
 
 
 def _encode_datetime(x: datetime.datetime) -> Any:
@@ -189,30 +200,64 @@ def _decode_array(x: Any) -> Any:
     return _late.module("numpy").ndarray(shape, dtype, data)
 
 
+def _datetime_codecs(m: Any) -> dict[type, _Codec]:
+    return {
+        m.datetime: _Codec("datetime", _encode_datetime, _decode_datetime),
+        m.date: _Codec("date", m.date.isoformat, m.date.fromisoformat),
+        m.time: _Codec("time", _encode_time, _decode_time),
+        m.timedelta: _Codec(
+            "timedelta",
+            lambda x: [x.days, x.seconds, x.microseconds],
+            lambda x: m.timedelta(x[0], x[1], x[2]),
+        ),
+    }
+
+
+def _decimal_codecs(m: Any) -> dict[type, _Codec]:
+    return {m.Decimal: _Codec("decimal", str, m.Decimal)}
+
+
+def _uuid_codecs(m: Any) -> dict[type, _Codec]:
+    return {m.UUID: _Codec("uuid", lambda x: x.bytes, lambda x: m.UUID(bytes=x))}
+
+
 _builtin: dict[type, _Codec] = {
-    datetime.datetime: _Codec("datetime", _encode_datetime, _decode_datetime),
-    datetime.date: _Codec(
-        "date", datetime.date.isoformat, datetime.date.fromisoformat
-    ),
-    datetime.time: _Codec("time", _encode_time, _decode_time),
-    datetime.timedelta: _Codec(
-        "timedelta",
-        lambda x: [x.days, x.seconds, x.microseconds],
-        lambda x: datetime.timedelta(x[0], x[1], x[2]),
-    ),
-    decimal.Decimal: _Codec("decimal", str, decimal.Decimal),
-    uuid.UUID: _Codec("uuid", lambda x: x.bytes, lambda x: uuid.UUID(bytes=x)),
     complex: _Codec(
         "complex", lambda x: [x.real, x.imag], lambda x: complex(x[0], x[1])
     ),
     frozenset: _Codec("frozenset", set, frozenset),
     bytearray: _Codec("bytearray", bytes, bytearray),
 }
-_by_class.update(_builtin)
-_by_tag.update({c.tag: c.from_term for c in _builtin.values()})
+#: Modules whose classes are built in: they are imported with the first value.
+_modules: dict[str, Callable[[Any], dict[type, _Codec]]] = {
+    "datetime": _datetime_codecs,
+    "decimal": _decimal_codecs,
+    "uuid": _uuid_codecs,
+}
+_module_of_tag = {
+    **dict.fromkeys(("datetime", "date", "time", "timedelta"), "datetime"),
+    "decimal": "decimal",
+    "uuid": "uuid",
+}
+
+
+def _add(codecs: dict[type, _Codec]) -> None:
+    for cls, codec in codecs.items():
+        _by_class.setdefault(cls, codec)  # the program may have its own
+        _by_tag[codec.tag] = codec.from_term
+
+
+def _load(module: str) -> None:
+    codecs = _modules.get(module)
+    if codecs is not None:
+        _add(codecs(_late.module(module)))
+        _modules.pop(module, None)
+
+
+_add(_builtin)
 _by_tag["enum"] = _decode_enum
 _by_tag["ndarray"] = _decode_array
-_BUILTIN_TAGS = frozenset(_by_tag)
+_BUILTIN_TAGS = frozenset((*_by_tag, *_module_of_tag))
 
 
 def _encode_array(x: Any) -> Any:
@@ -237,6 +282,9 @@ def encode(x: Any) -> tuple[str | None, Any] | None:
     """
     cls = type(x)
     codec = _by_class.get(cls)
+    if codec is None and cls.__module__ in _modules:
+        _load(cls.__module__)
+        codec = _by_class.get(cls)
     if codec is not None:
         return (codec.tag, codec.to_term(x))
     if isinstance(x, enum.Enum):
@@ -269,5 +317,17 @@ def decode(tag: str, value: Any) -> Any:
     """For the native module: the object that an extension stands for."""
     from_term = _by_tag.get(tag)
     if from_term is None:
+        if tag not in _module_of_tag:
+            return Opaque(tag, value)
+        _load(_module_of_tag[tag])
+        from_term = _by_tag[tag]
+    try:
+        return from_term(value)
+    except MemoryError:
+        raise
+    except Exception:
+        # What it was made of is gone, or different: nothing is lost, and whoever
+        # reads other values beside it does not suffer.
+        if tag == "ndarray":
+            raise
         return Opaque(tag, value)
-    return from_term(value)
