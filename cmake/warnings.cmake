@@ -19,6 +19,10 @@ if(NOT HORNBEAM_SANITIZE STREQUAL "")
     -fsanitize=${HORNBEAM_SANITIZE} -fno-sanitize-recover=all
     -fno-omit-frame-pointer)
   target_link_options(hornbeam_flags INTERFACE -fsanitize=${HORNBEAM_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # clang 14 can't put its mark of a function's type before a coroutine.
+    target_compile_options(hornbeam_flags INTERFACE -fno-sanitize=function)
+  endif()
 endif()
 if(HORNBEAM_CHECK_LOCKS)
   target_compile_definitions(hornbeam_flags INTERFACE HORNBEAM_CHECK_LOCKS)
