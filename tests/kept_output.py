@@ -36,7 +36,7 @@ def pytest_runtest_logreport(report):
 
 def pytest_terminal_summary(terminalreporter, config):
     # The line of each that failed shall have room for the reason.
-    config.get_terminal_writer().fullwidth = 300
+    config.get_terminal_writer().fullwidth = 200
     stats = terminalreporter.stats
     if stats.get("failed") or stats.get("error"):
         terminalreporter.write_line(f"The output of each is kept in {FOLDER}")
