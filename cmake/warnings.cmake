@@ -2,10 +2,10 @@
 add_library(hornbeam_flags INTERFACE)
 target_compile_options(hornbeam_flags INTERFACE -Wall -Wextra -Wpedantic)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  # For all folders that are added from here on, until the tests; not for users of
-  # the library. Only `local`: GCC 12 also takes what an `enum class` lists, and the
-  # parameters of a constructor, for names that hide others. Clang means more by
-  # -Wconversion: it would have each index of an int cast.
+  # For all folders of ours, not for users of the library. Only `local`: GCC 12
+  # also takes what an `enum class` lists, and the parameters of a constructor, for
+  # names that hide others. Clang means more by -Wconversion: it would have each
+  # index of an int cast.
   add_compile_options(-Wshadow=local -Wconversion)
 endif()
 if(HORNBEAM_WERROR)
