@@ -47,7 +47,7 @@ public:
 private:
   static constexpr std::uint64_t one_in = 16;
   // Eight buckets for each power of two: an error of an eighth at the most.
-  static constexpr int parts = 8;
+  static constexpr std::size_t parts = 8;
   static constexpr std::size_t size = 64 * parts;
 
   static std::size_t bucket_of(std::uint64_t ns) noexcept {

@@ -259,6 +259,7 @@ bool answer_inline(const tables& all, const std::string& service, call& c) {
 
 std::vector<std::string> table_operations() {
   std::vector<std::string> out;
+  out.reserve(table_ops.size());
   for (auto& [name, op] : table_ops)
     out.push_back(name);
   return out;

@@ -35,7 +35,7 @@ namespace hornbeam::actors {
 class tasks {
 public:
   struct limits {
-    std::int64_t keep_ms = 3600 * 1000;
+    std::int64_t keep_ms = 3'600'000;
     std::size_t keep_count = 10000;
   };
 

@@ -53,7 +53,10 @@ double resident() {
 double cpu_ms() {
   rusage x{};
   getrusage(RUSAGE_SELF, &x);
-  auto ms = [](const timeval& t) { return t.tv_sec * 1e3 + t.tv_usec / 1e3; };
+  auto ms = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) * 1e3
+           + static_cast<double>(t.tv_usec) / 1e3;
+  };
   return ms(x.ru_utime) + ms(x.ru_stime);
 }
 

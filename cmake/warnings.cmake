@@ -1,6 +1,13 @@
 # The flags of every target of ours.
 add_library(hornbeam_flags INTERFACE)
 target_compile_options(hornbeam_flags INTERFACE -Wall -Wextra -Wpedantic)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  # For all folders of ours, not for users of the library. Only `local`: GCC 12
+  # also takes what an `enum class` lists, and the parameters of a constructor, for
+  # names that hide others. Clang means more by -Wconversion: it would have each
+  # index of an int cast.
+  add_compile_options(-Wshadow=local -Wconversion)
+endif()
 if(HORNBEAM_WERROR)
   target_compile_options(hornbeam_flags INTERFACE -Werror)
 endif()
@@ -22,6 +29,10 @@ if(NOT HORNBEAM_SANITIZE STREQUAL "")
     -fsanitize=${HORNBEAM_SANITIZE} -fno-sanitize-recover=all
     -fno-omit-frame-pointer)
   target_link_options(hornbeam_flags INTERFACE -fsanitize=${HORNBEAM_SANITIZE})
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    # clang 14 can't put its mark of a function's type before a coroutine.
+    target_compile_options(hornbeam_flags INTERFACE -fno-sanitize=function)
+  endif()
 endif()
 if(HORNBEAM_CHECK_LOCKS)
   target_compile_definitions(hornbeam_flags INTERFACE HORNBEAM_CHECK_LOCKS)

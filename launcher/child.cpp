@@ -16,7 +16,7 @@ namespace hornbeam::launcher {
 namespace {
 
 /// Longer lines are cut: a node that never ends one must not fill our memory.
-constexpr std::size_t longest_line = 64 * 1024;
+constexpr std::size_t longest_line = std::size_t{64} << 10;
 
 /// In the child, between fork and exec: system calls only.
 [[noreturn]] void become(char** argv, int out, int err, pid_t parent) {

@@ -34,7 +34,9 @@ def pytest_runtest_logreport(report):
             out.write(f"\n--- {title}\n{text}\n")
 
 
-def pytest_terminal_summary(terminalreporter):
+def pytest_terminal_summary(terminalreporter, config):
+    # The line of each that failed shall have room for the reason.
+    config.get_terminal_writer().fullwidth = 200
     stats = terminalreporter.stats
     if stats.get("failed") or stats.get("error"):
         terminalreporter.write_line(f"The output of each is kept in {FOLDER}")

@@ -102,13 +102,13 @@ void bind_handlers(py::module_& m) {
 
   m.def(
     "register_handler",
-    [](const text& scope, const text& name, const py::object& handler,
+    [](const text& scope, const text& name, const py::object& code,
        const py::object& target, bool by_method, std::size_t concurrency,
        std::size_t queue, bool retry) {
-      auto by = std::make_shared<python_handler>(scope, handler, target,
+      auto by = std::make_shared<python_handler>(scope, code, target,
                                                  by_method);
-      auto served = handlers(scope).add(name, by, {concurrency, queue, retry});
-      return holder{new local_handler{std::move(served), std::move(by)}};
+      auto added = handlers(scope).add(name, by, {concurrency, queue, retry});
+      return holder{new local_handler{std::move(added), std::move(by)}};
     },
     guard());
   m.def(

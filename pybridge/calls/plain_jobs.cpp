@@ -279,7 +279,7 @@ void send_chunk(job& x, py::handle value) {
   if (x.created_in != fork_generation())
     return;
   // To encode what is small takes less than to give Python's lock back.
-  constexpr std::size_t small = 16 * 1024;
+  constexpr std::size_t small = std::size_t{16} << 10;
   std::optional<without_gil> free;
   std::optional<io_loop::may_run_loop_scope> here;
   // Somebody waits for the first one; others are sent together.

@@ -273,9 +273,9 @@ private:
                        "the numbers of a Pid or Ref are integers of 64 bits"};
     }
     if (is_pid)
-      return term{pid{std::move(node), serial}};
-    return term{reference{std::move(node), serial,
-                          py::cast<std::uint64_t>(h.attr("owner"))}};
+      return term{pid{node, serial}};
+    return term{
+      reference{node, serial, py::cast<std::uint64_t>(h.attr("owner"))}};
   }
 
   /// What the Python package knows about this type: arrays, dates, enums,

@@ -229,7 +229,7 @@ void link::receive(std::string_view batch, sink& to) {
     take_frame(in.take(in.length()), to);
 }
 
-void link::take_frame(std::string_view bytes, sink& to) {
+void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
   wire_reader in{bytes};
   std::uint64_t tag = 0;
   in >> tag;
@@ -266,6 +266,8 @@ void link::take_frame(std::string_view bytes, sink& to) {
       std::uint64_t number = 0;
       std::uint64_t total = 0;
       in >> number >> total;
+      if (in_pieces) // each level would be one more on the stack
+        throw decode_error("a fragment inside a fragment");
       if (total > message_limit)
         throw decode_error("a message of " + std::to_string(total)
                            + " bytes, over the limit of "
@@ -280,7 +282,7 @@ void link::take_frame(std::string_view bytes, sink& to) {
       if (whole.size() == total) {
         auto done = std::move(whole);
         partial_.erase(number);
-        take_frame(done, to);
+        take_frame(done, to, true);
       }
       return;
     }

@@ -45,9 +45,9 @@ public:
     virtual void on_bye() = 0;
   };
 
-  static constexpr std::size_t fragment_size = 256 * 1024;
+  static constexpr std::size_t fragment_size = std::size_t{256} << 10;
   static constexpr std::size_t window = 8;
-  static constexpr std::size_t batch_size = 1024 * 1024;
+  static constexpr std::size_t batch_size = std::size_t{1} << 20;
   /// Bytes that may wait for one peer; what is over is refused.
   static constexpr std::size_t outbox_limit = std::size_t{2} << 30;
   /// The largest message that is taken from a peer.
@@ -119,7 +119,8 @@ private:
   /// Appends a frame; false if closed or full.
   bool push(std::string frame, bool is_cast, bool urgent = false,
             std::uint64_t request = 0);
-  void take_frame(std::string_view frame, sink& to);
+  /// `in_pieces`: it came in fragments, and so can be none itself.
+  void take_frame(std::string_view frame, sink& to, bool in_pieces = false);
 
   const std::string peer_;
   const std::uint64_t incarnation_;

@@ -119,15 +119,15 @@ failure down(const link_state& st, const std::string& why) {
 }
 
 caf::behavior connected(link_broker* self) {
-  auto& st = self->state;
-  st.heard = clock::now();
-  self->monitor(st.remote);
+  auto& its = self->state;
+  its.heard = clock::now();
+  self->monitor(its.remote);
   self->set_down_handler([self](caf::down_msg& m) {
     if (m.source == self->state.remote.address())
       end(self,
           down(self->state, self->state.leaving ? "has left" : "is down"));
   });
-  auto beat = std::chrono::milliseconds(st.core->settings.heartbeat_ms);
+  auto beat = std::chrono::milliseconds(its.core->settings.heartbeat_ms);
   self->delayed_send(self, beat, beat_atom::value);
   return {
     [self](flush_atom) { flush(self); },

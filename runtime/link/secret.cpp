@@ -42,7 +42,7 @@ std::string make_pem() {
   ASN1_INTEGER_set_uint64(X509_get_serialNumber(cert.get()),
                           (std::uint64_t{random()} << 31) | random());
   // A day back: clocks of a cluster's machines differ.
-  X509_gmtime_adj(X509_getm_notBefore(cert.get()), -24 * 3600);
+  X509_gmtime_adj(X509_getm_notBefore(cert.get()), -24L * 3600);
   X509_time_adj_ex(X509_getm_notAfter(cert.get()), 365 * 100, 0, nullptr);
   X509_set_pubkey(cert.get(), key.get());
   auto* name = X509_get_subject_name(cert.get());

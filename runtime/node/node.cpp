@@ -45,7 +45,7 @@ std::vector<int> sockets_of_port(int port) {
                    ? reinterpret_cast<sockaddr_in&>(at).sin_port
                  : at.ss_family == AF_INET6
                    ? reinterpret_cast<sockaddr_in6&>(at).sin6_port
-                   : 0;
+                   : in_port_t{0};
     int type = 0;
     socklen_t length = sizeof type;
     ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);

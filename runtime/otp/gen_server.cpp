@@ -130,6 +130,7 @@ private:
   task<> serve(server_result next) {
     for (;;) {
       std::optional<term> reason;
+      std::optional<term> caller;
       term message;
       try {
         if (next.continue_) {
@@ -146,8 +147,8 @@ private:
             message = co_await me_.receive();
           }
           if (is_tuple(message, gen_call, 3)) {
-            next = co_await impl_.handle_call(me_, message.items()[2],
-                                              message.items()[1]);
+            caller = message.items()[1];
+            next = co_await impl_.handle_call(me_, message.items()[2], *caller);
           } else if (is_tuple(message, gen_cast, 2)) {
             next = co_await impl_.handle_cast(me_, message.items()[1]);
           } else if (is_tuple(message, system_message, 3)) {
@@ -161,14 +162,17 @@ private:
         }
         if (next.reply_) {
           auto answer = *std::exchange(next.reply_, std::nullopt);
+          if (!caller) // only a call can be replied to
+            reason = term::tuple(
+              {term::atom("bad_return_value"),
+               term::tuple({term::atom("reply"), std::move(answer)})});
           // With a stop, `terminate` comes first, as in OTP.
-          auto& from = message.at(1);
-          if (!next.stop_)
-            gen_server::reply(me_, from, std::move(answer));
+          else if (!next.stop_)
+            gen_server::reply(me_, *caller, std::move(answer));
           else
-            last_reply_ = std::pair{from, std::move(answer)};
+            last_reply_ = std::pair{*caller, std::move(answer)};
         }
-        if (next.stop_)
+        if (next.stop_ && !reason)
           reason = next.stop_;
       } catch (const process_killed&) {
         throw;

@@ -162,8 +162,8 @@ protected:
   bool leaving_ = false;   ///< the code is being unwound
 };
 
-// Who includes term.hpp alone calls these two as well: the library must have them
-// though each call of its own is inlined.
+// Who includes term.hpp alone calls these two as well: the library must have
+// them though each call of its own is inlined.
 [[gnu::used]] inline void intrusive_ptr_add_ref(process* x) noexcept {
   x->refs_.fetch_add(1, std::memory_order_relaxed);
 }

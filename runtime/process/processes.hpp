@@ -72,7 +72,8 @@ public:
   std::pair<term, term> start(const start_options& o, F f, Ts... xs) {
     auto p = make_process();
     if constexpr (std::is_empty_v<F> || std::is_pointer_v<F>) {
-      return launch(std::move(p), f(self{*p}, std::move(xs)...), nullptr, o);
+      auto body = f(self{*p}, std::move(xs)...);
+      return launch(std::move(p), std::move(body), nullptr, o);
     } else {
       auto keep = std::make_shared<F>(std::move(f));
       auto body = (*keep)(self{*p}, std::move(xs)...);

@@ -288,7 +288,7 @@ term processes::set_timer(std::int64_t ms, const term& to,
   p->related().timers.insert(id);
   auto fire = [p, id, ref, message = std::move(message)] {
     {
-      lock_scope guard{p->mutex_};
+      lock_scope inside{p->mutex_};
       if (!p->relations_)
         return;
       p->relations_->timers.erase(id);

@@ -168,9 +168,9 @@ lmdb_environment_ptr lmdb_environment::open(const std::string& path,
                              // A parent's memory and descriptors stay.
                              if (!old->current())
                                return;
-                             auto path = old->path();
+                             auto its_path = old->path();
                              delete old;
-                             open_files::get().closed(path);
+                             open_files::get().closed(its_path);
                            }};
     all.opened(x);
     return x;

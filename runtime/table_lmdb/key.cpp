@@ -136,6 +136,7 @@ void encoder::floating(double x) {
 template <class Items>
 auto sorted(const Items& xs) {
   std::vector<const typename Items::value_type*> out;
+  out.reserve(xs.size());
   for (auto& x : xs)
     out.push_back(&x);
   std::sort(out.begin(), out.end(), [](auto* a, auto* b) { return *a < *b; });

@@ -42,7 +42,8 @@ lmdb_record lmdb_record::parse(std::string_view bytes) {
     bytes.remove_prefix(bytes.size() - in.remaining());
   }
   out.is_integer = form == form_integer;
-  if (form > form_integer || (out.is_integer && bytes.size() != 8))
+  if ((form != form_wire && form != form_integer)
+      || (out.is_integer && bytes.size() != 8))
     throw decode_error("a value of an unknown form");
   out.content = bytes;
   return out;

@@ -90,7 +90,7 @@ lmdb_environment* lmdb_table::reopen() const {
     return owner_.get(); // another thread was faster
   if (owner_) {
     new lmdb_environment_ptr(std::move(owner_)); // the parent's: leave it
-    group_.release();
+    static_cast<void>(group_.release());
   }
   owner_ = std::move(fresh);
   if (owner_->durable())

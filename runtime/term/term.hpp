@@ -46,7 +46,7 @@ public:
     const std::string* none = nullptr;
     auto x = std::make_unique<const std::string>(std::move(name));
     if (renamed_.compare_exchange_strong(none, x.get()))
-      x.release();
+      static_cast<void>(x.release()); // it is never freed
   }
 
   const std::uint64_t incarnation;

@@ -40,9 +40,14 @@ def registered():
     found = {}
     for test in json.loads(listed)["tests"]:
         assert "_NOT_BUILT" not in test["name"], "build all targets first"
-        labels = [p["value"] for p in test["properties"] if p["name"] == "LABELS"]
+        labels = [
+            label
+            for p in test["properties"]
+            if p["name"] == "LABELS"
+            for label in p["value"]
+        ]
         found.setdefault(test["command"][0], []).append(
-            (test["name"], ["long"] in labels)
+            (test["name"], any("long" in x for x in labels))
         )
     return found
 

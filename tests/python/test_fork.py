@@ -10,8 +10,11 @@ import textwrap
 import time
 import urllib.request
 
+import pytest
 from conftest import start_node
 from launched import PATIENCE, Watched
+
+pytestmark = pytest.mark.forks
 
 COMMON = textwrap.dedent(
     """

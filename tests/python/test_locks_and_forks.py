@@ -13,6 +13,8 @@ from test_fork import run
 
 import hornbeam
 
+pytestmark = pytest.mark.forks
+
 # Each thread of these programs notes that it gets on; the main thread looks.
 WATCHDOG = """
     beats = {}

@@ -55,7 +55,9 @@ public:
     co_return co_await gen_server::handle_call(me, request, from);
   }
   task<server_result> handle_cast(self me, term request) override {
-    if (match("answer", any)(request)) {
+    if (match("reply", any)(request)) {
+      co_return server_result::reply(request.items()[1]);
+    } else if (match("answer", any)(request)) {
       for (auto& from : waiting_)
         reply(me, from, request.items()[1]);
       waiting_.clear();
@@ -67,6 +69,8 @@ public:
     co_return server_result::noreply();
   }
   task<server_result> handle_info(self me, term x) override {
+    if (match("reply", any)(x))
+      co_return server_result::reply(x.items()[1]);
     tell(me, "info", x);
     co_return server_result::noreply();
   }
@@ -306,6 +310,22 @@ TEST_CASE_METHOD(fixture, "a throw of a callback is its return value, a bad "
   auto why = tup("bad_return_value", "thrown");
   CHECK(p->next(match("DOWN", ref, any, any, why)));
   CHECK(p->next(match("terminate", why)));
+}
+
+TEST_CASE_METHOD(fixture,
+                 "a reply to what was no call ends the server as a bad "
+                 "return value") {
+  for (bool is_cast : {true, false}) {
+    auto s = start();
+    auto ref = me().monitor(s);
+    if (is_cast)
+      gen_server::cast(me(), s, tup("reply", 1));
+    else
+      me().send(s, tup("reply", 1));
+    run();
+    auto why = tup("bad_return_value", tup("reply", 1));
+    CHECK(p->next(match("DOWN", ref, any, any, why)));
+  }
 }
 
 TEST_CASE_METHOD(fixture, "what a server does not know ends it with the "

@@ -228,6 +228,13 @@ TEST_CASE("what no link wrote is refused") {
   CHECK_THROWS_AS(a.wire.receive("\x7f", a), decode_error);
 }
 
+TEST_CASE("a fragment is never inside a fragment") {
+  end a{"b"};
+  a.wire.receive("\x04\x04\x01\x01\x06", a); // a ping in one piece
+  CHECK_THROWS_WITH(a.wire.receive("\x07\x04\x01\x04\x04\x01\x01\x06", a),
+                    "a fragment inside a fragment");
+}
+
 TEST_CASE("random traffic arrives whole, each cast in order") {
   auto seed = std::random_device{}();
   INFO("seed " << seed);

@@ -111,7 +111,8 @@ void kill_at_random(std::uint64_t increments) {
 
 } // namespace
 
-TEST_CASE("no increment is lost while processes of an lmdb table are killed") {
+TEST_CASE("no increment is lost while processes of an lmdb table are killed",
+          "[alone]") {
   kill_at_random(60'000);
 }
 

@@ -9,7 +9,6 @@
 using namespace hornbeam;
 using namespace hornbeam::runtime;
 using actors::invocation;
-using actors::make_function;
 
 // Real nodes, with sockets on 127.0.0.1 and TLS.
 

@@ -66,7 +66,7 @@ struct run {
   run(table_options o, unsigned seed)
     : options(std::move(o)), random(seed), plain(options.kind) {}
 
-  unsigned below(unsigned n) { return random() % n; }
+  unsigned below(unsigned n) { return static_cast<unsigned>(random() % n); }
   term key() {
     switch (below(6)) {
       case 0:

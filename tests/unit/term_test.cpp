@@ -91,7 +91,7 @@ TEST_CASE("the order is total on random terms") {
   auto make = [&](auto& self, int depth) -> term {
     auto some = [&] {
       term::sequence xs;
-      for (unsigned i = rng() % 3; i > 0; --i)
+      for (auto i = rng() % 3; i > 0; --i)
         xs.push_back(self(self, depth - 1));
       return xs;
     };

@@ -97,11 +97,12 @@ void storm(std::chrono::milliseconds length) {
 
 } // namespace
 
-TEST_CASE("sixteen threads that use a node while it forks find nothing wrong") {
+TEST_CASE("sixteen threads that use a node while it forks find nothing wrong",
+          "[forks]") {
   storm(std::chrono::seconds(2));
 }
 
 TEST_CASE("sixteen threads that use a node for a minute find nothing wrong",
-          "[.][long]") {
+          "[.][long][forks]") {
   storm(std::chrono::minutes(1));
 }
