@@ -1,10 +1,12 @@
 #include <exception>
 #include <iostream>
+#include <string>
 
 #include <CLI/CLI.hpp>
 
 #include "config/error.hpp"
 #include "launcher/commands.hpp"
+#include "runtime/base/version.hpp"
 
 using namespace hornbeam;
 
@@ -33,7 +35,8 @@ std::vector<std::string> call_arguments(const CLI::App& cmd) {
 
 int run(int argc, char** argv) {
   CLI::App app{"Hornbeam: Erlang-like nodes for Python"};
-  app.set_version_flag("--version", "hornbeam " HORNBEAM_VERSION);
+  app.set_version_flag("--version",
+                       "hornbeam " + std::string{runtime::version()});
   app.require_subcommand(1);
   app.footer("Example: hornbeam up config/demo.toml --run web:app.py");
 

@@ -1,92 +1,89 @@
-// Python.h comes first: it sets macros that system headers look at.
-#include <Python.h>
-
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
-#include <iostream>
 #include <stdexcept>
 #include <string>
+#include <vector>
+
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "config/json.hpp"
 #include "config/load.hpp"
+#include "launcher/child.hpp"
 #include "launcher/commands.hpp"
 
 namespace hornbeam::launcher {
 
 namespace {
 
-/// An owned reference; raises whatever Python has raised as text.
-class object {
-public:
-  explicit object(PyObject* p) : p_(p) {}
-  ~object() { Py_XDECREF(p_); }
-  object(const object&) = delete;
-  object& operator=(const object&) = delete;
-  PyObject* get() const { return p_; }
-  explicit operator bool() const { return p_ != nullptr; }
+namespace fs = std::filesystem;
 
-private:
-  PyObject* p_;
-};
+/// Runs `hornbeam._node.main(config, script)` with our packages first, then
+/// whatever the user has in PYTHONPATH. What these are called by children of
+/// the node is not changed: nothing goes through the environment.
+constexpr const char* bootstrap = R"(
+import sys
+del sys.path[:1 - sys.flags.safe_path]  # the working folder, put there by -c
+packages, config, *script = sys.argv[1:]
+if packages:
+    sys.path.insert(0, packages)
+sys.argv = script or ["hornbeam"]
+try:
+    from hornbeam import _node
+except ImportError as e:
+    sys.exit(f"hornbeam: {sys.executable} can't import hornbeam: {e}")
+sys.exit(_node.main(open(int(config)).read(), *script))
+)";
 
-void check(PyStatus status) {
-  if (PyStatus_Exception(status))
-    throw std::runtime_error(std::string{"Python does not start: "}
-                             + (status.err_msg ? status.err_msg : "?"));
+std::string from_environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value ? value : "";
 }
 
-/// Our packages first, then whatever the user has in PYTHONPATH.
-std::string python_path() {
-  const char* ours = std::getenv("HORNBEAM_PYTHONPATH");
-  std::string out = ours && *ours ? ours : HORNBEAM_PYTHON_DIR;
-  if (const char* users = std::getenv("PYTHONPATH"); users && *users)
-    out += std::string{":"} + users;
-  return out;
+/// Where the packages are that belong to this binary. Empty: where the
+/// interpreter finds them by itself, as those of a wheel.
+std::string packages() {
+  if (auto named = from_environment("HORNBEAM_PYTHONPATH"); !named.empty())
+    return named;
+  auto here = fs::read_symlink("/proc/self/exe").parent_path();
+  std::error_code none;
+  if (fs::equivalent(here, HORNBEAM_BUILT_IN, none))
+    return HORNBEAM_BUILT_PACKAGES;
+  auto installed = (here / HORNBEAM_INSTALLED_PACKAGES).lexically_normal();
+  return fs::exists(installed / "hornbeam", none) ? installed.string() : "";
 }
 
-/// Starts the interpreter as if `HORNBEAM_PYTHON` had been called, so that
-/// the packages installed for it are found.
-void start_python(const std::string& script) {
-  PyConfig config;
-  PyConfig_InitPythonConfig(&config);
-  config.parse_argv = 0;
-  auto set = [&](wchar_t** field, const std::string& text) {
-    check(PyConfig_SetBytesString(&config, field, text.c_str()));
-  };
-  try {
-    set(&config.program_name, HORNBEAM_PYTHON);
-    set(&config.pythonpath_env, python_path());
-    auto argv = script.empty() ? std::string{"hornbeam"} : script;
-    char* args[] = {argv.data()};
-    check(PyConfig_SetBytesArgv(&config, 1, args));
-    check(Py_InitializeFromConfig(&config));
-  } catch (...) {
-    PyConfig_Clear(&config);
-    throw;
-  }
-  PyConfig_Clear(&config);
+/// A file in memory that the program we become can read.
+int file_with(const std::string& text) {
+  auto fd = ::memfd_create("hornbeam-node", 0);
+  if (fd < 0)
+    throw std::runtime_error(std::string{"can't make a file in memory: "}
+                             + std::strerror(errno));
+  write_all(fd, text);
+  ::lseek(fd, 0, SEEK_SET);
+  return fd;
 }
 
-/// `hornbeam._node.main(config_json, script)`. Exceptions are printed;
-/// SystemExit ends this process as it would in Python.
-int call_main(const std::string& json, const std::string& script) {
-  object module{PyImport_ImportModule("hornbeam._node")};
-  object result{
-    module ? PyObject_CallMethod(module.get(), "main", "sz", json.c_str(),
-                                 script.empty() ? nullptr : script.c_str())
-           : nullptr};
-  if (!result) {
-    PyErr_Print();
-    return 1;
-  }
-  if (result.get() == Py_None)
-    return 0;
-  auto code = PyLong_AsLong(result.get());
-  if (code == -1 && PyErr_Occurred()) {
-    PyErr_Print();
-    return 1;
-  }
-  return static_cast<int>(code & 0xff);
+/// Becomes the interpreter: as a program, not as a library, so that it is
+/// whichever has our packages, with its own standard library. The process stays
+/// the same, for whoever started it.
+[[noreturn]] void become_python(const std::string& config,
+                                const std::string& script) {
+  auto python = from_environment("HORNBEAM_PYTHON");
+  if (python.empty())
+    python = HORNBEAM_PYTHON;
+  std::vector<std::string> words{python, "-c", bootstrap, packages(),
+                                 std::to_string(file_with(config))};
+  if (!script.empty())
+    words.push_back(script);
+  std::vector<char*> argv;
+  for (auto& x : words)
+    argv.push_back(x.data());
+  argv.push_back(nullptr);
+  ::execv(python.c_str(), argv.data());
+  throw std::runtime_error("can't run " + python + ": " + std::strerror(errno));
 }
 
 } // namespace
@@ -95,14 +92,11 @@ int run_node(const node_options& opts) {
   auto settings = opts.name.empty()
                     ? config::load_node(opts.config)
                     : config::find_node(config::load(opts.config), opts.name);
-  if (!opts.script.empty() && !std::filesystem::exists(opts.script))
+  if (!opts.script.empty() && !fs::exists(opts.script))
     throw config::config_error("hornbeam: there is no script " + opts.script);
   for (auto& x : opts.plugins)
-    settings.plugins.push_back(std::filesystem::absolute(x).string());
-  start_python(opts.script);
-  auto code = call_main(config::to_json(settings), opts.script);
-  // -1: what was printed last could not be written.
-  return Py_FinalizeEx() < 0 && code == 0 ? 120 : code;
+    settings.plugins.push_back(fs::absolute(x).string());
+  become_python(config::to_json(settings), opts.script);
 }
 
 } // namespace hornbeam::launcher

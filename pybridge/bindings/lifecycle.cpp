@@ -6,6 +6,7 @@
 #include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
 #include "pybridge/values/option_dict.hpp"
+#include "runtime/base/version.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::pybridge {
@@ -56,6 +57,7 @@ node_settings read_settings(const py::dict& d) {
 
 void bind_lifecycle(py::module_& m) {
   using guard = py::call_guard<native_call>;
+  m.def("version", &version);
   m.def("set_python_side", &set_python_side);
   m.def(
     "start",

@@ -6,6 +6,15 @@ The documented functions are in `hornbeam_erlang`, `hornbeam_ml` and
 a node inside this process.
 """
 
+from hornbeam import _wrong_python
+
+try:
+    import hornbeam._native as _native
+except ModuleNotFoundError as e:
+    if e.name != "hornbeam._native":
+        raise
+    raise ImportError(_wrong_python.text()) from None
+
 from hornbeam import (
     _python_side,
     aio,
@@ -34,7 +43,7 @@ from hornbeam.values import Atom, Opaque, Pid, Ref, register_type
 
 _python_side.hand_over()
 
-__version__ = "0.1.0"
+__version__ = _native.version()
 
 __all__ = [
     "Atom",

@@ -11,6 +11,7 @@ from hornbeam.values import Pid, Ref
 
 # -- the life of the node -----------------------------------------------------
 
+def version() -> str: ...
 def set_python_side(side: dict[str, Any], /) -> None: ...
 def start(
     settings: dict[str, Any], task_keep_ms: int, task_keep_count: int, /

@@ -14,7 +14,7 @@ import traceback
 from hornbeam import _context, _engine, _log, _native, _pool, rpc
 
 
-def main(config: str, script: str | None) -> int:
+def main(config: str, script: str | None = None) -> int:
     """Run a node as `config` (a JSON object) says. With a script, run that and
     end with its exit code; else serve until SIGTERM or SIGINT."""
     settings = json.loads(config)
