@@ -6,13 +6,13 @@ The documented functions are in `hornbeam_erlang`, `hornbeam_ml` and
 a node inside this process.
 """
 
-from hornbeam import _wrong_python
-
 try:
     import hornbeam._native as _native
 except ModuleNotFoundError as e:
     if e.name != "hornbeam._native":
         raise
+    from hornbeam import _wrong_python
+
     raise ImportError(_wrong_python.text()) from None
 
 from hornbeam import (
