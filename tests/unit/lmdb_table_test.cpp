@@ -183,10 +183,10 @@ TEST_CASE("an lmdb table does the same as a map, whatever is done") {
         break;
       case 1: {
         auto found = t->get(key);
-        auto i = model.find(key);
-        REQUIRE(found.has_value() == (i != model.end()));
+        auto there = model.find(key);
+        REQUIRE(found.has_value() == (there != model.end()));
         if (found)
-          REQUIRE(*found == i->second);
+          REQUIRE(*found == there->second);
         break;
       }
       default:
