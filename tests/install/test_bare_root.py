@@ -8,7 +8,8 @@ import subprocess
 import zipfile
 
 import pytest
-from conftest import EXAMPLE, EXAMPLE_PRINTS, project_version, run, write_cluster
+
+from .conftest import EXAMPLE, EXAMPLE_PRINTS, project_version, run, write_cluster
 
 # A download of some 100 MB.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]

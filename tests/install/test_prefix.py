@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import (
+
+from .conftest import (
     EXAMPLE,
     EXAMPLE_PRINTS,
     ROOT,

@@ -14,7 +14,8 @@ import tarfile
 import textwrap
 
 import pytest
-from conftest import (
+
+from .conftest import (
     BACKEND,
     EXAMPLE,
     EXAMPLE_PRINTS,
