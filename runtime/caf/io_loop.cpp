@@ -140,11 +140,32 @@ auto& loops() {
   return *all;
 }
 
-// A child starts nodes of its own, and whoever held this lock is not there.
-[[maybe_unused]] const int free_in_children
-  = at_fork(fork_stage::event_loops,
-            {[] { loops_mutex.lock(); }, [] { loops_mutex.unlock(); },
-             [] { loops_mutex.unlock(); }});
+/// The loops that stand still until a fork is over.
+std::vector<std::shared_ptr<io_loop>>& held_at_fork() {
+  static auto* all = new std::vector<std::shared_ptr<io_loop>>;
+  return *all;
+}
+
+// OpenSSL has locks of its own: a child in which a thread of the parent held
+// one would wait for ever. So no loop is in the middle of something at a fork,
+// unless that takes long: it may wait for what is locked already.
+void hold_loops() {
+  loops_mutex.lock();
+  auto until = clock::now() + std::chrono::milliseconds(200);
+  for (auto& [system, known] : loops())
+    if (auto loop = known.lock(); loop && loop->hold(until))
+      held_at_fork().push_back(std::move(loop));
+}
+
+void let_go_of_loops() {
+  for (auto& loop : held_at_fork())
+    loop->let_go();
+  auto ended = std::exchange(held_at_fork(), {}); // without the lock
+  loops_mutex.unlock();
+}
+
+[[maybe_unused]] const int held_around_forks = at_fork(
+  fork_stage::event_loops, {hold_loops, let_go_of_loops, let_go_of_loops});
 
 void set_event(int fd) {
   std::uint64_t one = 1;
@@ -280,6 +301,21 @@ void io_loop::run() {
     if (clock::now() >= soon_at_)
       run_soon();
   }
+}
+
+bool io_loop::hold(clock::time_point until) {
+  if (inside || led == this) // this thread runs it
+    return false;
+  while (!running_.try_lock()) {
+    if (clock::now() >= until)
+      return false;
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+  return true;
+}
+
+void io_loop::let_go() {
+  running_.unlock();
 }
 
 io_loop* io_loop::own() noexcept {

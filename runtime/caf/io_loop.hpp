@@ -86,6 +86,10 @@ public:
   /// From here on the loop stands still; what remains is left to CAF's end,
   /// which must come from this thread.
   void stop();
+  /// Around a fork: waits until no thread is in the middle of its work, and
+  /// keeps all out. False if that takes too long, or this thread is.
+  bool hold(clock::time_point until);
+  void let_go();
   /// After a fork, in the child: closes all that the loop has in the parent.
   void close_descriptors_after_fork() noexcept;
 
