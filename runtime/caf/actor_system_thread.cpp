@@ -64,7 +64,7 @@ struct actor_system_thread::shared {
 actor_system_thread::actor_system_thread(const node_settings& s,
                                          unsigned workers)
   : shared_(std::make_shared<shared>()) {
-  std::thread([x = shared_, s, workers] {
+  thread_ = std::thread([x = shared_, s, workers] {
     try {
       x->run(s, workers);
     } catch (...) {
@@ -74,12 +74,20 @@ actor_system_thread::actor_system_thread(const node_settings& s,
     std::lock_guard guard{x->mutex};
     x->ended = true;
     x->changed.notify_all();
-  }).detach();
+  });
   std::unique_lock lock{shared_->mutex};
   shared_->changed.wait(
     lock, [&] { return shared_->system != nullptr || shared_->ended; });
-  if (shared_->error)
-    std::rethrow_exception(shared_->error);
+  if (!shared_->error)
+    return;
+  lock.unlock();
+  thread_.join();
+  std::rethrow_exception(shared_->error);
+}
+
+actor_system_thread::~actor_system_thread() {
+  if (thread_.joinable()) // it did not end in time, or is not in this process
+    thread_.detach();
 }
 
 caf::actor_system& actor_system_thread::system() const noexcept {
@@ -92,8 +100,15 @@ bool actor_system_thread::end(std::chrono::milliseconds patience,
   shared_->before_end = std::move(before);
   shared_->ending = true;
   shared_->changed.notify_all();
-  return shared_->changed.wait_for(lock, patience,
-                                   [&] { return shared_->ended; });
+  if (!shared_->changed.wait_for(lock, patience,
+                                 [&] { return shared_->ended; }))
+    return false;
+  lock.unlock();
+  // OpenSSL frees what it keeps for each thread at the end of that and at the
+  // end of the program: the two must not meet.
+  if (thread_.joinable())
+    thread_.join();
+  return true;
 }
 
 void actor_system_thread::close_descriptors_after_fork() noexcept {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <thread>
 
 #include <caf/fwd.hpp>
 
@@ -20,7 +21,7 @@ public:
   actor_system_thread(const actor_system_thread&) = delete;
   actor_system_thread& operator=(const actor_system_thread&) = delete;
   /// Leaves the system behind, running, if `end` was not called.
-  ~actor_system_thread() = default;
+  ~actor_system_thread();
 
   caf::actor_system& system() const noexcept;
   /// Lets `before` run in the caring thread, then ends the system. False if
@@ -34,6 +35,7 @@ public:
 private:
   struct shared;
   std::shared_ptr<shared> shared_;
+  std::thread thread_;
 };
 
 } // namespace hornbeam::runtime
