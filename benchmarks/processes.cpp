@@ -116,6 +116,7 @@ task<double> ring(self me) {
   constexpr int members = 1000;
   constexpr int hops = 1'000'000;
   std::vector<term> all;
+  all.reserve(members);
   for (int i = 0; i < members; ++i)
     all.push_back(me.spawn(member, me.pid()));
   for (int i = 0; i < members; ++i)

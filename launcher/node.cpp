@@ -79,6 +79,7 @@ int file_with(const std::string& text) {
   if (!script.empty())
     words.push_back(script);
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (auto& x : words)
     argv.push_back(x.data());
   argv.push_back(nullptr);
