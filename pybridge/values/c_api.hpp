@@ -1,9 +1,9 @@
 #pragma once
 
-#include "pybridge/gil/gil.hpp"
-
 #include <cstddef>
 #include <vector>
+
+#include "pybridge/gil/gil.hpp"
 
 // What we use of the interpreter's C API beyond pybind11, and all of it that is
 // private: another version of Python is met here.

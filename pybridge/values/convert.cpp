@@ -345,13 +345,10 @@ PyObject* build_mark(PyTypeObject* type, origin_ptr node, std::uint64_t serial,
 
 PyObject* call_decode(const std::string& tag, const py::object& value) {
   auto name = text_to_python(tag);
-  auto* out = into_python([&] {
+  return into_python([&] {
     return PyObject_CallFunctionObjArgs(python().decode, name.ptr(),
                                         value.ptr(), nullptr);
   });
-  if (out == nullptr)
-    throw py::error_already_set();
-  return out;
 }
 
 /// The bytes of an array, which Python sees through the buffer protocol.

@@ -20,8 +20,10 @@ thread_local int waiters = 0;       ///< scopes of this thread
 thread_local int wakers = 0;        //
 thread_local std::uint64_t own = 0; ///< the baton that this thread has
 
-[[maybe_unused]] const int starts_anew_in_children = at_fork(
-  fork_stage::wakeups, {nullptr, nullptr, [] { wakeup_baton::get().reset(); }});
+[[maybe_unused]] const int held_over_forks = at_fork(
+  fork_stage::wakeups, {[] { wakeup_baton::get().before_fork(); },
+                        [] { wakeup_baton::get().after_fork_in_parent(); },
+                        [] { wakeup_baton::get().after_fork_in_child(); }});
 
 } // namespace
 
@@ -126,13 +128,20 @@ bool wakeup_baton::revoke_if_overdue() {
   return more;
 }
 
-void wakeup_baton::reset() {
-  // Threads of the parent may have held the lock, or stood in the queue.
-  new (&mutex_) mutex_type;
-  new auto(std::exchange(queue_, {}));
+void wakeup_baton::before_fork() {
+  mutex_.lock();
+}
+
+void wakeup_baton::after_fork_in_parent() {
+  mutex_.unlock();
+}
+
+void wakeup_baton::after_fork_in_child() {
+  queue_.clear(); // of threads of the parent
   on_its_way_ = nullptr;
   baton_ = 0;
   own = 0;
+  mutex_.unlock();
 }
 
 } // namespace hornbeam::runtime

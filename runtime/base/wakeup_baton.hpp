@@ -45,8 +45,10 @@ public:
   /// Whether threads wait for it.
   bool has_waiting() const;
 
-  /// After a fork, in the child: nobody waits.
-  void reset();
+  // Around a fork: in the child nobody waits.
+  void before_fork();
+  void after_fork_in_parent();
+  void after_fork_in_child();
 
 private:
   friend class batch_waker;

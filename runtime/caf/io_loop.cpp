@@ -160,7 +160,7 @@ void hold_loops() {
 void let_go_of_loops() {
   for (auto& loop : held_at_fork())
     loop->let_go();
-  auto ended = std::exchange(held_at_fork(), {}); // without the lock
+  held_at_fork().clear();
   loops_mutex.unlock();
 }
 

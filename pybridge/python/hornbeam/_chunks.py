@@ -136,7 +136,7 @@ class Chunks:
 
     def _wait_for_end(self, steps: _Steps) -> Outcome:
         reply = steps.ask(True)
-        if _loop.current() is steps.loop:  # it ends when its loop has a moment
+        if _late.running_loop() is steps.loop:  # it ends when its loop has a moment
             return True, END
         return _loop.wait(reply, None)
 

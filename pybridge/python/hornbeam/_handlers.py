@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Sequence
 
-from hornbeam import _calls, _context, _engine, _loop, _native, _pool, process
+from hornbeam import _calls, _context, _engine, _late, _loop, _native, _pool, process
 from hornbeam._native import Job
 from hornbeam.errors import NotFoundError
 
@@ -46,7 +46,7 @@ class Handler:
         self.target = target
         #: Whether an action is the name of a method.
         self.by_method = by_method
-        self.home = _loop.current()
+        self.home = _late.running_loop()
         self.bounds = bounds or Bounds()
 
     def call(

@@ -63,12 +63,6 @@ def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
             loop.call_soon(loop.call_exception_handler, what)
 
 
-def current() -> asyncio.AbstractEventLoop | None:
-    """The loop that runs in this thread, if one does."""
-    loop: asyncio.AbstractEventLoop | None = _late.running_loop()
-    return loop
-
-
 def usable(loop: asyncio.AbstractEventLoop | None) -> asyncio.AbstractEventLoop:
     """`loop` while it runs, else the node's."""
     return loop if loop is not None and loop.is_running() else own()
@@ -181,7 +175,7 @@ def run(awaitable: Any, home: Any, ms: float | None) -> Any:
 
 def refuse_own(loop: asyncio.AbstractEventLoop) -> None:
     """Raise if this thread, which is about to wait for `loop`, runs it."""
-    if current() is loop:
+    if _late.running_loop() is loop:
         raise HornbeamError(
             "this coroutine handler runs on the event loop that is calling it, "
             "which would wait for itself: use `await hornbeam.aio.execute(...)`"

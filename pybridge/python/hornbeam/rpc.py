@@ -6,7 +6,7 @@ import importlib
 import types
 from typing import Any, Sequence
 
-from hornbeam import _calls, _context, _loop, _native, _pool
+from hornbeam import _calls, _context, _late, _native, _pool
 from hornbeam._native import Job
 from hornbeam.errors import NotFoundError
 
@@ -95,7 +95,7 @@ def _find(module: str, function: str) -> Any:
 def _run(job: Job) -> None:
     _calls.run_in_pool(
         lambda: _calls.Call(
-            _find(job.name, job.action), tuple(job.args), {}, _loop.current()
+            _find(job.name, job.action), tuple(job.args), {}, _late.running_loop()
         ),
         job.depth,
         job.left_ms,
