@@ -113,7 +113,8 @@ void named_handlers::invoke_elsewhere(invocation x, responder reply) {
 void named_handlers::send(const std::shared_ptr<pending_call>& e) {
   auto [to, retry] = choose(e->call.target, e->tried);
   if (!to) {
-    e->reply(e->why);
+    if (!net_.when_joined([this, e] { send(e); }))
+      e->reply(e->why);
     return;
   }
   to->stats.begin();
@@ -141,9 +142,9 @@ bool named_handlers::cast(const invocation& x) {
     h->invoke(x, responder{});
     return true;
   }
-  auto where = pick(x.target);
-  return where
-         && net_.cast(*where, service_name(), write_invocation("invoke", x));
+  if (auto where = pick(x.target))
+    return net_.cast(*where, service_name(), write_invocation("invoke", x));
+  return net_.when_joined([this, x] { cast(x); });
 }
 
 void named_handlers::serve(handler_ptr h, invocation x, responder reply) {

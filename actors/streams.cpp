@@ -2,7 +2,7 @@
 
 #include <iterator>
 
-#include "runtime/caf/io_loop.hpp"
+#include "runtime/net/event_loop.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::actors {
@@ -63,6 +63,58 @@ private:
   std::uint64_t id_;
   invocation call_;
   std::atomic<bool> opened_{false};
+};
+
+/// A stream that was asked for before the node has joined those that may have
+/// its hook: it is opened when it has.
+class late_source : public chunk_source {
+public:
+  late_source(streams& s, invocation x, std::shared_ptr<chunk_sink> to)
+    : streams_(s), call_(std::move(x)), to_(std::move(to)) {}
+
+  void open() {
+    std::unique_lock lock{mutex_};
+    if (closed_)
+      return;
+    lock.unlock();
+    auto from = streams_.open(std::move(call_), to_);
+    lock.lock();
+    from_ = from;
+    auto n = std::exchange(credit_, 0);
+    bool closed = closed_;
+    lock.unlock();
+    if (from && closed)
+      from->close();
+    else if (from && n > 0)
+      from->credit(n);
+  }
+  void credit(std::uint64_t n) override {
+    std::unique_lock lock{mutex_};
+    if (!from_) {
+      credit_ += n;
+      return;
+    }
+    auto from = from_;
+    lock.unlock();
+    from->credit(n);
+  }
+  void close() override {
+    std::unique_lock lock{mutex_};
+    closed_ = true;
+    auto from = from_;
+    lock.unlock();
+    if (from)
+      from->close();
+  }
+
+private:
+  streams& streams_;
+  invocation call_;
+  const std::shared_ptr<chunk_sink> to_;
+  ranked_mutex<lock_rank::generator> mutex_; ///< guards what follows
+  std::shared_ptr<chunk_source> from_;
+  std::uint64_t credit_ = 0;
+  bool closed_ = false;
 };
 
 /// The provider's view of a consumer on another node.
@@ -152,6 +204,9 @@ std::shared_ptr<chunk_source> streams::open(invocation x,
     return h->open_stream(std::move(x), std::move(to));
   auto where = hooks_.pick(x.target);
   if (!where) {
+    auto late = std::make_shared<late_source>(*this, x, to);
+    if (net_.when_joined([late] { late->open(); }))
+      return late;
     to->fail(not_there(hooks_.scope(), x.target, "any connected node"));
     return nullptr;
   }
@@ -305,7 +360,7 @@ void stream_reader::start() {
 
 std::vector<stream_reader::item> stream_reader::next(clock::time_point until) {
   {
-    io_loop::may_run_loop_scope here; // who waits sends its request itself
+    event_loop::send_now_scope here; // who waits sends its request itself
     start();
   }
   return wait_until(until) ? take() : std::vector<item>{};

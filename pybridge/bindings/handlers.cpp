@@ -131,6 +131,10 @@ void bind_handlers(py::module_& m) {
     "pick",
     [](const text& scope, const text& name) -> py::object {
       auto where = handlers(scope).pick(name);
+      if (!where) {
+        wait_until_joined();
+        where = handlers(scope).pick(name);
+      }
       return where ? text_to_python(*where) : py::none();
     },
     guard());

@@ -62,7 +62,7 @@ void bind_lifecycle(py::module_& m) {
   m.def(
     "start",
     [](const py::dict& settings, std::int64_t task_keep_ms,
-       std::size_t task_keep_count) {
+       std::size_t task_keep_count, bool join) {
       // A file that can't be used is found before the node starts.
       std::vector<const actors::plugin_entry*> plugins;
       if (settings.contains("plugins")) {
@@ -72,7 +72,9 @@ void bind_lifecycle(py::module_& m) {
           plugins.push_back(&actors::load_plugin(to_text(x, "a plug-in")));
       }
       auto& e = engine::get();
-      if (!e.start(read_settings(settings), {task_keep_ms, task_keep_count}))
+      auto read = read_settings(settings);
+      read.join = join;
+      if (!e.start(std::move(read), {task_keep_ms, task_keep_count}))
         return false;
       for (auto* x : plugins)
         actors::start_plugin(*x, *e.running());
@@ -108,7 +110,12 @@ void bind_lifecycle(py::module_& m) {
   m.def(
     "address", [] { return text_to_python(node().node->address()); }, guard());
   m.def(
-    "nodes", [] { return list_of_text(node().node->peers()); }, guard());
+    "nodes",
+    [] {
+      wait_until_joined();
+      return list_of_text(node().node->peers());
+    },
+    guard());
   m.def(
     "status", [] { return to_python(node().status()); }, guard());
   m.def(

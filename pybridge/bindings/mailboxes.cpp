@@ -129,6 +129,7 @@ void bind_mailboxes(py::module_& m) {
     [](const py::object& topic, const py::object& body) {
       auto name = to_text(topic, "topic");
       auto x = to_term(body, "message");
+      wait_until_joined();
       auto& t = node().topics;
       without_gil free;
       return t.publish(name, x);
@@ -137,6 +138,7 @@ void bind_mailboxes(py::module_& m) {
   m.def(
     "subscribers",
     [](const py::object& topic) {
+      wait_until_joined();
       return node().topics.count(to_text(topic, "topic"));
     },
     guard());

@@ -1,7 +1,7 @@
 #include "pybridge/bindings/module.hpp"
 #include "pybridge/calls/completions.hpp"
 #include "pybridge/values/convert.hpp"
-#include "runtime/caf/io_loop.hpp"
+#include "runtime/net/event_loop.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -97,7 +97,7 @@ void bind_streams(py::module_& m) {
         if (s.created_in != fork_generation())
           return;
         without_gil free;
-        io_loop::batch_sends_scope here; // nobody waits for that
+        event_loop::batch_sends_scope here; // nobody waits for that
         s.reader->close();
       },
       guard());

@@ -3,7 +3,7 @@
 #include "pybridge/bindings/module.hpp"
 #include "pybridge/calls/completions.hpp"
 #include "pybridge/values/convert.hpp"
-#include "runtime/caf/io_loop.hpp"
+#include "runtime/net/event_loop.hpp"
 
 // Tasks. What asks for them wherever they are goes through `request`; here is
 // what knows that task and caller are in one process.
@@ -72,7 +72,7 @@ void bind_tasks(py::module_& m) {
         if (!x.ours())
           return;
         without_gil free;
-        io_loop::may_run_loop_scope here;
+        event_loop::send_now_scope here;
         x.task->progress(std::move(t));
       },
       guard())

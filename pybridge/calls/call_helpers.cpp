@@ -4,7 +4,7 @@
 
 #include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/convert.hpp"
-#include "runtime/caf/io_loop.hpp"
+#include "runtime/net/event_loop.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -84,7 +84,7 @@ bool wait_until_ready(const std::function<bool(clock::time_point)>& wait,
 outcome wait_for(const reply_slot_ptr& slot, deadline until,
                  const std::string& what, const std::function<void()>& first) {
   auto send = [&] {
-    std::optional<io_loop::batch_sends_scope> here;
+    std::optional<event_loop::batch_sends_scope> here;
     if (wakeup_baton::get().has_waiting()) // the next thread sends this as well
       here.emplace();
     first();
@@ -101,6 +101,13 @@ outcome ask(const std::function<void(responder)>& send, deadline until,
             const std::string& what) {
   auto slot = std::make_shared<reply_slot>();
   return wait_for(slot, until, what, [&] { send(responder{slot}); });
+}
+
+void wait_until_joined() {
+  auto& n = *node().node; // starts it
+  auto slot = std::make_shared<reply_slot>();
+  if (n.when_joined([slot] { slot->set(term{true}); }))
+    wait_for(slot, {}, "the start of this node", nullptr);
 }
 
 term::sequence to_sequence(const py::object& xs, const char* root) {

@@ -29,6 +29,9 @@ runtime::outcome wait_for(const runtime::reply_slot_ptr& slot,
                           runtime::deadline until, const std::string& what,
                           const std::function<void()>& first = nullptr);
 
+/// Returns when this node has joined those that it joins at its start, if any.
+void wait_until_joined();
+
 /// Calls `send` without Python's lock (a large value takes a while to encode)
 /// and waits for the answer.
 runtime::outcome ask(const std::function<void(runtime::responder)>& send,

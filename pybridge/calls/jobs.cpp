@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "runtime/caf/io_loop.hpp"
+#include "runtime/net/event_loop.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -72,7 +72,7 @@ bool job_queue::push(job x) {
 }
 
 bool job_queue::leave() {
-  auto* loop = io_loop::own();
+  auto* loop = event_loop::own();
   if (loop == nullptr || running_ == 0)
     return false;
   if (eager_ > 0) {
@@ -101,23 +101,23 @@ void job_queue::answer(std::function<void()> f) {
     return;
   }
   without_gil free;
-  io_loop::may_run_loop_scope here;
+  event_loop::send_now_scope here;
   f();
 }
 
 void job_queue::answer_now(bool more) {
   if (!answers.empty()) {
-    std::optional<io_loop::batch_sends_scope> then;
+    std::optional<event_loop::batch_sends_scope> then;
     if (more) // they are sent with the next answer
       then.emplace();
-    io_loop::may_run_loop_scope here;
+    event_loop::send_now_scope here;
     answering = true;
     for (auto& f : std::exchange(answers, {}))
       f();
     answering = false;
   }
   if (!more)
-    io_loop::flush_deferred();
+    event_loop::flush_deferred();
 }
 
 job job_queue::begin(job x) {

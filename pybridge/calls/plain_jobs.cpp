@@ -14,7 +14,7 @@
 #include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/c_api.hpp"
 #include "pybridge/values/convert.hpp"
-#include "runtime/caf/io_loop.hpp"
+#include "runtime/net/event_loop.hpp"
 #include "runtime/term/term_size.hpp"
 
 namespace hornbeam::pybridge {
@@ -281,7 +281,7 @@ void send_chunk(job& x, py::handle value) {
   // To encode what is small takes less than to give Python's lock back.
   constexpr std::size_t small = std::size_t{16} << 10;
   std::optional<without_gil> free;
-  std::optional<io_loop::may_run_loop_scope> here;
+  std::optional<event_loop::send_now_scope> here;
   // Somebody waits for the first one; others are sent together.
   bool first = x.source->begins();
   if (first || bytes_of(t) > small)

@@ -11,6 +11,7 @@ enum class fork_stage : std::uint8_t {
   engine,      ///< the node of this process, its jobs and its tables
   table_files, ///< table files of this process
   event_loops, ///< of the links
+  connections, ///< and what they have under way
   wakeups,     ///< threads that are woken one after the other
   python_log,  ///< what waits for Python's logging
   log,         ///< nothing is locked under it

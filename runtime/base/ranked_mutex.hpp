@@ -49,8 +49,9 @@ enum class lock_rank : std::uint8_t {
   process_handed,   ///< signals for other nodes
   listening,        ///< of a node
   root,             ///< the supervisor of a node's services
-  dialing,          ///< the actor system that connects to others
   node,             ///< peers and services of a node
+  secret,           ///< the cluster's secret, as it was read
+  joining,          ///< who waits until a node has joined others
   handlers,         ///< hooks and functions by name
   tasks,            ///< tasks by id
   task,             ///< one task
@@ -62,6 +63,7 @@ enum class lock_rank : std::uint8_t {
   completions,      ///< answers for an event loop
   timers,           ///< the clock of a node
   service_box,      ///< the queue of an actor
+  connection,       ///< what is sent and received through a socket
   link_pending,     ///< open requests of a link
   link_out,         ///< what a link has still to send
   waitable,         ///< where one thread waits

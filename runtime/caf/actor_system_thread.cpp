@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "runtime/caf/caf.hpp"
-#include "runtime/caf/io_loop.hpp"
 #include "runtime/caf/parking.hpp"
 
 namespace hornbeam::runtime {
@@ -16,17 +15,9 @@ namespace hornbeam::runtime {
 namespace {
 
 struct system_config : caf::actor_system_config {
-  system_config(const node_settings& s, unsigned workers) {
+  explicit system_config(unsigned workers) {
     configure(*this);
-    set("middleman.manual-multiplexing", true); // by `io_loop`
     load<scheduler>();
-    load<caf::io::middleman>();
-    if (!s.insecure_loopback_without_tls) {
-      load<caf::openssl::manager>();
-      openssl_certificate = s.secret;
-      openssl_key = s.secret;
-      openssl_cafile = s.secret;
-    }
     if (workers > 0)
       set("scheduler.max-threads", std::size_t{workers});
   }
@@ -39,17 +30,15 @@ struct actor_system_thread::shared {
   std::condition_variable changed;
   caf::actor_system* system = nullptr;
   std::exception_ptr error;
-  std::shared_ptr<io_loop> loop;
   std::function<void()> before_end;
   std::atomic<bool> ending{false};
   bool ended = false;
 
-  void run(const node_settings& s, unsigned workers) {
-    system_config config{s, workers};
+  void run(unsigned workers) {
+    system_config config{workers};
     caf::actor_system sys{config};
     sys.await_actors_before_shutdown(false);
     std::unique_lock lock{mutex};
-    loop = io_loop::start(sys);
     system = &sys;
     changed.notify_all();
     changed.wait(lock, [&] { return ending.load(); });
@@ -57,16 +46,14 @@ struct actor_system_thread::shared {
     lock.unlock();
     if (before)
       before();
-    loop->stop();
   }
 };
 
-actor_system_thread::actor_system_thread(const node_settings& s,
-                                         unsigned workers)
+actor_system_thread::actor_system_thread(unsigned workers)
   : shared_(std::make_shared<shared>()) {
-  thread_ = std::thread([x = shared_, s, workers] {
+  thread_ = std::thread([x = shared_, workers] {
     try {
-      x->run(s, workers);
+      x->run(workers);
     } catch (...) {
       std::lock_guard guard{x->mutex};
       x->error = std::current_exception();
@@ -109,10 +96,6 @@ bool actor_system_thread::end(std::chrono::milliseconds patience,
   if (thread_.joinable())
     thread_.join();
   return true;
-}
-
-void actor_system_thread::close_descriptors_after_fork() noexcept {
-  shared_->loop->close_descriptors_after_fork();
 }
 
 } // namespace hornbeam::runtime

@@ -7,8 +7,6 @@
 
 #include <caf/fwd.hpp>
 
-#include "runtime/settings/settings.hpp"
-
 namespace hornbeam::runtime {
 
 /// A CAF actor system in the care of a thread of its own, which makes it and
@@ -17,7 +15,7 @@ namespace hornbeam::runtime {
 class actor_system_thread {
 public:
   /// Raises what CAF raises. `workers` 0: one a core.
-  actor_system_thread(const node_settings& s, unsigned workers);
+  explicit actor_system_thread(unsigned workers);
   actor_system_thread(const actor_system_thread&) = delete;
   actor_system_thread& operator=(const actor_system_thread&) = delete;
   /// Leaves the system behind, running, if `end` was not called.
@@ -28,9 +26,6 @@ public:
   /// that took longer than `patience`: then it is left behind, because C++
   /// code that never suspends can't be stopped.
   bool end(std::chrono::milliseconds patience, std::function<void()> before);
-  /// After a fork, in the child: closes the descriptors that the middleman's
-  /// threads have in the parent. Everything else is left behind.
-  void close_descriptors_after_fork() noexcept;
 
 private:
   struct shared;

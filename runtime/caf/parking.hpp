@@ -6,7 +6,6 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <random>
 
 #include "runtime/base/small_mutex.hpp"
 #include "runtime/caf/caf.hpp"
@@ -220,9 +219,7 @@ private:
   }
 };
 
-/// CAF's scheduler with the policy above. Being the first module to start, it
-/// also gives the system a random node id: CAF makes one from host and
-/// process number, which collide between containers and after a fork.
+/// CAF's scheduler with that policy.
 class scheduler : public caf::scheduler::coordinator<parking> {
 public:
   using super = caf::scheduler::coordinator<parking>;
@@ -231,17 +228,6 @@ public:
   static caf::actor_system::module* make(caf::actor_system& sys,
                                          caf::detail::type_list<>) {
     return new scheduler(sys);
-  }
-
-protected:
-  void start() override {
-    std::random_device random;
-    caf::node_id::default_data::host_id_type host;
-    for (auto& byte : host)
-      byte = static_cast<std::uint8_t>(random());
-    const_cast<caf::node_id&>(system().node()) = caf::make_node_id(random(),
-                                                                   host);
-    super::start();
   }
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -54,6 +55,13 @@ public:
     const std::string& node) const {
     static_cast<void>(node);
     return nullptr;
+  }
+  /// Has `f` called when this node has joined the others, and knows what they
+  /// have: whoever has found nothing looks again then. False, and nothing is
+  /// done, if it has, or joins nobody.
+  virtual bool when_joined(std::function<void()> f) {
+    static_cast<void>(f);
+    return false;
   }
   /// One-way; false if the node is not connected. Casts from one thread to
   /// one service of one node arrive in order.

@@ -18,6 +18,9 @@ enum class frame : std::uint8_t {
   ping,
   bye,
   bye_ok,
+  probe,
+  alive,
+  announced,
 };
 
 /// What is set aside for a message in pieces before all of it is there.
@@ -160,8 +163,16 @@ void link::bye() {
   push(make_frame(frame::bye), true);
 }
 
+void link::announced() {
+  push(make_frame(frame::announced), true, true);
+}
+
 void link::ping() {
   push(make_frame(frame::ping), false);
+}
+
+void link::probe() {
+  push(make_frame(frame::probe), false);
 }
 
 void link::expire() {
@@ -301,6 +312,13 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
       return;
     }
     case frame::ping:
+    case frame::alive:
+      return;
+    case frame::probe:
+      push(make_frame(frame::alive), false);
+      return;
+    case frame::announced:
+      to.on_announced();
       return;
     case frame::bye:
       push(make_frame(frame::bye_ok), true);
@@ -310,7 +328,6 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
       to.on_bye();
       return;
   }
-  throw decode_error("an unknown frame: " + std::to_string(tag));
 }
 
 void link::close(const failure& why) {

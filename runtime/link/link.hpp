@@ -19,8 +19,8 @@ namespace hornbeam::runtime {
 /// test drives two of these against each other step by step.
 ///
 /// Whoever has something for the peer appends a frame to the outbox (any
-/// thread) and wakes the link's actor, which takes everything that waits as
-/// one batch and gives it to CAF. Frames:
+/// thread) and wakes the link's session, which takes everything that waits as
+/// one batch and sends it. Frames:
 ///
 ///   request  id service ttl depth body    wants a reply
 ///   cast     service body                 one-way
@@ -28,13 +28,17 @@ namespace hornbeam::runtime {
 ///   fragment number total bytes           a piece of a frame over 256 KiB
 ///   credit   n                            the peer has taken n fragments
 ///   ping, bye, bye_ok
+///   probe                         wants a sign of life at once: alive
+///   announced                     all that the sender has is announced
+///
+/// A frame of a tag that is not known is skipped: a newer node may send it.
 ///
 /// Small frames overtake large ones: those go out in fragments, at most
 /// `window` of them unacknowledged, one a batch. Casts never overtake casts.
 /// The link knows each open request and fails it when the link closes.
 class link {
 public:
-  /// Whoever takes what the peer sent. Called by the link's actor only.
+  /// Whoever takes what the peer sent. Called by the link's session only.
   struct sink {
     virtual ~sink() = default;
     virtual void on_request(std::uint64_t id, const std::string& service,
@@ -43,6 +47,8 @@ public:
       = 0;
     virtual void on_cast(const std::string& service, std::string_view body) = 0;
     virtual void on_bye() = 0;
+    /// The peer has announced all that it has.
+    virtual void on_announced() = 0;
   };
 
   static constexpr std::size_t fragment_size = std::size_t{256} << 10;
@@ -77,6 +83,8 @@ public:
   void forget(std::uint64_t id);
   void reply(std::uint64_t id, const outcome& x);
   void bye();
+  /// Says, behind all casts, that the announcements are complete.
+  void announced();
   /// Fails every open request with `why`, and marks those that were never sent.
   /// Later calls fail at once.
   void close(const failure& why);
@@ -86,7 +94,7 @@ public:
   std::size_t pending() const;
   std::uint64_t refused() const noexcept { return refused_.load(); }
 
-  // -- the link's actor ------------------------------------------------------
+  // -- the link's session ----------------------------------------------------
 
   /// What to send next, or an empty string. Call it again until it is empty:
   /// that is what wakes depend on. With `lingering` the caller looks again in a
@@ -98,6 +106,8 @@ public:
   /// Raises `decode_error` for what no link wrote.
   void receive(std::string_view batch, sink& to);
   void ping();
+  /// Asks the peer for a sign of life.
+  void probe();
   /// Fails the requests whose deadline has passed: their callers wait no
   /// longer, and a peer that never answers must not fill this table.
   void expire();
@@ -149,7 +159,7 @@ private:
   std::uint64_t next_id_ = 1;
   failure closed_with_;
 
-  std::map<std::uint64_t, std::string> partial_; ///< actor only
+  std::map<std::uint64_t, std::string> partial_; ///< session only
 };
 
 } // namespace hornbeam::runtime

@@ -1,8 +1,11 @@
 #include "runtime/link/node_core.hpp"
 
+#include <cctype>
 #include <random>
 
 #include "runtime/base/log.hpp"
+#include "runtime/link/secret.hpp"
+#include "runtime/link/session.hpp"
 
 namespace hornbeam::runtime {
 
@@ -25,24 +28,38 @@ node_core::node_core(node_settings s)
 hello node_core::greeting() const {
   auto me = self();
   shared_lock_scope lock{mutex};
-  return {hello::current_version, me->name(), me->incarnation,
-          settings.cluster,       address,    settings.hidden};
+  hello out;
+  out.name = me->name();
+  out.incarnation = me->incarnation;
+  out.cluster = settings.cluster;
+  out.address = address;
+  out.hidden = settings.hidden;
+  return out;
 }
 
-outcome node_core::add_peer(const hello& from,
-                            std::shared_ptr<runtime::link> x) {
+std::optional<refusal> node_core::add_peer(const hello& from,
+                                           std::shared_ptr<runtime::link> x) {
   auto me = self();
-  auto refuse = [&](std::string why, log::level how = log::level::warning) {
-    log::say_once_a_minute(how, "link", me->name(), "refused " + from.name,
-                           [&] { return "refused " + from.name + ": " + why; });
-    return failure{error_code::refused, std::move(why), from.name};
+  auto refuse = [&](std::string why, bool again = false) {
+    // What is no name may be anything, also lines of a log.
+    auto who = is_node_name(from.name) ? from.name : "what connected";
+    log::say_once_a_minute(again ? log::level::info : log::level::warning,
+                           "link", me->name(), "refused " + who,
+                           [&] { return "refused " + who + ": " + why; });
+    return refusal{{error_code::refused, std::move(why), who}, again};
+  };
+  auto versions = [](std::uint32_t lowest, std::uint32_t highest) {
+    auto text = std::to_string(lowest);
+    return lowest == highest ? text : text + " to " + std::to_string(highest);
   };
   if (stopping)
-    return refuse("the node " + me->name() + " is ending", log::level::info);
-  if (from.version != hello::current_version)
+    return refuse("the node " + me->name() + " is ending", true);
+  if (!from.spoken_here())
     return refuse("the nodes speak different versions of the protocol: "
-                  + std::to_string(from.version) + " and "
-                  + std::to_string(hello::current_version));
+                  + versions(from.lowest, from.highest) + " and "
+                  + versions(hello::lowest_version, hello::highest_version));
+  if (!is_node_name(from.name))
+    return refuse("its name is not that of a node");
   if (from.cluster != settings.cluster)
     return refuse("the node " + from.name + " belongs to cluster '"
                   + from.cluster + "', not to '" + settings.cluster + "'");
@@ -56,7 +73,8 @@ outcome node_core::add_peer(const hello& from,
     auto i = peers.find(from.name);
     if (i != peers.end())
       return refuse("a node named " + from.name + " is connected already",
-                    log::level::info); // as when both connect at once
+                    // as when both connect at once
+                    i->second.link->incarnation() == from.incarnation);
     peers.emplace(from.name, peer{x, from.address, from.hidden});
     if (auto node = waiting_casts.extract(from.name))
       for (auto& c : node.mapped()) {
@@ -70,23 +88,93 @@ outcome node_core::add_peer(const hello& from,
            [&] { return "connected to " + from.name; });
   tell_services(
     {from.name, from.incarnation, true, from.hidden || settings.hidden});
-  return term{true};
+  return std::nullopt;
 }
 
-void node_core::add_broker(const caf::actor& x) {
+void node_core::add_session(const std::shared_ptr<session>& x,
+                            const caf::actor& actor) {
   std::unique_lock lock{mutex};
-  std::erase_if(brokers,
-                [](auto& a) { return !caf::actor_cast<caf::actor>(a); });
-  brokers.push_back(x.address());
+  std::erase_if(sessions, [](auto& s) { return s.on.expired(); });
+  sessions.push_back({x, actor.address()});
 }
 
-std::vector<caf::actor> node_core::all_brokers() const {
+std::vector<caf::actor> node_core::link_actors() const {
   std::vector<caf::actor> out;
   shared_lock_scope lock{mutex};
-  for (auto& x : brokers)
-    if (auto a = caf::actor_cast<caf::actor>(x))
+  for (auto& x : sessions)
+    if (auto a = caf::actor_cast<caf::actor>(x.actor))
       out.push_back(std::move(a));
   return out;
+}
+
+std::shared_ptr<session> node_core::find_session(
+  const std::string& name) const {
+  shared_lock_scope lock{mutex};
+  for (auto& x : sessions)
+    if (auto s = x.on.lock(); s && s->peer_hello().name == name && s->linked())
+      return s;
+  return nullptr;
+}
+
+void node_core::after_services(std::function<void()> f) {
+  std::shared_ptr<void> token{nullptr, [f = std::move(f)](void*) { f(); }};
+  shared_lock_scope lock{mutex};
+  for (auto& [name, s] : services)
+    s->post(token);
+}
+
+void node_core::begin_join() {
+  joining_ = true;
+}
+
+void node_core::joined() {
+  std::vector<std::function<void()>> waiters;
+  {
+    lock_scope guard{joining_mutex_};
+    joining_ = false;
+    waiters.swap(when_joined_);
+  }
+  for (auto& f : waiters)
+    f();
+}
+
+bool node_core::when_joined(std::function<void()> f) {
+  if (!joining_)
+    return false;
+  lock_scope guard{joining_mutex_};
+  if (!joining_)
+    return false;
+  when_joined_.push_back(std::move(f));
+  return true;
+}
+
+void node_core::load_secret() {
+  if (settings.insecure_loopback_without_tls)
+    return;
+  lock_scope guard{secret_mutex_};
+  if (tls_)
+    return;
+  ensure_secret(settings.secret);
+  tls_ = tls_context::load(settings.secret);
+}
+
+std::shared_ptr<const tls_context> node_core::tls() const {
+  lock_scope guard{secret_mutex_};
+  return tls_;
+}
+
+bool is_node_name(const std::string& x) {
+  auto at = x.find('@');
+  if (at == std::string::npos || at == 0 || at + 1 == x.size()
+      || x.size() > 255)
+    return false;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    auto c = static_cast<unsigned char>(x[i]);
+    bool word = std::isalnum(c) || c == '_' || c == '-' || c == '.';
+    if (!word && i != at)
+      return false;
+  }
+  return true;
 }
 
 void node_core::tell_services(const peer_event& e) {

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <vector>
@@ -12,29 +13,49 @@
 #include "runtime/base/host_registry.hpp"
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/caf/caf.hpp"
+#include "runtime/caf/loop_actor.hpp"
 #include "runtime/link/link.hpp"
 #include "runtime/link/service_box.hpp"
+#include "runtime/net/tls.hpp"
 #include "runtime/settings/settings.hpp"
 
 namespace hornbeam::runtime {
 
+class session;
+
 /// What two nodes tell each other before anything else.
 struct hello {
-  static constexpr std::uint32_t current_version = 1;
-  std::uint32_t version = current_version;
+  /// Versions of the protocol that this node speaks. The highest that both
+  /// speak is used; version 1 was spoken over another transport.
+  static constexpr std::uint32_t lowest_version = 2;
+  static constexpr std::uint32_t highest_version = 2;
+  std::uint32_t lowest = lowest_version;
+  std::uint32_t highest = highest_version;
+  std::uint64_t features = 0; ///< a bit for each that is not in all of them
   std::string name;
   std::uint64_t incarnation = 0;
   std::string cluster;
   std::string address; ///< of the listener; empty if there is none
   bool hidden = false;
 
+  /// Whether this node speaks a version that the other one does.
+  bool spoken_here() const noexcept {
+    return lowest <= highest_version && highest >= lowest_version;
+  }
+
   template <class Archive>
   void serialize(Archive& ar, unsigned) {
-    ar& version;
-    if (version != current_version)
+    ar& lowest& highest;
+    if (!spoken_here())
       return; // and is refused for that, whatever comes behind it
-    ar& name& incarnation& cluster& address& hidden;
+    ar& features& name& incarnation& cluster& address& hidden;
   }
+};
+
+/// Why a node does not take another one.
+struct refusal {
+  failure why;
+  bool again = false; ///< whether it may be otherwise in a moment
 };
 
 /// What the actors of a node share with its callers: who is connected, which
@@ -54,18 +75,35 @@ struct node_core : std::enable_shared_from_this<node_core> {
 
   /// Takes a new link into the table and tells the services, or says why not.
   /// Casts that have waited for it go out first.
-  outcome add_peer(const hello& from, std::shared_ptr<runtime::link> x);
+  std::optional<refusal> add_peer(const hello& from,
+                                  std::shared_ptr<runtime::link> x);
   /// The link is over: its requests fail, the services hear of it.
   void drop_peer(const std::shared_ptr<runtime::link>& x, const failure& why);
   std::shared_ptr<runtime::link> find_link(const std::string& name) const;
   std::vector<peer> all_peers() const;
 
-  /// Notes the actor of a link.
-  void add_broker(const caf::actor& x);
-  /// Those that have not gone.
-  std::vector<caf::actor> all_brokers() const;
+  /// Notes a link and its actor.
+  void add_session(const std::shared_ptr<session>& x, const caf::actor& actor);
+  /// The actors of links that have not gone.
+  std::vector<caf::actor> link_actors() const;
+  /// That of the link to a node, or none.
+  std::shared_ptr<session> find_session(const std::string& name) const;
+
+  /// Until `joined` whoever finds nothing waits.
+  void begin_join();
+  void joined();
+  bool when_joined(std::function<void()> f);
+
+  /// Reads the cluster's secret, and makes it if there is none: once. Raises
+  /// `std::runtime_error`. Nothing is done for nodes without TLS.
+  void load_secret();
+  /// What was read; none without TLS.
+  std::shared_ptr<const tls_context> tls() const;
 
   void add_service(service_box_ptr x);
+  /// Calls `f`, in any thread, when each service has handled what it has got
+  /// until now.
+  void after_services(std::function<void()> f);
   /// Hands `c` to a service of this node.
   void dispatch(const std::string& service, call_ptr c);
   /// One-way to a peer. To a node that is not connected it waits until it is;
@@ -95,12 +133,12 @@ struct node_core : std::enable_shared_from_this<node_core> {
   std::atomic<std::uint64_t> lost_casts{0};
   /// Casts that wait for a connection to be made.
   std::atomic<std::uint64_t> casts_connecting{0};
-  /// Connections that are being made, whose sockets nobody else knows yet.
-  std::atomic<int> dials_in_flight{0};
   host_registry registry;
-  /// The actor system that connects to others; `node` sets it before the
-  /// peering actor starts, which alone calls it.
-  std::function<caf::actor_system&()> dialer;
+
+  /// Set by the node before anything is connected.
+  std::shared_ptr<event_loop> loop;
+  std::shared_ptr<loop_unit> unit;
+  caf::actor_system* system = nullptr;
 
   /// Asked for a service that is not there; true if it is now. Set before the
   /// node is reached.
@@ -119,9 +157,11 @@ struct node_core : std::enable_shared_from_this<node_core> {
   std::map<std::string, peer> peers;
   std::map<std::string, service_box_ptr> services;
   caf::actor peering;
-  /// The actors of links. CAF takes down what they stand on without ending
-  /// them, so that must come before.
-  std::vector<caf::actor_addr> brokers;
+  struct known_session {
+    std::weak_ptr<session> on;
+    caf::actor_addr actor;
+  };
+  std::vector<known_session> sessions;
   struct waiting_cast {
     std::string service;
     std::string body;
@@ -136,31 +176,31 @@ private:
   /// Held while a peer is taken in or dropped, so that everybody hears of ups
   /// and downs in their order.
   ranked_mutex<lock_rank::news> news_mutex_;
+  ranked_mutex<lock_rank::joining> joining_mutex_;
+  std::atomic<bool> joining_{false};
+  std::vector<std::function<void()>> when_joined_;
+  mutable ranked_mutex<lock_rank::secret> secret_mutex_;
+  std::shared_ptr<const tls_context> tls_;
   const origin_ptr self_;
 };
 using core_ptr = std::shared_ptr<node_core>;
 
-/// Starts the actor of a link in the middleman's thread. If `agent` is valid,
-/// it says hello there first (this node asked for the connection); else
-/// `remote` is the other side's link actor, which said hello to us.
-caf::actor spawn_link_to_agent(caf::actor_system& sys, core_ptr core,
-                               caf::actor agent, std::string expected_name,
-                               caf::actor report_to);
-caf::actor spawn_link_to_peer(caf::actor_system& sys, core_ptr core,
-                              caf::actor remote, hello from);
+/// Whether `x` has the form of a node's name, `name@host`.
+bool is_node_name(const std::string& x);
 
-/// Starts the actor that connects to others and is what others see first.
-caf::actor spawn_peering(caf::actor_system& sys, core_ptr core);
+/// Starts the actor that connects to others and decides about those who come.
+caf::actor spawn_peering(const core_ptr& core);
 
 /// Asks `peering` for a connection to `target` (`name@host[:port]`).
 struct connect_request {
   std::string target;
   deadline until;
   responder reply;
+  bool to_know = false; ///< when it is known what the other one has
 };
 using connect_request_ptr = std::shared_ptr<connect_request>;
 
-/// How an attempt of `spawn_link_to_agent` ended.
+/// How an attempt to connect ended.
 struct attempt_result {
   std::string name; ///< the node that was asked for
   bool ok = false;
@@ -170,7 +210,8 @@ struct attempt_result {
 
 using dial_atom = caf::atom_constant<caf::atom("dial")>;
 using retry_atom = caf::atom_constant<caf::atom("retry")>;
-using flush_atom = caf::atom_constant<caf::atom("hbflush")>;
+using known_atom = caf::atom_constant<caf::atom("hbknown")>;
+using hello_atom = caf::atom_constant<caf::atom("hbhello")>;
 using beat_atom = caf::atom_constant<caf::atom("hbbeat")>;
 using failed_atom = caf::atom_constant<caf::atom("hbfailed")>;
 using shut_atom = caf::atom_constant<caf::atom("hbshut")>;
@@ -180,3 +221,4 @@ using forget_atom = caf::atom_constant<caf::atom("hbforget")>;
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::connect_request_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::attempt_result)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<hornbeam::runtime::session>)

@@ -1,18 +1,24 @@
 #include <algorithm>
+#include <set>
 
 #include "runtime/base/log.hpp"
+#include "runtime/caf/loop_actor.hpp"
 #include "runtime/link/node_core.hpp"
+#include "runtime/link/session.hpp"
+#include "runtime/net/dialer.hpp"
 #include "runtime/term/wire.hpp"
 
-// The actor that decides about connections; the only one that dials. It is
-// what a node publishes at its port, so the first message of every peer is a
-// hello that arrives here.
+// The actor that decides about connections; the only one that dials. The hello
+// of every peer arrives here. It lives in the loop of the sockets.
 //
-// For each node that somebody wants there is at most one attempt at a time.
-// An attempt asks CAF's middleman for the other's peering actor and spawns a
-// link actor that says hello to it. If two nodes dial each other at the same
-// time, the attempt of the one with the smaller name stands: the other's
-// hello is refused, and its waiters are served by the link that comes in.
+// For each node that somebody wants there is at most one attempt at a time. If
+// two nodes dial each other at the same time, the attempt of the one with the
+// smaller name stands: the other's hello is refused, and its waiters are served
+// by the link that comes in.
+//
+// If another incarnation of a node that is connected says hello, the old link
+// has to prove that it lives: a node that was started again after its machine
+// has lost power would else wait until the silence is noticed.
 //
 // A new peer is told the members that this node knows; each dials those it
 // does not know, so that the mesh is full. Whom this node has dialled and who
@@ -27,6 +33,10 @@ constexpr std::uint16_t default_port = 4370;
 constexpr auto no_pause = std::chrono::milliseconds(0);
 constexpr auto first_pause = std::chrono::milliseconds(50);
 constexpr auto longest_pause = std::chrono::milliseconds(2000);
+/// How long whoever connects waits for what the other one has to announce.
+constexpr auto announcing_time = std::chrono::milliseconds(1000);
+/// How long a link has to prove that it lives.
+constexpr auto proof_time = std::chrono::milliseconds(500);
 
 struct attempt {
   bool in_flight = false;
@@ -41,7 +51,10 @@ struct peering_state {
   core_ptr core;
   std::map<std::string, attempt> attempts;
   std::map<std::string, std::string> members; ///< name to address
+  std::set<std::string> known; ///< connected, and what they have is known
   static inline const char* name = "hornbeam.peering";
+
+  caf::behavior run(caf::stateful_actor<peering_state>* self);
 };
 using peering_actor = caf::stateful_actor<peering_state>;
 
@@ -70,7 +83,7 @@ std::string find_address(peering_state& st, const std::string& name) {
   if (auto i = st.members.find(name); i != st.members.end())
     return i->second;
   auto at = name.find('@');
-  return name.substr(at + 1) + ":" + std::to_string(default_port);
+  return to_string(runtime::address{name.substr(at + 1), default_port});
 }
 
 bool configured(const peering_state& st, const std::string& name) {
@@ -81,11 +94,13 @@ bool configured(const peering_state& st, const std::string& name) {
 
 void dial(peering_actor* self, const std::string& name);
 
-void answer(attempt& a, const outcome& x) {
-  auto waiters = std::move(a.waiters);
-  a.waiters.clear();
-  for (auto& w : waiters)
-    w->reply(x);
+/// Of those that wait for it, whoever needs no more than a link; or all.
+void answer(attempt& a, bool known) {
+  for (auto& w : std::exchange(a.waiters, {}))
+    if (known || !w->to_know)
+      w->reply(term{true});
+    else
+      a.waiters.push_back(w);
 }
 
 void again_later(peering_actor* self, const std::string& name, attempt& a) {
@@ -131,7 +146,9 @@ void connected(peering_actor* self, const std::string& name) {
     auto& a = i->second;
     a.in_flight = false;
     a.pause = first_pause;
-    answer(a, term{true});
+    answer(a, st.known.contains(name));
+    if (!a.waiters.empty())
+      self->delayed_send(self, announcing_time, known_atom::value, name);
     a.keep = true; // until either side says goodbye
   }
   // Tell the newcomer whom it might not know.
@@ -162,69 +179,54 @@ void dial(peering_actor* self, const std::string& name) {
     return;
   }
   auto address = a.address.empty() ? find_address(st, name) : a.address;
-  auto colon = address.rfind(':');
-  auto host = address.substr(0, colon);
-  int port = 0;
-  try {
-    port = std::stoi(address.substr(colon + 1));
-  } catch (const std::exception&) {
-    port = 0;
-  }
   auto no_connection = [=](const std::string& why) {
     return failure{error_code::no_connection,
                    "can't connect to the node " + name + " at " + address + ": "
                      + why,
                    name};
   };
-  if (port <= 0 || port > 65535) {
-    failed(self, name, no_connection("not an address of the form host:port"),
+  auto at = parse_address(address);
+  if (!at) {
+    failed(self, name,
+           no_connection("not an address of the form host:port or [::1]:port"),
            false);
     return;
   }
-  if (st.core->settings.insecure_loopback_without_tls && host != "127.0.0.1"
-      && host != "localhost") {
+  if (st.core->settings.insecure_loopback_without_tls && at->host != "127.0.0.1"
+      && at->host != "localhost") {
     failed(self, name,
            no_connection("without TLS only loopback addresses are allowed"),
            false);
     return;
   }
   a.in_flight = true;
-  auto& sys = st.core->dialer(); // waits while this process forks
-  ++st.core->dials_in_flight;
-  auto middleman = st.core->settings.insecure_loopback_without_tls
-                     ? sys.middleman().actor_handle()
-                     : sys.openssl_manager().actor_handle();
-  self
-    ->request(middleman, std::chrono::seconds(3), caf::connect_atom::value,
-              host, static_cast<std::uint16_t>(port))
-    .then(
-      [=](const caf::node_id&, const caf::strong_actor_ptr& agent,
-          const std::set<std::string>&) {
-        --self->state.core->dials_in_flight;
-        if (!agent) {
-          failed(self, name, no_connection("no hornbeam node answers there"),
-                 false);
-          return;
-        }
-        spawn_link_to_agent(self->state.core->dialer(), self->state.core,
-                            caf::actor_cast<caf::actor>(agent), name, self);
-      },
-      [=](caf::error& e) {
-        --self->state.core->dials_in_flight;
-        auto why = self->system().render(e);
-        if (e == caf::sec::cannot_connect_to_node)
-          why = "nothing listens there (or what does has another secret file)";
-        else if (e == caf::sec::disconnect_during_handshake)
-          why = "the connection was closed during the handshake; do both "
-                "nodes have the same secret file?";
-        else if (e == caf::sec::request_timeout)
-          why = "no answer within 3000 ms";
-        failed(self, name, no_connection(why), false);
-      });
+  auto until = deadline::in(st.core->settings.connect_ms);
+  dialer::start(st.core->loop, *at,
+                std::chrono::milliseconds(st.core->settings.connect_ms),
+                [=, core = st.core](int fd, const std::string& why) {
+                  if (fd >= 0)
+                    session::dial(core, fd, name, address,
+                                  std::chrono::milliseconds(until.left_ms()));
+                  else
+                    core->tell_peering(
+                      attempt_result{name, false, false, no_connection(why)});
+                });
 }
 
-caf::behavior run(peering_actor* self, core_ptr core) {
-  self->state.core = std::move(core);
+/// Another incarnation of a node that is connected has come.
+void prove(peering_actor* self, const std::shared_ptr<session>& newcomer) {
+  auto& st = self->state;
+  auto old = st.core->find_session(newcomer->peer_hello().name);
+  if (!old) {
+    newcomer->accept();
+    return;
+  }
+  old->prove_alive(proof_time, [newcomer] { newcomer->accept(); });
+}
+
+} // namespace
+
+caf::behavior peering_state::run(peering_actor* self) {
   return {
     // Time for the configured peers. If two nodes name each other, the one
     // with the smaller name goes first.
@@ -238,31 +240,24 @@ caf::behavior run(peering_actor* self, core_ptr core) {
                            retry_atom::value, p.name);
       }
     },
-    // A peer says hello: `remote` is its link actor.
-    [=](const envelope& e, const caf::actor& remote) {
+    // A peer says hello.
+    [=](hello_atom, const std::shared_ptr<session>& newcomer) {
       auto& st = self->state;
-      hello from;
-      try {
-        wire_reader in{e.bytes};
-        in >> from;
-      } catch (const decode_error&) {
-        log::say_once_a_minute(log::level::warning, "link",
-                               st.core->self()->name(), "no hello",
-                               "refused what connected: it is no hornbeam node "
-                               "of this version");
-        return; // its attempt times out
-      }
+      auto& from = newcomer->peer_hello();
+      auto me = st.core->self();
       auto i = st.attempts.find(from.name);
       if (i != st.attempts.end() && i->second.in_flight
-          && st.core->self()->name() < from.name) {
-        std::string bytes;
-        wire_writer{bytes} << failure{error_code::refused,
-                                      "both nodes connect at the same time",
-                                      st.core->self()->name()};
-        caf::anon_send(remote, envelope{std::move(bytes)});
+          && me->name() < from.name) {
+        newcomer->refuse({{error_code::refused,
+                           "both nodes connect at the same time", me->name()},
+                          true});
         return;
       }
-      spawn_link_to_peer(self->system(), st.core, remote, std::move(from));
+      auto link = st.core->find_link(from.name);
+      if (link && link->incarnation() != from.incarnation)
+        prove(self, newcomer);
+      else
+        newcomer->accept();
     },
     [=](const connect_request_ptr& r) {
       auto t = parse_target(r->target);
@@ -286,6 +281,15 @@ caf::behavior run(peering_actor* self, core_ptr core) {
       i->second.scheduled = false;
       dial(self, name);
     },
+    // What that node has is known, or it takes too long.
+    [=](known_atom, const std::string& name) {
+      auto& st = self->state;
+      if (!st.core->find_link(name))
+        return;
+      st.known.insert(name);
+      if (auto i = st.attempts.find(name); i != st.attempts.end())
+        answer(i->second, true);
+    },
     // A cast has found no way to that node.
     [=](failed_atom, const std::string& name) {
       self->state.core->connection_failed(name);
@@ -293,12 +297,13 @@ caf::behavior run(peering_actor* self, core_ptr core) {
     // A link has closed; `left`: with a goodbye.
     [=](forget_atom, const std::string& name, bool left) {
       auto& st = self->state;
+      st.known.erase(name);
       auto i = st.attempts.find(name);
       if (i == st.attempts.end() || st.core->stopping)
         return;
       if (left && !configured(st, name))
         i->second.keep = false;
-      if (i->second.keep)
+      if (i->second.keep || !i->second.waiters.empty())
         again_later(self, name, i->second);
     },
     // The user does not want this peer any more.
@@ -333,10 +338,9 @@ caf::behavior run(peering_actor* self, core_ptr core) {
   };
 }
 
-} // namespace
-
-caf::actor spawn_peering(caf::actor_system& sys, core_ptr core) {
-  return sys.spawn(run, std::move(core));
+caf::actor spawn_peering(const core_ptr& core) {
+  return core->system->spawn<loop_actor<peering_state>>(
+    core->unit, [&core](peering_state& st) { st.core = core; });
 }
 
 } // namespace hornbeam::runtime

@@ -44,8 +44,8 @@ struct service_state {
             return;
           if (auto* c = std::get_if<call_ptr>(&*x))
             answer(*st.impl, **c, st.box->name());
-          else
-            st.impl->peer(std::get<peer_event>(*x));
+          else if (auto* e = std::get_if<peer_event>(&*x))
+            st.impl->peer(*e);
         }
         self->send(self, work_atom::value);
       },

@@ -28,6 +28,8 @@ public:
   /// Any thread.
   void post(call_ptr x) { add(std::move(x)); }
   void post(const peer_event& x) { add(x); }
+  /// `x` is dropped when all that was posted before has been handled.
+  void post(std::shared_ptr<void> x) { add(std::move(x)); }
 
   /// Starts the actor that serves from here on.
   caf::actor start(caf::actor_system& sys);
@@ -38,7 +40,7 @@ public:
 
 private:
   friend struct service_state;
-  using item = std::variant<call_ptr, peer_event>;
+  using item = std::variant<call_ptr, peer_event, std::shared_ptr<void>>;
 
   void add(item x);
   /// The next item for the actor `id`; none if there is none, or another

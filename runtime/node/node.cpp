@@ -1,20 +1,17 @@
 #include "runtime/node/node.hpp"
 
-#include <filesystem>
 #include <iomanip>
 #include <random>
 #include <sstream>
 #include <thread>
-
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "runtime/base/log.hpp"
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/caf/actor_system_thread.hpp"
 #include "runtime/link/node_core.hpp"
 #include "runtime/link/secret.hpp"
+#include "runtime/link/session.hpp"
+#include "runtime/net/listener.hpp"
 #include "runtime/node/node_table_host.hpp"
 #include "runtime/otp/supervisor.hpp"
 #include "runtime/term/wire.hpp"
@@ -23,57 +20,11 @@ namespace hornbeam::runtime {
 
 namespace {
 
-/// Around calls into CAF by threads that are not CAF's: spawning and
-/// publishing leave the thread with a share in the system's logger, and CAF
-/// ends only when nobody else has one.
-struct logger_share {
-  ~logger_share() { caf::logger::set_current_actor_system(nullptr); }
-};
-
-/// The TCP sockets of this process that are bound to a port.
-std::vector<int> sockets_of_port(int port) {
-  std::vector<int> out;
-  std::error_code ignored;
-  for (auto& entry :
-       std::filesystem::directory_iterator("/proc/self/fd", ignored)) {
-    auto fd = std::atoi(entry.path().filename().c_str());
-    sockaddr_storage at{};
-    socklen_t size = sizeof at;
-    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&at), &size) != 0)
-      continue;
-    auto bound = at.ss_family == AF_INET
-                   ? reinterpret_cast<sockaddr_in&>(at).sin_port
-                 : at.ss_family == AF_INET6
-                   ? reinterpret_cast<sockaddr_in6&>(at).sin6_port
-                   : in_port_t{0};
-    int type = 0;
-    socklen_t length = sizeof type;
-    ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length);
-    if (bound != 0 && ntohs(bound) == port && type == SOCK_STREAM)
-      out.push_back(fd);
-  }
-  return out;
-}
-
 std::string hex8() {
   std::random_device random;
   std::ostringstream out;
   out << std::hex << std::setw(8) << std::setfill('0') << random();
   return out.str();
-}
-
-bool valid_name(const std::string& x) {
-  auto at = x.find('@');
-  if (at == std::string::npos || at == 0 || at + 1 == x.size()
-      || x.size() > 255)
-    return false;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    auto c = static_cast<unsigned char>(x[i]);
-    bool word = std::isalnum(c) || c == '_' || c == '-' || c == '.';
-    if (!word && i != at)
-      return false;
-  }
-  return true;
 }
 
 } // namespace
@@ -84,8 +35,8 @@ std::string full_node_name(const std::string& name, const std::string& self) {
     full += self.substr(self.find('@'));
   auto bare = full.substr(0, full.rfind(':'));
   if (full.rfind(':') != std::string::npos && full.rfind(':') > full.find('@')
-        ? !valid_name(bare)
-        : !valid_name(full))
+        ? !is_node_name(bare)
+        : !is_node_name(full))
     throw bad_term("not the name of a node: '" + name
                    + "'; names look like worker1@127.0.0.1");
   return full;
@@ -116,14 +67,6 @@ private:
 
 /// Services may die so often within 5 seconds before all are started anew.
 constexpr std::int64_t service_restarts = 100;
-
-/// The actor system that connects to others, made when first needed. The actor
-/// that does so may outlive a node that could not wait for it.
-struct dialing {
-  ranked_mutex<lock_rank::dialing> mutex;
-  std::unique_ptr<actor_system_thread> world;
-  bool ended = false;
-};
 
 } // namespace
 
@@ -187,16 +130,15 @@ struct node::impl {
   std::shared_ptr<runtime::groups> pg;
   ranked_mutex<lock_rank::root> root_mutex;
   term root;
-  std::shared_ptr<dialing> dialer = std::make_shared<dialing>();
   ranked_mutex<lock_rank::listening> listen_mutex;
+  std::shared_ptr<runtime::listener> listener; ///< guarded by it
   std::atomic<bool> stopped{false};
-  int port_at_fork = 0; ///< of the listener
 };
 
 node::node(std::unique_ptr<impl> x) : impl_(std::move(x)) {}
 
 std::shared_ptr<node> node::start(node_settings s) {
-  if (!s.name.empty() && !valid_name(s.name))
+  if (!s.name.empty() && !is_node_name(s.name))
     throw std::runtime_error("not the name of a node: '" + s.name
                              + "'; names look like worker1@127.0.0.1");
   if (s.secret.empty())
@@ -206,18 +148,13 @@ std::shared_ptr<node> node::start(node_settings s) {
                             s.name.empty() ? "hornbeam@localhost" : s.name);
   std::shared_ptr<node> self{new node(std::make_unique<impl>(std::move(s)))};
   auto& x = *self->impl_;
-  x.world = std::make_unique<actor_system_thread>(x.core->settings,
-                                                  x.core->settings.workers);
-  x.core->dialer = [d = x.dialer,
-                    settings = x.core->settings]() -> caf::actor_system& {
-    lock_scope guard{d->mutex};
-    if (d->ended)
-      throw failed{node_ended()};
-    if (!d->world)
-      d->world = std::make_unique<actor_system_thread>(settings, 1);
-    return d->world->system();
-  };
-  logger_share dropped_at_end;
+  if (x.core->settings.join)
+    x.core->begin_join();
+  x.world = std::make_unique<actor_system_thread>(x.core->settings.workers);
+  x.core->system = &x.world->system();
+  x.core->loop = event_loop::start();
+  x.core->unit = std::make_shared<loop_unit>(*x.core->system, x.core->loop);
+  logger_share_scope here;
   x.procs = std::make_unique<runtime::processes>(self->system(), *self);
   x.host = std::make_shared<node_table_host>(*x.procs);
   x.tables.attach(x.host);
@@ -227,7 +164,7 @@ std::shared_ptr<node> node::start(node_settings s) {
     = std::make_shared<process_service>(*x.procs);
   x.core->inline_services[groups::service_name]
     = std::make_shared<group_service>(x.pg);
-  x.core->peering = spawn_peering(self->system(), x.core);
+  x.core->peering = spawn_peering(x.core);
   x.start_root();
   return self;
 }
@@ -242,12 +179,16 @@ void node::on_call(std::function<bool(const std::string&, call&)> f) {
 
 void node::start_networking() {
   auto& core = impl_->core;
-  if (core->settings.listen)
-    listen();
-  if (core->settings.peers.empty())
-    return;
-  if (!core->settings.insecure_loopback_without_tls)
-    ensure_secret(core->settings.secret);
+  try {
+    if (core->settings.listen)
+      listen();
+    if (core->settings.peers.empty())
+      return;
+    core->load_secret();
+  } catch (...) {
+    core->joined(); // nobody is reached any more
+    throw;
+  }
   core->tell_peering(dial_atom::value);
 }
 
@@ -356,12 +297,13 @@ bool node::cast(const std::string& to, const std::string& service,
   }
   bool taken = false;
   if (core->cast_or_wait(to, service, std::move(body), taken))
-    connect(to, deadline::in(core->settings.connect_ms),
-            responder{[core, to](const outcome& x) {
-              // By another thread: this one may hold locks of a service.
-              if (!x || !core->find_link(to))
-                core->tell_peering(failed_atom::value, to);
-            }});
+    ask_for_link(to, deadline::in(core->settings.connect_ms),
+                 responder{[core, to](const outcome& x) {
+                   // By another thread: this one may hold locks of a service.
+                   if (!x || !core->find_link(to))
+                     core->tell_peering(failed_atom::value, to);
+                 }},
+                 false);
   return taken;
 }
 
@@ -385,35 +327,40 @@ void node::request(const std::string& to, const std::string& service,
   }
   auto patience = until.sooner(deadline::in(core->settings.connect_ms));
   auto shared = std::make_shared<responder>(std::move(reply));
-  connect(to, patience, responder{[=](const outcome& x) {
-            auto link = x ? core->find_link(to) : nullptr;
-            if (link) {
-              link->request(service, body, until, depth, std::move(*shared));
-              return;
-            }
-            auto why = x ? node_down(to) : x.error();
-            why.unsent = true;
-            (*shared)(std::move(why));
-          }});
+  auto send = [=](const outcome& x) {
+    auto link = x ? core->find_link(to) : nullptr;
+    if (link) {
+      link->request(service, body, until, depth, std::move(*shared));
+      return;
+    }
+    auto why = x ? node_down(to) : x.error();
+    why.unsent = true;
+    (*shared)(std::move(why));
+  };
+  ask_for_link(to, patience, responder{std::move(send)}, false);
 }
 
 void node::connect(const std::string& target, deadline until, responder reply) {
+  ask_for_link(target, until, std::move(reply), true);
+}
+
+void node::ask_for_link(const std::string& target, deadline until,
+                        responder reply, bool to_know) {
   auto& core = impl_->core;
   if (core->stopping) {
     reply(node_ended());
     return;
   }
   try {
+    core->load_secret();
     if (!core->settings.hidden)
       listen(); // whoever joins can be joined, and needs a name of its own
-    else if (!core->settings.insecure_loopback_without_tls)
-      ensure_secret(core->settings.secret);
   } catch (const std::exception& e) {
     reply(failure{error_code::refused, e.what()});
     return;
   }
   core->tell_peering(std::make_shared<connect_request>(
-    connect_request{target, until, std::move(reply)}));
+    connect_request{target, until, std::move(reply), to_know}));
 }
 
 bool node::disconnect(const std::string& name) {
@@ -436,25 +383,17 @@ void node::listen() {
   if (s.name.empty()) {
     x.core->self()->rename("hornbeam-" + hex8() + "@" + host);
   }
-  if (s.insecure_loopback_without_tls) {
-    if (host != "127.0.0.1")
-      throw std::runtime_error("without TLS a node listens on 127.0.0.1 only, "
-                               "not on "
-                               + host);
-  } else {
-    ensure_secret(s.secret);
-  }
-  logger_share dropped_at_end;
-  auto bound = s.insecure_loopback_without_tls
-                 ? system().middleman().publish(x.core->peering, s.port,
-                                                host.c_str(), true)
-                 : caf::openssl::publish(x.core->peering, s.port, host.c_str(),
-                                         true);
-  if (!bound)
-    throw std::runtime_error("can't listen on " + host + ":"
-                             + std::to_string(s.port) + ": "
-                             + system().render(bound.error()));
-  auto where = host + ":" + std::to_string(*bound);
+  if (s.insecure_loopback_without_tls && host != "127.0.0.1")
+    throw std::runtime_error("without TLS a node listens on 127.0.0.1 only, "
+                             "not on "
+                             + host);
+  x.core->load_secret();
+  auto greet = [core = x.core](int fd, std::shared_ptr<guest> g) {
+    session::greet(core, fd, std::move(g));
+  };
+  x.listener = listener::open(x.core->loop, host, s.port, name(),
+                              std::move(greet));
+  auto where = x.listener->address();
   {
     std::unique_lock lock{x.core->mutex};
     x.core->address = where;
@@ -463,10 +402,22 @@ void node::listen() {
 }
 
 void node::join_host() {
-  listen();
-  for (auto& other : impl_->core->registry.all())
+  auto& core = impl_->core;
+  // The last share is dropped when all have answered, or it takes too long.
+  std::shared_ptr<void> all{nullptr, [core](void*) { core->joined(); }};
+  listen(); // before it looks who is there: of two that start, one sees the
+            // other
+  for (auto& other : core->registry.all())
     if (other.name != name())
-      connect(other.name, deadline::in(settings().connect_ms), responder{});
+      connect(other.name, deadline::in(settings().connect_ms),
+              responder{[all](const outcome&) {}});
+  auto& clock = impl_->procs->clock();
+  clock.add(impl_->procs->make_pid().serial, clock.in(settings().join_ms),
+            [core] { core->joined(); });
+}
+
+bool node::when_joined(std::function<void()> f) {
+  return impl_->core->when_joined(std::move(f));
 }
 
 void node::stop() {
@@ -480,6 +431,7 @@ void node::stop() {
   while (core->casts_connecting > 0 && clock::now() < until)
     nap();
   core->stopping = true;
+  core->joined(); // nobody waits for it any more
   auto peers = core->all_peers();
   for (auto& p : peers)
     p.link->bye(); // behind all casts; answered when those have arrived
@@ -507,45 +459,37 @@ void node::stop() {
   x.procs->stop(std::chrono::milliseconds(core->settings.flush_ms));
   x.host->close();
   bool stuck = x.procs->count().second > 0;
-  // First what uses the dialer, then the dialer.
-  auto end_connections = [peering = std::move(peering), core,
-                          &sys = x.world->system()]() mutable {
-    // CAF's own end hangs or crashes while published actors live, or links.
-    caf::scoped_actor self{sys};
+  {
+    lock_scope guard{x.listen_mutex};
+    x.core->loop->post([l = x.listener] {
+      if (l)
+        l->close();
+    });
+  }
+  auto end_connections = [peering = std::move(peering), core]() mutable {
+    caf::scoped_actor self{*core->system};
     auto end = [&](const caf::actor& a) {
       caf::anon_send_exit(a, caf::exit_reason::kill);
       self->wait_for(a);
     };
     end(peering); // which makes links
     peering = nullptr;
-    for (auto& link : core->all_brokers())
+    for (auto& link : core->link_actors())
       end(link);
+    core->loop->stop(); // and drops what is posted for actors
   };
   // Code that never suspends may hold a worker, and CAF with it, for ever.
   auto patience = std::chrono::milliseconds(stuck ? 300 : 3000);
   stuck |= !x.world->end(patience, std::move(end_connections));
   if (stuck) // code that never suspends still refers to them
     static_cast<void>(x.procs.release());
-  lock_scope guard{x.dialer->mutex};
-  x.dialer->ended = true;
-  if (x.dialer->world)
-    x.dialer->world->end(patience, {});
 }
 
 void node::before_fork() {
-  auto& x = *impl_;
-  x.listen_mutex.lock();
-  x.dialer->mutex.lock(); // no new connection is begun from here on
-  auto until = clock::now() + std::chrono::milliseconds(200);
-  while (x.core->dials_in_flight > 0 && clock::now() < until)
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  auto where = address();
-  x.port_at_fork
-    = where.empty() ? 0 : std::stoi(where.substr(where.rfind(':') + 1));
+  impl_->listen_mutex.lock(); // no listener is being made
 }
 
 void node::after_fork_in_parent() {
-  impl_->dialer->mutex.unlock();
   impl_->listen_mutex.unlock();
 }
 
@@ -553,13 +497,9 @@ void node::abandon_after_fork() {
   auto& x = *impl_;
   x.stopped = true;
   x.core->registry.disown();
-  x.world->close_descriptors_after_fork();
-  if (x.dialer->world)
-    x.dialer->world->close_descriptors_after_fork();
-  // What CAF had accepted and did not watch yet.
-  if (x.port_at_fork != 0)
-    for (auto fd : sockets_of_port(x.port_at_fork))
-      ::close(fd);
+  x.core->loop->close_descriptors_after_fork();
+  if (x.listener)
+    x.listener->close_after_fork();
 }
 
 } // namespace hornbeam::runtime

@@ -62,6 +62,7 @@ public:
   std::vector<std::string> peers() const override;
   std::shared_ptr<wait_helper> helper_for(
     const std::string& node) const override;
+  bool when_joined(std::function<void()> f) override;
   /// Connects first if there is no link; then it returns true at once.
   bool cast(const std::string& node, const std::string& service,
             const term& op) override;
@@ -72,7 +73,8 @@ public:
 
   // -- peers -----------------------------------------------------------------
 
-  /// `target` is `name@host` or `name@host:port`. Answers true, or why not.
+  /// `target` is `name@host` or `name@host:port`. Answers true, when what that
+  /// node has is known here, or why not.
   void connect(const std::string& target, deadline until, responder reply);
   /// Says goodbye to a peer and does not connect to it again by itself.
   bool disconnect(const std::string& name);
@@ -84,7 +86,8 @@ public:
   /// Opens the listener if there is none.
   void listen();
   /// Connects to the nodes of this cluster and user that live on this host
-  /// now. Does not wait; whoever starts later joins this one.
+  /// now. Does not wait: `when_joined` does, if the settings say that this node
+  /// joins. Whoever starts later joins this one.
   void join_host();
 
   /// Flushes what is on its way, says goodbye to all peers, ends the services
@@ -99,6 +102,8 @@ public:
   void abandon_after_fork();
 
 private:
+  void ask_for_link(const std::string& target, deadline until, responder reply,
+                    bool to_know);
   struct impl;
   explicit node(std::unique_ptr<impl> x);
   std::unique_ptr<impl> impl_;

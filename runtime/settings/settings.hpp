@@ -46,6 +46,12 @@ struct node_settings {
   std::int64_t detection_ms = 5000;
   /// How long to try to connect before a call fails.
   std::int64_t connect_ms = 5000;
+  /// Joins the nodes of its cluster and user that live on this host.
+  bool join = false;
+  /// How long those that find nothing wait for that.
+  std::int64_t join_ms = 2000;
+  /// How long whoever connects may take to show who it is.
+  std::int64_t handshake_ms = 5000;
   /// How long casts and publishes under way may take when the node ends.
   std::int64_t flush_ms = 500;
   std::vector<table_setting> tables;

@@ -32,6 +32,7 @@ struct end : hornbeam::runtime::link::sink {
     got.push_back({true, service, 0, std::string{body}});
   }
   void on_bye() override {}
+  void on_announced() override {}
 
   hornbeam::runtime::link wire{"peer@host", 1, [](bool) {}};
   std::vector<message> got;

@@ -31,8 +31,9 @@ WALLS = {
     "LMDB": (re.compile(r"lmdb\.h"), {"runtime/table_lmdb"}),
     "OpenSSL": (
         re.compile(r"openssl/"),
-        {"runtime/caf", "runtime/link", "runtime/table", "runtime/table_lmdb"},
+        {"runtime/net", "runtime/link", "runtime/table", "runtime/table_lmdb"},
     ),
+    "Asio": (re.compile(r"boost/asio"), {"runtime/net"}),
 }
 
 # What is allowed all the same: (file, what it includes) and why.

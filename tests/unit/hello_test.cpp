@@ -2,6 +2,8 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
+#include <string>
 
 #include <unistd.h>
 
@@ -12,13 +14,13 @@ using namespace hornbeam::runtime;
 
 namespace {
 
-/// What a node answers to a hello of these bytes.
-outcome answer_to(const std::string& bytes) {
+/// Why a node refuses a hello of these bytes; none if it takes it.
+std::optional<refusal> answer_to(const std::string& bytes) {
   auto folder = std::filesystem::temp_directory_path()
                 / ("hornbeam-hello-" + std::to_string(::getpid()));
   std::filesystem::create_directories(folder);
   ::setenv("RUNTIME_DIRECTORY", folder.c_str(), 1);
-  outcome out;
+  std::optional<refusal> out;
   {
     node_settings settings;
     settings.name = "a@host";
@@ -33,19 +35,24 @@ outcome answer_to(const std::string& bytes) {
   return out;
 }
 
+/// The bytes of a hello that a node takes.
+std::string good_hello() {
+  // versions, features, name, incarnation, cluster, address, hidden
+  return {"\x02\x02\x00\x06"
+          "b@host"
+          "\xac\x02"
+          "\x08"
+          "hornbeam"
+          "\x0b"
+          "127.0.0.1:1"
+          "\x00",
+          34};
+}
+
 } // namespace
 
-TEST_CASE("a hello of version 1 is taken, byte by byte") {
-  // version, name, incarnation, cluster, address, hidden
-  std::string bytes{"\x01\x06"
-                    "b@host"
-                    "\xac\x02"
-                    "\x08"
-                    "hornbeam"
-                    "\x0b"
-                    "127.0.0.1:1"
-                    "\x00",
-                    32};
+TEST_CASE("a hello of version 2 is taken, byte by byte") {
+  auto bytes = good_hello();
   hello from;
   wire_reader in{bytes};
   in >> from;
@@ -58,19 +65,39 @@ TEST_CASE("a hello of version 1 is taken, byte by byte") {
   std::string again;
   wire_writer{again} << from;
   CHECK(again == bytes);
-  CHECK(answer_to(bytes).ok());
+  CHECK_FALSE(answer_to(bytes));
+}
+
+TEST_CASE("a hello of a node that speaks our version and newer ones is taken") {
+  auto bytes = good_hello();
+  bytes[1] = 9;
+  CHECK_FALSE(answer_to(bytes));
+}
+
+TEST_CASE("a hello without the name of a node, or with our own, is refused for "
+          "good") {
+  for (auto* name : {"b.host", "@@host", "b@ost\n", "a@host"}) {
+    auto bytes = good_hello();
+    bytes.replace(4, 6, name);
+    auto no = answer_to(bytes);
+    REQUIRE(no);
+    CHECK(no->why.code == error_code::refused);
+    CHECK_THAT(no->why.message, Catch::Contains("name"));
+    CHECK_FALSE(no->again);
+  }
 }
 
 TEST_CASE("a hello of a newer version is refused with both versions, whatever "
           "else it says") {
-  for (auto* bytes : {"\x09",
-                      "\x09\x06"
+  for (auto* bytes : {"\x08\x09",
+                      "\x08\x09\x00\x06"
                       "b@host"
                       "\x01",
-                      "\x09\xff\xff"}) {
-    auto answer = answer_to(bytes);
-    REQUIRE_FALSE(answer.ok());
-    CHECK(answer.error().code == error_code::refused);
-    CHECK_THAT(answer.error().message, Catch::Contains("9 and 1"));
+                      "\x08\x09\xff\xff"}) {
+    auto no = answer_to(bytes);
+    REQUIRE(no);
+    CHECK(no->why.code == error_code::refused);
+    CHECK_THAT(no->why.message, Catch::Contains("8 to 9 and 2"));
+    CHECK_FALSE(no->again);
   }
 }

@@ -31,6 +31,7 @@ struct end : runtime::link::sink {
       + (x.is_any_integer() ? to_string(x) : std::to_string(x.text().size())));
   }
   void on_bye() override { ++byes; }
+  void on_announced() override { ++announcements; }
 
   runtime::link wire; // not unistd.h's
   std::vector<std::string> got;
@@ -38,6 +39,7 @@ struct end : runtime::link::sink {
   std::uint32_t last_depth = 0;
   int wakes = 0;
   int byes = 0;
+  int announcements = 0;
   bool answering = true;
 };
 
@@ -211,6 +213,22 @@ TEST_CASE("a request that nobody answers is forgotten after its deadline") {
   a.wire.close({});
 }
 
+TEST_CASE("that all is announced is said behind all casts, large ones too") {
+  end a{"b"};
+  end b{"a"};
+  a.wire.cast("s", encode(term::bytes(std::string(1 << 20, 'x'))));
+  a.wire.cast("s", body(1));
+  a.wire.announced();
+  std::string batch;
+  while (b.announcements == 0) {
+    batch = a.wire.next_batch();
+    REQUIRE_FALSE(batch.empty());
+    CHECK(b.got.size() < 3);
+    b.wire.receive(batch, b);
+  }
+  CHECK(b.got.size() == 2);
+}
+
 TEST_CASE("a goodbye is answered behind all casts") {
   end a{"b"};
   end b{"a"};
@@ -224,8 +242,13 @@ TEST_CASE("a goodbye is answered behind all casts") {
 
 TEST_CASE("what no link wrote is refused") {
   end a{"b"};
-  CHECK_THROWS_AS(a.wire.receive("\x05\x63zzzz", a), decode_error);
+  CHECK_THROWS_AS(a.wire.receive("\x05\x01zzzz", a), decode_error);
   CHECK_THROWS_AS(a.wire.receive("\x7f", a), decode_error);
+}
+
+TEST_CASE("a frame that a newer node may send is skipped") {
+  end a{"b"};
+  a.wire.receive("\x05\x63zzzz", a);
 }
 
 TEST_CASE("a fragment is never inside a fragment") {

@@ -54,7 +54,8 @@ def ensure() -> None:
             atexit.register(leave)
         _log.start()
         try:
-            if not _native.start(settings, task_keep_ms, task_keep_count):
+            joins = bool(local_cluster)
+            if not _native.start(settings, task_keep_ms, task_keep_count, joins):
                 return
         except (RuntimeError, TypeError, ValueError) as e:
             raise errors.HornbeamError(f"this node can't start: {e}") from e

@@ -3,16 +3,17 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
+#include <stdexcept>
 #include <thread>
 #include <vector>
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include "actors/services.hpp"
 #include "runtime/caf/actor_system_thread.hpp"
-#include "runtime/caf/caf.hpp"
-#include "runtime/caf/io_loop.hpp"
+#include "runtime/caf/loop_actor.hpp"
+#include "runtime/net/event_loop.hpp"
 
 using namespace hornbeam;
 using namespace hornbeam::runtime;
@@ -20,34 +21,22 @@ using std::chrono::seconds;
 
 namespace {
 
-/// A CAF system whose loop a test turns.
+/// A loop that a test uses.
 struct world {
-  world() : caf(settings(), 1), loop(io_loop::of(caf.system())) {}
-  ~world() { caf.end(seconds(10), {}); }
+  ~world() { loop->stop(); }
 
-  static node_settings settings() {
-    node_settings s;
-    s.insecure_loopback_without_tls = true;
-    return s;
-  }
-  auto& sockets() { return caf.system().middleman().backend(); }
   reply_slot_ptr slot() const {
     auto x = std::make_shared<reply_slot>();
     x->helped_by(loop);
     return x;
   }
-  /// Runs `f` in the loop, in this thread.
-  void run(const std::function<void()>& f) const {
-    while (!loop->try_run(f))
-      std::this_thread::yield();
-  }
   /// A thread that waits at `x` and leads.
-  std::thread leader(const reply_slot_ptr& x) {
+  std::thread leader(const reply_slot_ptr& x) const {
     auto until = clock::now() + seconds(60);
     std::thread out{[x, until] { x->wait_until(until); }};
     auto leads = [&] {
       auto seen = std::make_shared<reply_slot>();
-      sockets().post([seen, thread = out.get_id()] {
+      loop->post([seen, thread = out.get_id()] {
         seen->set(term{std::this_thread::get_id() == thread});
       });
       return seen->wait_until(until) && seen->take()->as_bool();
@@ -57,26 +46,38 @@ struct world {
     return out;
   }
 
-  actor_system_thread caf;
-  std::shared_ptr<io_loop> loop;
+  std::shared_ptr<event_loop> loop = event_loop::start();
+};
+
+/// Says whether it runs in the loop.
+struct state_in_loop {
+  std::shared_ptr<event_loop> loop;
+  static inline const char* name = "test";
+  caf::behavior run(caf::event_based_actor* self) const {
+    return {[self, on = loop](int) {
+      self->spawn([](caf::event_based_actor*, int) {}, 0);
+      return on->inside() && caf::logger::current_logger() != nullptr;
+    }};
+  }
 };
 
 /// Posts itself `n` times from inside, then answers.
-void post_chain(caf::io::network::multiplexer& x, int n, reply_slot_ptr to) {
+void post_chain(const std::shared_ptr<event_loop>& x, int n,
+                reply_slot_ptr to) {
   if (n == 0)
     to->set(term{true});
   else
-    x.post([&x, n, to] { post_chain(x, n - 1, to); });
+    x->post([x, n, to] { post_chain(x, n - 1, to); });
 }
 
 } // namespace
 
-TEST_CASE("what a helper leaves undone runs though somebody leads") {
+TEST_CASE("what follows from each other runs though somebody leads") {
   world w;
   auto slot = w.slot();
   auto began = clock::now();
   auto leader = w.leader(slot);
-  w.run([&] { post_chain(w.sockets(), 1000, slot); });
+  post_chain(w.loop, 1000, slot);
   leader.join();
   CHECK(slot->ready());
   CHECK(clock::now() - began < seconds(30));
@@ -89,22 +90,68 @@ TEST_CASE("who leads one loop wakes who leads another") {
   auto leads_b = b.leader(at_b); // first, so that it sleeps by then
   auto leads_a = a.leader(at_a);
   auto began = clock::now();
-  a.sockets().post([&] { at_b->set(term{true}); });
+  a.loop->post([&] { at_b->set(term{true}); });
   leads_b.join();
   CHECK(clock::now() - began < seconds(30));
   at_a->set(term{true});
   leads_a.join();
 }
 
-TEST_CASE("who has turned a loop keeps no share in its system") {
+TEST_CASE(
+  "an actor of a loop runs where the loop is turned, and who has turned "
+  "it keeps no share in its system") {
   world w;
-  w.run([&] {
-    // With an argument: without one CAF refers to nothing, which libstdc++'s
-    // assertions find.
-    w.caf.system().spawn([](caf::event_based_actor*, int) {}, 0);
-    CHECK(caf::logger::current_logger() != nullptr);
+  actor_system_thread caf{1};
+  auto unit = std::make_shared<loop_unit>(caf.system(), w.loop);
+  auto inside = std::make_shared<reply_slot>();
+  auto afterwards = std::make_shared<reply_slot>();
+  {
+    logger_share_scope here;
+    auto x = caf.system().spawn<loop_actor<state_in_loop>>(
+      unit, [&](state_in_loop& st) { st.loop = w.loop; });
+    caf::scoped_actor self{caf.system()};
+    self->request(x, seconds(60), 1)
+      .receive([&](bool y) { inside->set(term{y}); },
+               [&](caf::error&) { inside->set(term{false}); });
+    caf::anon_send_exit(x, caf::exit_reason::kill);
+    self->wait_for(x);
+  }
+  w.loop->post([afterwards] {
+    afterwards->set(term{caf::logger::current_logger() == nullptr});
   });
-  CHECK(caf::logger::current_logger() == nullptr);
+  REQUIRE(afterwards->wait_until(clock::now() + seconds(60)));
+  CHECK(afterwards->take()->as_bool());
+  CHECK(inside->take()->as_bool());
+  unit = nullptr;
+  CHECK(caf.end(seconds(10), {}));
+}
+
+TEST_CASE("what a handler raises ends nothing") {
+  world w;
+  auto slot = w.slot();
+  w.loop->post([] { throw std::runtime_error("a test"); });
+  w.loop->post([] { throw 1; });
+  w.loop->post([slot] { slot->set(term{true}); });
+  CHECK(slot->wait_until(clock::now() + seconds(60)));
+}
+
+TEST_CASE("a timer runs once, unless it is set anew or cancelled before") {
+  world w;
+  auto slot = w.slot();
+  auto ran = std::make_shared<std::vector<int>>();
+  std::optional<loop_timer> first, second;
+  w.loop->post([&, ran, slot] {
+    first.emplace(w.loop);
+    second.emplace(w.loop);
+    first->after(std::chrono::milliseconds(1), [ran] { ran->push_back(1); });
+    first->after(std::chrono::milliseconds(2), [ran] { ran->push_back(2); });
+    second->after(std::chrono::milliseconds(3), [ran] { ran->push_back(3); });
+    second->cancel();
+    second->after(std::chrono::milliseconds(20),
+                  [slot] { slot->set(term{true}); });
+  });
+  REQUIRE(slot->wait_until(clock::now() + seconds(60)));
+  CHECK(*ran == std::vector<int>{2});
 }
 
 TEST_CASE("what is deferred runs though nobody settles it") {
@@ -113,10 +160,10 @@ TEST_CASE("what is deferred runs though nobody settles it") {
   auto until = clock::now() + seconds(60);
   auto f = [slot] { slot->set(term{true}); };
   CHECK_FALSE(w.loop->defer(f)); // this thread is not patient
-  io_loop::batch_sends_scope here;
+  event_loop::batch_sends_scope here;
   auto look = std::make_shared<std::atomic<bool>>(true);
-  w.sockets().post([look] {
-    if (auto* own = io_loop::own())
+  w.loop->post([look] {
+    if (auto* own = event_loop::own())
       own->in_a_moment([look] { return look->load(); });
   });
   while (!w.loop->defer(f) && clock::now() < until)
@@ -130,17 +177,17 @@ TEST_CASE("who defers can settle it") {
   auto look = std::make_shared<std::atomic<bool>>(true);
   auto until = clock::now() + seconds(60);
   auto slot = w.slot();
-  w.sockets().post([look] {
-    if (auto* own = io_loop::own())
+  w.loop->post([look] {
+    if (auto* own = event_loop::own())
       own->in_a_moment([look] { return look->load(); });
   });
   {
-    io_loop::batch_sends_scope here;
+    event_loop::batch_sends_scope here;
     while (!w.loop->defer([slot] { slot->set(term{true}); })
            && clock::now() < until)
       std::this_thread::yield();
   }
-  io_loop::flush_deferred();
+  event_loop::flush_deferred();
   CHECK(slot->wait_alone(until));
   *look = false;
 }
@@ -150,18 +197,10 @@ TEST_CASE("a loop that stops lets go who leads it") {
   auto slot = w->slot();
   auto leader = w->leader(slot);
   auto loop = w->loop;
-  w = nullptr; // ends the system
-  CHECK_FALSE(loop->try_run([] { FAIL("it has stopped"); }));
+  w = nullptr;
+  loop->post([] { FAIL("it has stopped"); });
   slot->set(term{true});
   leader.join();
-}
-
-TEST_CASE("OpenSSL is as it was for the rest of the program") {
-  auto* found = ::dlsym(RTLD_DEFAULT, "SSL_set_fd");
-  REQUIRE(found != nullptr);
-  Dl_info where{};
-  REQUIRE(::dladdr(found, &where) != 0);
-  CHECK_THAT(where.dli_fname, Catch::Contains("libssl"));
 }
 
 namespace {

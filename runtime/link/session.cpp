@@ -1,0 +1,402 @@
+#include "runtime/link/session.hpp"
+
+#include <utility>
+
+#include "runtime/caf/loop_actor.hpp"
+#include "runtime/term/wire.hpp"
+
+namespace hornbeam::runtime {
+
+namespace {
+
+/// In front of every hello: what speaks first here is one of us.
+constexpr std::string_view magic{"HORNBEAM"};
+/// Nobody has a longer name, cluster and address than that.
+constexpr std::size_t longest_hello = 4096;
+
+std::string with_length(const std::string& body) {
+  std::string out;
+  wire_writer{out} << body;
+  return out;
+}
+
+/// What answers a hello.
+struct verdict {
+  bool accepted = false;
+  refusal why;
+
+  template <class Archive>
+  void serialize(Archive& ar, unsigned) {
+    ar& accepted;
+    if (!accepted)
+      ar& why.why& why.again;
+  }
+};
+
+/// The actor of a link: what looks after it, and stands for the other node.
+struct link_state {
+  std::shared_ptr<session> on;
+  static inline const char* name = "hornbeam.link";
+
+  ~link_state() {
+    if (on) // it was ended from outside
+      on->end("was disconnected", log::level::info);
+  }
+  caf::behavior run(caf::event_based_actor* self) {
+    return {
+      [this, self](beat_atom, std::int64_t ms) {
+        if (on->beat())
+          self->delayed_send(self, std::chrono::milliseconds(ms),
+                             beat_atom::value, ms);
+      },
+      [this, self](shut_atom) {
+        on = nullptr;
+        self->quit();
+      },
+    };
+  }
+};
+
+} // namespace
+
+void session::dial(core_ptr core, int fd, std::string expected,
+                   std::string address, std::chrono::milliseconds patience) {
+  auto self = std::make_shared<session>(std::move(core), std::move(expected),
+                                        std::move(address));
+  self->open(fd, tls_session::role::client, patience);
+}
+
+void session::greet(core_ptr core, int fd, std::shared_ptr<guest> g) {
+  auto self = std::make_shared<session>(std::move(core), std::string{},
+                                        std::string{});
+  g->turn_away = [weak = self->weak_from_this()] {
+    if (auto x = weak.lock())
+      x->closed("it was turned away for others");
+  };
+  self->guest_ = std::move(g);
+  auto patience = std::chrono::milliseconds(self->core_->settings.handshake_ms);
+  self->open(fd, tls_session::role::server, patience);
+}
+
+session::session(core_ptr core, std::string expected, std::string address)
+  : core_(std::move(core)),
+    expected_(std::move(expected)),
+    address_(std::move(address)),
+    timer_(core_->loop) {}
+
+void session::open(int fd, tls_session::role role,
+                   std::chrono::milliseconds patience) {
+  connection_ = connection::open(core_->loop, fd, role, core_->tls(),
+                                 shared_from_this());
+  timer_.after(patience, [weak = weak_from_this(), patience] {
+    if (auto self = weak.lock())
+      self->closed("no answer within " + std::to_string(patience.count())
+                   + " ms");
+  });
+}
+
+void session::flush() {
+  if (auto c = connection_.lock())
+    c->flush();
+}
+
+void session::say(const std::string& frame) {
+  {
+    lock_scope guard{mutex_};
+    to_say_ += with_length(frame);
+  }
+  flush();
+}
+
+void session::opened() {
+  if (!dialled())
+    return;
+  std::string body{magic};
+  wire_writer{body} << core_->greeting();
+  say(body);
+}
+
+std::string session::next_batch() {
+  {
+    lock_scope guard{mutex_};
+    if (!to_say_.empty())
+      return std::exchange(to_say_, {});
+  }
+  if (!linked_)
+    return {};
+  // More may follow at once, as the chunks of a stream do: those wait for each
+  // other for a moment, if this is the thread that can look again.
+  auto* loop = core_->loop.get();
+  bool own = loop == event_loop::own();
+  auto batch = link_->next_batch(own && sent_);
+  sent_ = !batch.empty();
+  if (batch.empty() && own && link_->lingers())
+    loop->in_a_moment([weak = weak_from_this()] {
+      if (auto self = weak.lock())
+        self->flush();
+      return false;
+    });
+  return batch;
+}
+
+std::size_t session::received(std::string_view frames) {
+  logger_share_scope here;
+  if (linked_) {
+    receiving_ = true;
+    link_->receive(frames, *this);
+    receiving_ = false;
+    if (leaving_ && !over_) { // goodbyes are said, and answered by the flush
+      if (auto c = connection_.lock())
+        c->close_gently();
+      end("has left");
+    }
+    return frames.size();
+  }
+  wire_reader in{frames};
+  auto body = in.take(in.length());
+  if (body.size() > longest_hello)
+    throw decode_error("a hello of " + std::to_string(body.size()) + " bytes");
+  auto taken = frames.size() - in.remaining();
+  if (dialled())
+    take_answer(body);
+  else
+    take_hello(body);
+  return taken;
+}
+
+void session::take_hello(std::string_view body) {
+  if (std::exchange(heard_hello_, true) || !body.starts_with(magic))
+    throw decode_error("no hello");
+  wire_reader in{body.substr(magic.size())};
+  in >> hello_;
+  if (auto c = connection_.lock())
+    c->pause(); // until it is decided
+  core_->tell_peering(hello_atom::value, shared_from_this());
+}
+
+void session::accept() {
+  if (over_)
+    return;
+  if (auto no = connect()) {
+    refuse(*no);
+    return;
+  }
+  core_->tell_peering(attempt_result{hello_.name, true, false, {}});
+  if (auto c = connection_.lock())
+    c->resume();
+}
+
+void session::refuse(const refusal& why) {
+  if (over_.exchange(true))
+    return;
+  timer_.cancel();
+  std::string body;
+  wire_writer{body} << verdict{false, why};
+  say(body);
+  guest_ = nullptr;
+  if (auto c = connection_.lock())
+    c->close_gently();
+}
+
+void session::take_answer(std::string_view body) {
+  if (std::exchange(heard_hello_, true))
+    throw decode_error("a second hello");
+  wire_reader in{body};
+  verdict x;
+  in >> x;
+  if (!x.accepted) {
+    give_up(std::move(x.why.why), x.why.again);
+    return;
+  }
+  in >> hello_;
+  if (hello_.name != expected_) {
+    give_up(
+      {error_code::no_connection,
+       "the node that answers there is " + hello_.name + ", not " + expected_,
+       expected_},
+      false);
+    return;
+  }
+  if (auto no = connect()) {
+    give_up(no->why, no->again);
+    return;
+  }
+  core_->tell_peering(attempt_result{expected_, true, false, {}});
+}
+
+std::optional<refusal> session::connect() {
+  auto wake = [weak = weak_from_this()](bool urgent) {
+    auto self = weak.lock();
+    if (!self)
+      return;
+    auto& loop = *self->core_->loop;
+    if (loop.inside() && self->receiving_)
+      return; // it is sent when all is received
+    auto send = [self] { self->flush(); };
+    if (loop.defer(send))
+      return;
+    if (urgent || event_loop::send_now_scope::here())
+      self->flush();
+    else
+      loop.post(send);
+  };
+  auto x = std::make_shared<link>(hello_.name, hello_.incarnation,
+                                  std::move(wake), core_->loop);
+  link_ = x;
+  auto no = core_->add_peer(hello_, x);
+  if (no) {
+    link_ = nullptr;
+    return no;
+  }
+  timer_.cancel();
+  guest_ = nullptr;
+  if (!dialled()) { // before what the link sends
+    std::string body;
+    wire_writer{body} << verdict{true, {}} << core_->greeting();
+    lock_scope guard{mutex_};
+    to_say_ += with_length(body);
+  }
+  linked_ = true;
+  auto ms = core_->settings.heartbeat_ms;
+  actor_ = core_->system->spawn<loop_actor<link_state>>(
+    core_->unit, [self = shared_from_this()](link_state& st) { st.on = self; });
+  core_->add_session(shared_from_this(), actor_);
+  caf::anon_send(actor_, beat_atom::value, ms);
+  core_->after_services([x = link_] { x->announced(); });
+  flush();
+  return std::nullopt;
+}
+
+void session::give_up(failure why, bool again) {
+  if (over_.exchange(true))
+    return;
+  timer_.cancel();
+  if (auto c = connection_.lock())
+    c->close();
+  core_->tell_peering(attempt_result{expected_, false, again, std::move(why)});
+}
+
+void session::closed(const std::string& why) {
+  if (over_)
+    return;
+  if (linked_) {
+    end(leaving_ ? "has left"
+                 : "is down" + (why.empty() ? "" : " (" + why + ")"));
+    return;
+  }
+  auto text
+    = !why.empty()
+        ? why
+        : "the connection was closed during the handshake; do both nodes "
+          "have the same secret file?";
+  if (dialled()) {
+    give_up({error_code::no_connection,
+             "can't connect to the node " + expected_ + " at " + address_ + ": "
+               + text,
+             expected_},
+            false);
+    return;
+  }
+  over_ = true;
+  timer_.cancel();
+  auto c = connection_.lock();
+  // Whoever only looks whether something listens is not worth a word.
+  auto how = why.empty() ? log::level::debug : log::level::warning;
+  auto host = guest_ ? guest_->host : std::string{};
+  guest_ = nullptr;
+  log::say_once_a_minute(how, "link", core_->self()->name(), "no hello " + host,
+                         [&] {
+                           return "refused a connection from "
+                                  + (c ? c->peer() : host) + ": " + text;
+                         });
+  if (c)
+    c->close();
+}
+
+bool session::beat() {
+  auto c = connection_.lock();
+  if (over_ || !c)
+    return false;
+  auto limit = std::chrono::milliseconds(core_->settings.detection_ms);
+  if (clock::now() - c->heard() > limit) {
+    end("has been silent for " + std::to_string(limit.count()) + " ms");
+    return false;
+  }
+  link_->ping();
+  link_->expire();
+  return true;
+}
+
+void session::end(const std::string& why, log::level how) {
+  if (over_.exchange(true))
+    return;
+  timer_.cancel();
+  failure down{error_code::no_connection, "the node " + hello_.name + " " + why,
+               hello_.name};
+  bool expected = leaving_ || core_->stopping;
+  log::say(expected ? log::level::info : how, "link", core_->self()->name(),
+           down.message);
+  if (auto c = connection_.lock(); c && !leaving_)
+    c->close();
+  core_->drop_peer(link_, down);
+  core_->tell_peering(forget_atom::value, hello_.name, leaving_);
+  if (auto a = std::exchange(actor_, nullptr))
+    caf::anon_send(a, shut_atom::value);
+}
+
+void session::prove_alive(std::chrono::milliseconds by,
+                          std::function<void()> f) {
+  auto c = connection_.lock();
+  if (over_ || !c) {
+    f();
+    return;
+  }
+  auto asked = clock::now();
+  link_->probe();
+  timer_.after(by, [weak = weak_from_this(), asked, f = std::move(f)] {
+    auto self = weak.lock();
+    auto now = self ? self->connection_.lock() : nullptr;
+    if (self && (!now || now->heard() < asked))
+      self->end("gave no sign of life, and another of its name has come");
+    f();
+  });
+}
+
+void session::on_request(std::uint64_t id, const std::string& service,
+                         deadline until, std::uint32_t depth,
+                         std::string_view body) {
+  auto c = std::make_shared<call>();
+  c->from = link_->peer();
+  c->until = until;
+  c->depth = depth;
+  c->reply
+    = responder{[on = link_, id](const outcome& x) { on->reply(id, x); }};
+  try {
+    c->op = decode(body);
+  } catch (...) {
+    c->reply(current_failure());
+    return;
+  }
+  core_->dispatch(service, std::move(c));
+}
+
+void session::on_announced() {
+  core_->after_services([core = core_, name = hello_.name] {
+    core->tell_peering(known_atom::value, name);
+  });
+}
+
+void session::on_cast(const std::string& service, std::string_view body) {
+  auto c = std::make_shared<call>();
+  c->from = link_->peer();
+  try {
+    c->op = decode(body);
+  } catch (const decode_error&) {
+    ++core_->lost_casts; // one bad value must not cost the link
+    runtime::refuse(*c, service, current_failure());
+    return;
+  }
+  core_->dispatch(service, std::move(c));
+}
+
+} // namespace hornbeam::runtime

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "runtime/base/log.hpp"
+#include "runtime/base/small_mutex.hpp"
+#include "runtime/link/node_core.hpp"
+#include "runtime/net/connection.hpp"
+#include "runtime/net/listener.hpp"
+
+namespace hornbeam::runtime {
+
+/// What a connection to another node carries: first the hellos, then a link.
+///
+/// Whoever dialled says hello first. The other node's peering actor decides
+/// about it; then that node says hello too, or why it refuses. From there on
+/// each side has a link, and an actor that looks after it.
+class session : public connection::user,
+                public link::sink,
+                public std::enable_shared_from_this<session> {
+public:
+  /// Says hello through `fd`, where the node `expected` is to answer, at
+  /// `address`. Tells the peering actor how it went.
+  static void dial(core_ptr core, int fd, std::string expected,
+                   std::string address, std::chrono::milliseconds patience);
+  /// Waits for the hello of whoever has connected, and gives it to the peering
+  /// actor.
+  static void greet(core_ptr core, int fd, std::shared_ptr<guest> g);
+
+  session(core_ptr core, std::string expected, std::string address);
+
+  // -- in the loop -----------------------------------------------------------
+
+  /// Whether there is a link, which has not ended.
+  bool linked() const noexcept { return linked_ && !over_; }
+  /// What the peer said of itself.
+  const hello& peer_hello() const noexcept { return hello_; }
+  /// Takes the peer in, or refuses it if the node can't.
+  void accept();
+  void refuse(const refusal& why);
+  /// Looks whether the peer still lives. False: it doesn't, and it is over.
+  bool beat();
+  /// Ends the link.
+  void end(const std::string& why, log::level how = log::level::warning);
+  /// Ends it unless something is heard of the peer by then; then calls `f`.
+  void prove_alive(std::chrono::milliseconds by, std::function<void()> f);
+
+  // -- connection::user ------------------------------------------------------
+
+  void opened() override;
+  std::size_t received(std::string_view frames) override;
+  std::string next_batch() override;
+  void closed(const std::string& why) override;
+
+  // -- link::sink ------------------------------------------------------------
+
+  void on_request(std::uint64_t id, const std::string& service, deadline until,
+                  std::uint32_t depth, std::string_view body) override;
+  void on_cast(const std::string& service, std::string_view body) override;
+  void on_bye() override { leaving_ = true; }
+  void on_announced() override;
+
+private:
+  void open(int fd, tls_session::role role, std::chrono::milliseconds patience);
+  void flush();
+  void say(const std::string& frame);
+  void take_hello(std::string_view body);
+  void take_answer(std::string_view body);
+  /// Makes the link; or says why not.
+  std::optional<refusal> connect();
+  /// The attempt to connect has failed.
+  void give_up(failure why, bool again);
+  bool dialled() const noexcept { return !expected_.empty(); }
+
+  const core_ptr core_;
+  const std::string expected_; ///< whom we dialled; else they did
+  const std::string address_;  ///< and where
+  std::weak_ptr<connection> connection_;
+  std::shared_ptr<guest> guest_; ///< until it is greeted
+  loop_timer timer_;
+  hello hello_;
+  std::shared_ptr<link> link_;
+  std::atomic<bool> linked_{false}; ///< there is a link
+  caf::actor actor_;                ///< of the link
+  bool heard_hello_ = false;
+  bool receiving_ = false; ///< what is answered meanwhile is sent afterwards
+  bool leaving_ = false;   ///< goodbyes are said
+  std::atomic<bool> over_{false};
+
+  small_mutex mutex_;
+  std::string to_say_; ///< before what the link has to send
+  bool sent_ = false;  ///< something, since there was nothing to send
+};
+
+} // namespace hornbeam::runtime

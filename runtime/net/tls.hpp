@@ -1,0 +1,75 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <openssl/bio.h>
+#include <openssl/types.h>
+
+namespace hornbeam::runtime {
+
+/// What the nodes of a cluster show each other, and whom they let in: all
+/// certificates of one PEM file are accepted, and its first one with its key is
+/// shown. It is read once, and no file is opened for a connection.
+class tls_context {
+public:
+  /// Raises `std::runtime_error` with the path and why it can't be used.
+  static std::shared_ptr<const tls_context> load(const std::string& path);
+  ~tls_context();
+  tls_context(const tls_context&) = delete;
+  tls_context& operator=(const tls_context&) = delete;
+
+private:
+  friend class tls_session;
+  tls_context() = default;
+  SSL_CTX* context_ = nullptr;
+};
+
+/// One side of a TLS 1.3 connection between bytes and bytes: it knows no
+/// socket. One thread at a time.
+class tls_session {
+public:
+  enum class role : bool { client, server };
+
+  /// Without a context, nothing is encrypted.
+  tls_session(std::shared_ptr<const tls_context> context, role x);
+  ~tls_session();
+  tls_session(const tls_session&) = delete;
+  tls_session& operator=(const tls_session&) = delete;
+
+  /// Both sides have shown who they are.
+  bool established() const noexcept { return established_; }
+  /// Takes what the socket had, and appends what it says to `plain`. False if
+  /// the connection is over: `why`, or the peer has ended it.
+  bool receive(std::string_view bytes, std::string& plain);
+  /// Begins the handshake.
+  bool start() { return receive({}, unused_); }
+  /// Encrypts all of it. Only once it is established.
+  void send(std::string_view plain);
+  /// Says to the peer that nothing follows.
+  void finish();
+  /// For the socket; whoever sends it clears it.
+  std::string& output() noexcept { return output_; }
+  /// What went wrong, in words, or empty.
+  const std::string& why() const noexcept { return why_; }
+
+private:
+  static int read_input(BIO* x, char* to, int n);
+  static int write_output(BIO* x, const char* from, int n);
+  static long control(BIO* x, int what, long n, void* p);
+  static const BIO_METHOD* method();
+
+  bool shake_hands();
+  void explain(const char* during);
+
+  const std::shared_ptr<const tls_context> context_;
+  SSL* ssl_ = nullptr;
+  std::string_view input_;
+  std::string output_;
+  std::string unused_;
+  std::string why_;
+  bool established_ = false;
+};
+
+} // namespace hornbeam::runtime
