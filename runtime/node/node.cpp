@@ -196,6 +196,7 @@ struct node::impl {
 node::node(std::unique_ptr<impl> x) : impl_(std::move(x)) {}
 
 std::shared_ptr<node> node::start(node_settings s) {
+  require_cluster_name(s.cluster);
   if (!s.name.empty() && !valid_name(s.name))
     throw std::runtime_error("not the name of a node: '" + s.name
                              + "'; names look like worker1@127.0.0.1");
@@ -430,6 +431,8 @@ void node::listen() {
   auto& x = *impl_;
   auto& s = x.core->settings;
   lock_scope guard{x.listen_mutex};
+  if (x.core->stopping)
+    throw failed{node_ended()};
   if (!address().empty())
     return;
   std::string host = s.host;
@@ -444,22 +447,26 @@ void node::listen() {
   } else {
     ensure_secret(s.secret);
   }
+  auto& registry = x.core->registry;
+  registry.claim(name()); // before a port that both may want
   logger_share dropped_at_end;
   auto bound = s.insecure_loopback_without_tls
                  ? system().middleman().publish(x.core->peering, s.port,
                                                 host.c_str(), true)
                  : caf::openssl::publish(x.core->peering, s.port, host.c_str(),
                                          true);
-  if (!bound)
+  if (!bound) {
+    registry.withdraw();
     throw std::runtime_error("can't listen on " + host + ":"
                              + std::to_string(s.port) + ": "
                              + system().render(bound.error()));
+  }
   auto where = host + ":" + std::to_string(*bound);
   {
     std::unique_lock lock{x.core->mutex};
     x.core->address = where;
   }
-  x.core->registry.publish(name(), where);
+  registry.publish(where);
 }
 
 void node::join_host() {
@@ -526,6 +533,10 @@ void node::stop() {
   stuck |= !x.world->end(patience, std::move(end_connections));
   if (stuck) // code that never suspends still refers to them
     static_cast<void>(x.procs.release());
+  {
+    lock_scope guard{x.listen_mutex};
+    core->registry.withdraw(); // another node may have the name now
+  }
   lock_scope guard{x.dialer->mutex};
   x.dialer->ended = true;
   if (x.dialer->world)
