@@ -174,7 +174,12 @@ def test_a_cluster_has_a_name_of_letters_whoever_gives_it(host, name):
         "from hornbeam_erlang import node; node()", HORNBEAM_CLUSTER=name
     )
     configured = host.run(
-        f"import hornbeam; hornbeam.configure(cluster={name!r}); hornbeam.cluster.node()"
+        f"""
+import hornbeam
+
+hornbeam.configure(cluster={name!r})
+hornbeam.cluster.node()
+"""
     )
     for result in by_variable, configured:
         assert result.returncode == 1
