@@ -34,9 +34,9 @@ namespace {
 
 constexpr auto patience = std::chrono::milliseconds(500);
 constexpr auto nap = std::chrono::milliseconds(5);
-/// How long one look at all entries may be busy removing dead ones: a thousand
-/// go in that time, and the others are for whoever looks next.
-constexpr auto time_to_remove = std::chrono::milliseconds(10);
+/// How many dead entries one look at all removes, in some 5 ms; the others are
+/// for whoever looks next.
+constexpr int most_to_remove = 500;
 constexpr off_t owner_byte = 0;
 constexpr off_t remover_byte = 1;
 constexpr std::size_t longest_entry = 512;
@@ -242,19 +242,21 @@ std::optional<long> holder_of(int folder, const std::string& name,
   return who ? who->process : 0;
 }
 
-/// The entry of a process that lives. A dead one is removed if it is not `late`
-/// for that; what isn't one stays, as somebody may need it.
+/// The entry of a process that lives. A dead one is removed, at most
+/// `may_remove` of them; what isn't one stays, as somebody may need it.
 std::optional<host_registry::entry> look_at(int folder, const std::string& name,
-                                            bool late = false) {
+                                            int& may_remove) {
   auto file = open_entry(folder, name);
   if (!file)
     return std::nullopt;
   bool held = is_held(file.get());
-  if (!held && late)
+  if (!held && may_remove == 0)
     return std::nullopt;
   auto out = read_entry(file.get(), name);
-  if (!held && (out || is_name_beside(name)))
+  if (!held && (out || is_name_beside(name))) {
     remove_dead(folder, name, file.get());
+    --may_remove;
+  }
   if (!held || is_name_beside(name) || !out || out->address.empty())
     return std::nullopt;
   return out;
@@ -321,9 +323,10 @@ void host_registry::disown() noexcept {
 std::optional<std::string> host_registry::find(const std::string& name) const {
   if (name.find('/') != std::string::npos)
     return std::nullopt;
+  int may_remove = 1;
   try {
     if (auto folder = open_folder(find_runtime_directory() + "/" + cluster_))
-      if (auto found = look_at(folder.get(), name))
+      if (auto found = look_at(folder.get(), name, may_remove))
         return std::move(found->address);
   } catch (const std::runtime_error&) {
     // The folder is another user's.
@@ -342,12 +345,10 @@ std::vector<host_registry::entry> host_registry::all() const {
   if (!names)
     throw failure_of_system("can't look into the folder " + path);
   folder.release(); // it is closed with `names`
-  auto until = std::chrono::steady_clock::now() + time_to_remove;
-  while (auto* x = ::readdir(names.get())) {
-    bool late = std::chrono::steady_clock::now() > until;
-    if (auto found = look_at(::dirfd(names.get()), x->d_name, late))
+  int may_remove = most_to_remove;
+  while (auto* x = ::readdir(names.get()))
+    if (auto found = look_at(::dirfd(names.get()), x->d_name, may_remove))
       out.push_back(std::move(*found));
-  }
   std::sort(out.begin(), out.end(),
             [](auto& a, auto& b) { return a.name < b.name; });
   return out;
