@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -10,6 +9,7 @@
 #include <sstream>
 
 #include "config/table_reader.hpp"
+#include "runtime/settings/home_folder.hpp"
 
 namespace hornbeam::config {
 
@@ -25,7 +25,7 @@ struct document {
 
   std::string resolve(const std::string& x) const {
     if (x.starts_with("~/"))
-      if (const char* home = std::getenv("HOME"); home && *home)
+      if (auto home = runtime::home_folder(); !home.empty())
         return (fs::path{home} / x.substr(2)).lexically_normal().string();
     return (folder / x).lexically_normal().string();
   }
@@ -87,9 +87,11 @@ constexpr const char* words
 void read_cluster(table_reader& t, const document& doc,
                   runtime::node_settings& out) {
   t.read("name", out.cluster);
-  if (!word(out.cluster))
-    t.fail("name", "a cluster's name is made of " + std::string{words}
-                     + ", unlike '" + out.cluster + "'");
+  try {
+    runtime::require_cluster_name(out.cluster);
+  } catch (const std::runtime_error& e) {
+    t.fail("name", e.what());
+  }
   t.read("secret", out.secret);
   if (!out.secret.empty())
     out.secret = doc.resolve(out.secret);

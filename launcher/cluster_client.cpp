@@ -1,7 +1,8 @@
 #include "launcher/cluster_client.hpp"
 
+#include <cerrno>
 #include <cstdlib>
-#include <filesystem>
+#include <cstring>
 #include <stdexcept>
 
 #include <unistd.h>
@@ -31,13 +32,27 @@ node_settings settings_for(const cluster_options& where,
   }
   if (!where.secret.empty())
     out.secret = where.secret;
-  if (out.secret.empty())
+  if (out.secret.empty() && !out.insecure_loopback_without_tls) {
     out.secret = default_secret_file();
+    require_secret_path(out.secret);
+  }
   // A name of its own: two visitors at once must not be taken for one.
   out.name = "visitor-" + std::to_string(::getpid()) + "@127.0.0.1";
   out.hidden = true;
   out.workers = 1;
   return out;
+}
+
+/// No file is made: no cluster would know it.
+void require_secret(const std::string& path) {
+  if (::access(path.c_str(), R_OK) == 0)
+    return;
+  if (errno != ENOENT)
+    throw std::runtime_error("can't read the secret file " + path + ": "
+                             + std::strerror(errno));
+  throw std::runtime_error("there is no secret file " + path
+                           + "; give the cluster's one with --secret or "
+                             "--config");
 }
 
 } // namespace
@@ -46,6 +61,7 @@ cluster_client::cluster_client(const cluster_options& where) {
   if (!where.config.empty())
     config_ = config::load(where.config);
   settings_ = settings_for(where, config_);
+  require_cluster_name(settings_.cluster);
 }
 
 std::string cluster_client::full_name(const std::string& name) const {
@@ -58,12 +74,8 @@ void cluster_client::call(const std::string& name, const std::string& module,
                           const std::string& function, term::sequence args,
                           deadline until, responder reply) {
   if (!node_) {
-    // A cluster_client makes no secret: no cluster would know it.
-    if (!settings_.insecure_loopback_without_tls
-        && !std::filesystem::exists(settings_.secret))
-      throw std::runtime_error("there is no secret file " + settings_.secret
-                               + "; give the cluster's one with --secret or "
-                                 "--config");
+    if (!settings_.insecure_loopback_without_tls)
+      require_secret(settings_.secret);
     node_ = node::start(settings_);
   }
   // An address behind the name, or in the configuration, goes before what

@@ -1,21 +1,21 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace hornbeam::runtime {
 
-/// The folder for what lives as long as this host runs: `$RUNTIME_DIRECTORY`,
-/// else `/dev/shm/hornbeam-UID`. Made with mode 0700; raises
-/// `std::runtime_error` if it belongs to somebody else.
-std::string runtime_directory();
-/// Makes a folder with mode 0700 unless it is there; raises
-/// `std::runtime_error` if it belongs to somebody else.
-void make_private_folder(const std::string& path);
-
 /// The nodes of this user on this host, one small file each: how a name leads
 /// to an address when nothing else says so.
+///
+/// An entry counts as long as its process holds a lock on the file, an
+/// open-file-description lock, which ends with the process however that ends.
+/// The number of the process is only told: containers may share the folder.
+/// Entries of the dead are removed by whoever meets them.
+///
+/// Any thread may look; one at a time claims, publishes and withdraws.
 class host_registry {
 public:
   struct entry {
@@ -24,23 +24,40 @@ public:
     long process = 0;
   };
 
-  explicit host_registry(const std::string& cluster);
+  /// Touches no file: only who joins others needs any. The name of the cluster
+  /// is that of a folder.
+  explicit host_registry(std::string cluster);
   /// Removes the entry.
   ~host_registry();
   host_registry(const host_registry&) = delete;
   host_registry& operator=(const host_registry&) = delete;
 
-  void publish(const std::string& name, const std::string& address);
-  /// The address of a node whose process lives.
+  /// Holds a name, under which nobody is found yet. Who has it may be about to
+  /// end and is waited for, at most half a second; then, or if the system won't
+  /// have it, raises `std::runtime_error`, with the number of that process or
+  /// the system's reason. One name at a time.
+  void claim(const std::string& name);
+  /// From now on the name that is held leads to `address`.
+  void publish(const std::string& address);
+  /// Removes the entry, if there is one.
+  void withdraw() noexcept;
+
+  /// The address of a node whose process lives. Nothing if the folder can't be
+  /// looked into: the name may lead somewhere without it.
   std::optional<std::string> find(const std::string& name) const;
-  /// All nodes whose processes live, by name.
+  /// All nodes whose processes live, by name; raises `std::runtime_error` if
+  /// the folder can't be looked into.
   std::vector<entry> all() const;
-  /// Leaves the file to whoever owns it, as a forked child must.
-  void disown() { published_.clear(); }
+
+  /// Leaves the entry and its lock to whoever owns them, as a forked child
+  /// must: the lock would live as long as either.
+  void disown() noexcept;
 
 private:
-  std::string folder_;
-  std::string published_;
+  const std::string cluster_;
+  std::string path_;    ///< of the entry
+  int descriptor_ = -1; ///< which holds the lock
+  std::uint32_t generation_ = 0;
 };
 
 } // namespace hornbeam::runtime

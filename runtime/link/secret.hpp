@@ -4,14 +4,21 @@
 
 namespace hornbeam::runtime {
 
-/// `$HORNBEAM_SECRET`, else `hornbeam/cluster.pem` in the user's folder for
-/// configuration.
+/// `$HORNBEAM_SECRET_FILE`, else `$HORNBEAM_SECRET`, as it was called before,
+/// else `hornbeam/cluster.pem` in the user's folder for configuration. Empty if
+/// there is no such folder.
 std::string default_secret_file();
 
-/// Makes sure that `path` holds a private key and a certificate that only
-/// this user can read, making both (P-256, self-signed) if the file is not
-/// there. Every node with the same file is a member; nobody else is. Raises
-/// `std::runtime_error` with what is wrong and what to do.
+/// Makes sure that `path` holds what nodes prove themselves with, readable for
+/// this user only: private keys and certificates of which the first has its key
+/// there, all strong enough and good for both sides of a connection. Makes one
+/// (P-256, self-signed) if the file is not there. Every node with the same file
+/// is a member; nobody else is. Raises `std::runtime_error` with what is wrong
+/// and what to do.
 void ensure_secret(const std::string& path);
+
+/// Raises `std::runtime_error` if `path` names no file, and without showing it
+/// if it may be the secret itself. Whether the file is there is not asked.
+void require_secret_path(const std::string& path);
 
 } // namespace hornbeam::runtime

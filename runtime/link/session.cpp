@@ -142,7 +142,7 @@ std::string session::next_batch() {
 std::size_t session::received(std::string_view frames) {
   logger_share_scope here;
   if (linked_) {
-    receiving_ = true;
+    receiving_ = met_ = true;
     link_->receive(frames, *this);
     receiving_ = false;
     if (leaving_ && !over_) { // goodbyes are said, and answered by the flush
@@ -280,8 +280,10 @@ void session::closed(const std::string& why) {
   if (over_)
     return;
   if (linked_) {
+    // Who ends before it knows of the link can't say goodbye.
     end(leaving_ ? "has left"
-                 : "is down" + (why.empty() ? "" : " (" + why + ")"));
+                 : "is down" + (why.empty() ? "" : " (" + why + ")"),
+        met_ ? log::level::warning : log::level::info);
     return;
   }
   auto text

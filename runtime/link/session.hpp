@@ -90,6 +90,7 @@ private:
   caf::actor actor_;                ///< of the link
   bool heard_hello_ = false;
   bool receiving_ = false; ///< what is answered meanwhile is sent afterwards
+  bool met_ = false;       ///< the peer has used the link
   bool leaving_ = false;   ///< goodbyes are said
   std::atomic<bool> over_{false};
 

@@ -138,6 +138,7 @@ struct node::impl {
 node::node(std::unique_ptr<impl> x) : impl_(std::move(x)) {}
 
 std::shared_ptr<node> node::start(node_settings s) {
+  require_cluster_name(s.cluster);
   if (!s.name.empty() && !is_node_name(s.name))
     throw std::runtime_error("not the name of a node: '" + s.name
                              + "'; names look like worker1@127.0.0.1");
@@ -377,6 +378,8 @@ void node::listen() {
   auto& x = *impl_;
   auto& s = x.core->settings;
   lock_scope guard{x.listen_mutex};
+  if (x.core->stopping)
+    throw failed{node_ended()};
   if (!address().empty())
     return;
   std::string host = s.host;
@@ -391,22 +394,32 @@ void node::listen() {
   auto greet = [core = x.core](int fd, std::shared_ptr<guest> g) {
     session::greet(core, fd, std::move(g));
   };
-  x.listener = listener::open(x.core->loop, host, s.port, name(),
-                              std::move(greet));
-  auto where = x.listener->address();
-  {
-    std::unique_lock lock{x.core->mutex};
-    x.core->address = where;
+  auto set_address = [&core = *x.core](const std::string& where) {
+    std::unique_lock lock{core.mutex};
+    core.address = where;
+  };
+  auto& registry = x.core->registry;
+  registry.claim(name()); // before a port that both may want
+  try {
+    x.listener = listener::open(x.core->loop, host, s.port, name(),
+                                std::move(greet));
+    set_address(x.listener->address());
+    registry.publish(x.listener->address());
+  } catch (...) {
+    registry.withdraw();
+    set_address({});
+    if (auto gone = std::exchange(x.listener, nullptr))
+      x.core->loop->post([gone] { gone->close(); });
+    throw;
   }
-  x.core->registry.publish(name(), where);
 }
 
 void node::join_host() {
   auto& core = impl_->core;
   // The last share is dropped when all have answered, or it takes too long.
   std::shared_ptr<void> all{nullptr, [core](void*) { core->joined(); }};
-  listen(); // before it looks who is there: of two that start, one sees the
-            // other
+  // Before it looks who is there: of two that start, one sees the other.
+  listen();
   for (auto& other : core->registry.all())
     if (other.name != name())
       connect(other.name, deadline::in(settings().connect_ms),
@@ -483,6 +496,8 @@ void node::stop() {
   stuck |= !x.world->end(patience, std::move(end_connections));
   if (stuck) // code that never suspends still refers to them
     static_cast<void>(x.procs.release());
+  lock_scope guard{x.listen_mutex};
+  core->registry.withdraw(); // another node may have the name now
 }
 
 void node::before_fork() {

@@ -24,7 +24,7 @@ struct table_setting {
 struct node_settings {
   /// `name@host`; empty: `hornbeam@localhost` until it joins others.
   std::string name;
-  /// Only nodes of the same cluster name connect.
+  /// Only nodes of the same cluster name connect; see `require_cluster_name`.
   std::string cluster = "hornbeam";
   /// Whether others can connect to this node.
   bool listen = false;
@@ -56,5 +56,9 @@ struct node_settings {
   std::int64_t flush_ms = 500;
   std::vector<table_setting> tables;
 };
+
+/// Raises `std::runtime_error` that says what names of clusters look like,
+/// unless `x` may be one: it is also that of a folder.
+void require_cluster_name(const std::string& x);
 
 } // namespace hornbeam::runtime

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "runtime/base/host_registry.hpp"
+#include "runtime/base/runtime_directory.hpp"
 #include "runtime/call/outcome.hpp"
 #include "runtime/table_lmdb/environment.hpp"
 

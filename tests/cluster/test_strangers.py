@@ -379,8 +379,10 @@ def test_a_peer_that_drops_packets_holds_nobody_up(target, hole):
     node.end()
 
 
-def test_why_a_node_is_refused_is_said_at_once(target):
+def test_why_a_node_is_refused_is_said_at_once(target, tmp_path):
     node = target()
+    elsewhere = tmp_path / "another host"
+    elsewhere.mkdir(mode=0o700)
     for options, reason in (
         ({"cluster": "others"}, "belongs to cluster 'others', not to 'strangers'"),
         ({"name": "target@127.0.0.1"}, "a node named target@127.0.0.1 exists already"),
@@ -393,7 +395,8 @@ def test_why_a_node_is_refused_is_said_at_once(target):
             [sys.executable, "-c", code,
              json.dumps(node.options(**{"cluster": "strangers", **options})),
              f"{node.host}:{node.port}"],
-            capture_output=True, text=True, timeout=PATIENCE, env=node.env,
+            capture_output=True, text=True, timeout=PATIENCE,
+            env={**node.env, "RUNTIME_DIRECTORY": str(elsewhere)},
         )  # fmt: skip
         assert reason in done.stdout, done.stdout + done.stderr
         assert time.monotonic() - began < 4

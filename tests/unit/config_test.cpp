@@ -265,6 +265,14 @@ TEST_CASE("a syntax error is reported with its line") {
          "it.toml:2: not TOML: ");
 }
 
+TEST_CASE("a cluster's name is the same kind of word as everywhere") {
+  for (auto* x : {"..", ".a", "a/b", "@tables", "a b"})
+    CHECK(cluster_complaint("[cluster]\nname = '" + std::string{x}
+                            + "'\n[nodes.a]\n")
+            .starts_with("it.toml:2: cluster.name: a cluster's name is made "
+                         "of letters"));
+}
+
 TEST_CASE("an unknown key is reported with the one that was meant") {
   CHECK(node_complaint("[node]\nname = \"one\"\nprot = 1\n")
         == "it.toml:3: node.prot: there is no such key; did you mean port?");

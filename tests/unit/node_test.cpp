@@ -101,11 +101,15 @@ TEST_CASE_METHOD(fixture, "a node with another secret is refused") {
   CHECK(a.node->peers().empty());
 }
 
-TEST_CASE_METHOD(fixture, "a second node of the same name is refused") {
+TEST_CASE_METHOD(fixture, "a second node of the same name on another host is "
+                          "refused by whoever knows the first") {
   auto& a = start("a@127.0.0.1");
   auto& b = start("b@127.0.0.1");
   auto port = b.node->address().substr(b.node->address().rfind(':'));
   REQUIRE(connect(a, "b@127.0.0.1").ok());
+  auto elsewhere = folder / "elsewhere";
+  std::filesystem::create_directories(elsewhere);
+  ::setenv("RUNTIME_DIRECTORY", elsewhere.c_str(), 1);
   auto& other = start("a@127.0.0.1");
   auto slot = std::make_shared<reply_slot>();
   other.node->connect("b@127.0.0.1" + port, deadline::in(500),
@@ -113,6 +117,66 @@ TEST_CASE_METHOD(fixture, "a second node of the same name is refused") {
   auto x = wait(slot);
   REQUIRE_FALSE(x.ok());
   CHECK_THAT(x.error().message, Catch::Contains("connected already"));
+}
+
+TEST_CASE_METHOD(fixture,
+                 "a second node of the same name on this host does not "
+                 "start, and the next one does once the first has "
+                 "ended") {
+  start("a@127.0.0.1");
+  CHECK_THROWS_WITH(start("a@127.0.0.1"),
+                    "a node named a@127.0.0.1 runs on this host already: pid "
+                      + std::to_string(::getpid()));
+  nodes.front()->stop();
+  CHECK_NOTHROW(start("a@127.0.0.1"));
+}
+
+TEST_CASE_METHOD(fixture, "a node leaves no file in its cluster's folder") {
+  start("a@127.0.0.1");
+  auto all = folder / "hornbeam";
+  CHECK(std::filesystem::exists(all / "a@127.0.0.1"));
+  nodes.front()->stop();
+  CHECK(std::filesystem::is_empty(all));
+}
+
+TEST_CASE_METHOD(fixture, "a node that can't listen holds no name") {
+  auto& a = start("a@127.0.0.1");
+  node_settings s;
+  s.name = "b@127.0.0.1";
+  s.listen = true;
+  s.secret = folder / "secret.pem";
+  auto address = a.node->address();
+  s.port = static_cast<std::uint16_t>(
+    std::stoi(address.substr(address.rfind(':') + 1)));
+  CHECK_THROWS_WITH(actors::services::start(s), Catch::Contains(address));
+  CHECK_FALSE(std::filesystem::exists(folder / "hornbeam" / "b@127.0.0.1"));
+}
+
+TEST_CASE_METHOD(fixture, "a node that joins nobody needs no folder on its "
+                          "host") {
+  ::setenv("RUNTIME_DIRECTORY", "/dev/null/none", 1);
+  node_settings s;
+  s.secret = "/dev/null/none";
+  nodes.push_back(actors::services::start(s));
+  auto x = connect(*nodes.back(), "b@127.0.0.1");
+  REQUIRE_FALSE(x.ok());
+  CHECK_THAT(x.error().message, Catch::Contains("/dev/null/none")
+                                  && Catch::Contains("Not a directory"));
+}
+
+TEST_CASE("a cluster's name is checked whoever gives it") {
+  for (std::string x : {"", ".", "..", "a/b", "@tables", "a b", "~a", ".a"}) {
+    node_settings s;
+    s.cluster = x;
+    CHECK_THROWS_WITH(node::start(s), Catch::Contains("a cluster's name")
+                                        && Catch::Contains("'" + x + "'"));
+  }
+  node_settings s;
+  s.cluster = "a\n\x01z";
+  CHECK_THROWS_WITH(node::start(s), Catch::Contains("'a\\x0a\\x01z'"));
+  s.cluster = std::string(5000, 'x');
+  CHECK_THROWS_WITH(node::start(s),
+                    Catch::Contains("xxx...'") && !Catch::Contains(s.cluster));
 }
 
 TEST_CASE_METHOD(fixture, "a request to a node that ends fails at once") {
