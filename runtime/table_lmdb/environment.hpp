@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <lmdb.h>
 
@@ -22,6 +23,8 @@ using lmdb_reserve_function = int (*)(int descriptor, std::uint64_t from,
                                       std::uint64_t bytes);
 /// Replaces the function of this process; null: the real one again.
 void set_lmdb_reserve(lmdb_reserve_function f) noexcept;
+int reserve_lmdb(int descriptor, std::uint64_t from,
+                 std::uint64_t bytes) noexcept;
 
 /// Raises the error of LMDB, or of the system, with what can be done.
 [[noreturn]] void fail_lmdb(int code, const std::string& path);
@@ -43,7 +46,8 @@ inline constexpr std::size_t lmdb_housekeeping = 2;
 /// reading only and written in the order that LMDB prescribes.
 ///
 /// A writable map means that a full file system would answer with SIGBUS: no
-/// page is touched that was not reserved before.
+/// page is touched that was not reserved before, neither of the file nor of
+/// LMDB's list of readers.
 class lmdb_environment {
 public:
   /// The one of that file. Raises `failed`: settings differ from those of
@@ -79,8 +83,10 @@ private:
 
   lmdb_environment(const std::string& path, const lmdb_settings& settings);
   void open_file();
+  void reserve_lock_file() const;
   void open_tables();
-  void open_tables(MDB_txn* txn, unsigned flags);
+  bool find_tables();
+  int open_tables(MDB_txn* txn, unsigned flags);
   void check_header(MDB_txn* txn) const;
   void close() noexcept;
   void look();
@@ -89,10 +95,20 @@ private:
   MDB_txn* take_reader();
   void renew(MDB_txn* txn, bool fresh);
   void give_back(MDB_txn* txn) noexcept;
-  void reserve(std::uint64_t pages, bool to_grow);
-  std::uint64_t free_pages();
-  void grow(std::uint64_t pages);
-  bool wait_for_readers();
+  /// What a transaction takes at the most.
+  struct need {
+    std::uint64_t pages = 0;
+    std::uint64_t in_a_row = 0; ///< of them, for values of several pages
+    std::uint64_t keys = 0;
+    bool to_grow = false;
+  };
+  void reserve(const need& x);
+  void make_room(const need& x, std::uint64_t kept);
+  bool can_reuse(std::uint64_t pages, const need& x);
+  int grow(const need& x, std::uint64_t kept);
+  std::pair<std::uint64_t, std::uint64_t> file_system_room(
+    int descriptor) const;
+  bool wait_for_readers(std::size_t near);
 
   lmdb_lock_file lock_file_;
   const lmdb_settings settings_;
@@ -152,6 +168,8 @@ public:
   /// The same for keys that go: to remove something takes some room as well,
   /// which is kept for that.
   void reserve_to_remove(std::size_t keys) { add_pages(keys, 0, false); }
+  /// The same for as many keys as there is room for, up to `most`.
+  std::size_t reserve_to_remove_some(std::size_t most);
   /// A place for a value of that size, which must be filled before the next
   /// call.
   void* put(MDB_dbi dbi, std::string_view key, std::size_t size);
@@ -177,7 +195,7 @@ private:
   lmdb_environment& env_;
   lmdb_transaction* whole_ = nullptr;
   MDB_txn* txn_ = nullptr;
-  std::uint64_t pages_ = 0; ///< that may be new at most
+  lmdb_environment::need need_; ///< so far
   std::optional<std::uint64_t> bytes_;
 };
 

@@ -300,20 +300,27 @@ void lmdb_table::replace(std::vector<table_entry> entries) {
 
 std::size_t lmdb_table::sweep() {
   auto& env = environment();
-  if (!env.lock_file().expiring() || read([&](lmdb_snapshot& s) {
-        return count_expired(s.handle(), env, 1) == 0;
-      }))
-    return 0;
-  if (env.lock_file().writer() != 0)
-    return 0; // later: nobody waits for this
   constexpr std::size_t most = 1024;
+  std::size_t sum = 0;
   std::size_t n = 0;
   auto some = [&](lmdb_writing& w) {
     n = w.sweep(most);
     return std::string_view{};
   };
-  write(some, false);
-  return n;
+  auto any = [&] {
+    return env.lock_file().expiring() && read([&](lmdb_snapshot& s) {
+             return count_expired(s.handle(), env, 1) != 0;
+           });
+  };
+  // On a full file system each transaction removes only a few. While somebody
+  // else writes, nobody waits for this: later.
+  while (sum < most && any() && env.lock_file().writer() == 0) {
+    write(some, false);
+    if (n == 0)
+      break;
+    sum += n;
+  }
+  return sum;
 }
 
 void lmdb_table::check_watch() const {

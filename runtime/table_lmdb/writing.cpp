@@ -157,7 +157,7 @@ void lmdb_writing::clear() {
 
 std::size_t lmdb_writing::sweep(std::size_t most) {
   std::size_t n = 0;
-  x_.reserve_to_remove(most);
+  most = x_.reserve_to_remove_some(most);
   for (; n < most; ++n) {
     std::string next;
     {

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <fstream>
+#include <random>
 #include <thread>
 
 #include <fcntl.h>
@@ -158,6 +159,70 @@ TEST_CASE("a full file system is a clear error, and the table goes on") {
   set_lmdb_reserve(nullptr);
   t->set(text("more"), text(std::string(1'000'000, 'x')));
   CHECK(t->get(text("more"))->text().size() == 1'000'000);
+}
+
+TEST_CASE("on a full file system nothing is written that was not reserved") {
+  // One that has so much for a file, and a reader who is always in the way.
+  static constexpr std::uint64_t most = 4 << 20;
+  set_lmdb_reserve([](int, std::uint64_t from, std::uint64_t bytes) {
+    return from + bytes > most ? ENOSPC : 0;
+  });
+  lmdb_folder folder;
+  auto t = folder.open();
+  std::atomic<bool> reading{true};
+  std::thread reader{[&] {
+    while (reading)
+      t->size();
+  }};
+  std::mt19937 chance{GENERATE(1u, 2u, 3u)};
+  auto below = [&](unsigned n) { return static_cast<int>(chance() % n); };
+  int full = 0;
+  int not_erased = 0;
+  std::int64_t bytes = 0;
+  auto erase = [&](const term& key) {
+    try {
+      t->erase(key);
+    } catch (const failed&) {
+      ++not_erased;
+    }
+  };
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 300; ++i) {
+      constexpr std::size_t sizes[]{1, 100, 1000, 3000, 10'000, 70'000};
+      term key{below(500)};
+      try {
+        t->set(key, text(std::string(sizes[below(6)], 'x')));
+      } catch (const failed& e) {
+        CHECK_THAT(e.what(), Catch::Contains("file system is full")
+                               && Catch::Contains(folder.file()));
+        ++full;
+        erase(key);
+      }
+      bytes = std::max(bytes,
+                       t->info().find(term::atom("file_bytes"))->as_int());
+    }
+    if (round % 4 == 3)
+      for (int i = 0; i < 500; ++i)
+        erase(term{i});
+    if (round % 8 == 7) {
+      t->erase(term{0});
+      t->update_counter(text("small"), term{1});
+    }
+  }
+  reading = false;
+  reader.join();
+  CHECK(full > 0);
+  CHECK(not_erased == 0);
+  CHECK(bytes <= static_cast<std::int64_t>(most));
+  CHECK(*t->get(text("small")) == term{2});
+  // Who opens it anew finds room for a little as well.
+  t.reset();
+  t = folder.open();
+  for (int i = 0; i < 500; ++i)
+    erase(term{i});
+  t->set(text("large"), text(std::string(10'000, 'x')));
+  CHECK(not_erased == 0);
+  set_lmdb_reserve(nullptr);
 }
 
 TEST_CASE("a table file that was replaced is an error, not a second truth") {
