@@ -37,7 +37,17 @@ constexpr std::uint32_t format_version = 1;
 
 /// The name by which a file is known, however it was written.
 std::string canonical(const std::string& path) {
+  if (auto zero = path.find('\0'); zero != std::string::npos)
+    throw failed{error_code::bad_value,
+                 "the path of a table file has a zero byte behind '"
+                   + path.substr(0, zero) + "'"};
   std::error_code none;
+  if (auto what = fs::status(path, none);
+      fs::exists(what) && !fs::is_regular_file(what))
+    throw failed{
+      error_code::bad_value,
+      "the table file " + path + " can't be "
+        + (fs::is_directory(what) ? "a folder" : "anything but a file")};
   auto folder = fs::path{path}.parent_path();
   auto real = fs::canonical(folder.empty() ? "." : folder, none);
   if (none)
@@ -54,9 +64,13 @@ void fail_lmdb(int code, const std::string& path) {
     case MDB_MAP_FULL:
       throw failed{error_code::overloaded,
                    file + " is full: map_bytes is the most that it may hold"};
+    case EFBIG:
+      throw failed{error_code::overloaded,
+                   "no room for " + file
+                     + ": the system lets no file be as large as map_bytes ("
+                     + std::strerror(code) + "); nothing was changed"};
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
       throw failed{error_code::overloaded,
                    "no room for " + file + ": its file system is full ("
                      + std::strerror(code) + "); nothing was changed"};

@@ -1,6 +1,7 @@
 #include "runtime/table_lmdb/table.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/table/host.hpp"
@@ -35,6 +36,17 @@ table_options checked(const std::string& name, table_options x) {
     refuse("which belongs to no process: its access can only be public");
   if (x.path.empty())
     refuse("which needs a path");
+  each_table_option([&](auto option) {
+    if constexpr (std::is_same_v<decltype(option.member),
+                                 std::uint64_t table_options::*>)
+      if (auto n = x.*option.member;
+          option.use == table_option_use::lmdb && n != 0
+          && (n < static_cast<std::uint64_t>(option.least)
+              || n > static_cast<std::uint64_t>(option.most)))
+        refuse("whose " + std::string{option.name} + " is between "
+               + std::to_string(option.least) + " and "
+               + std::to_string(option.most) + ", not " + std::to_string(n));
+  });
   return x;
 }
 

@@ -292,6 +292,39 @@ TEST_CASE("only a durable table is there after the machine has started anew") {
         == (durable == table_durability::always ? 1 : 0));
 }
 
+TEST_CASE("a path that is no file is refused, and nothing is left beside it") {
+  lmdb_folder folder;
+  auto options = folder.options();
+  auto path = folder.file();
+  SECTION("but a folder") {
+    std::filesystem::create_directory(path);
+    CHECK_THROWS_WITH(folder.open(),
+                      Catch::Contains(path + " can't be a folder"));
+  }
+  SECTION("but a pipe") {
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    CHECK_THROWS_WITH(folder.open(),
+                      Catch::Contains(path + " can't be anything but a file"));
+  }
+  SECTION("since it has a zero byte") {
+    options.path = path + std::string{"\0x", 2};
+    CHECK_THROWS_WITH(folder.open(options),
+                      Catch::Contains("zero byte behind '" + path + "'"));
+  }
+  CHECK_FALSE(std::filesystem::exists(path + "-gate"));
+}
+
+TEST_CASE("a map_bytes that no file can have is refused by name") {
+  lmdb_folder folder;
+  auto options = folder.options();
+  options.map_bytes = GENERATE(1ull, (1ull << 20) - 1, (1ull << 46) + 1, ~0ull);
+  CHECK_THROWS_WITH(
+    folder.open(options),
+    Catch::Contains("'t'")
+      && Catch::Contains("map_bytes is between 1048576 and 70368744177664, not "
+                         + std::to_string(options.map_bytes)));
+}
+
 TEST_CASE("a file that is no table is refused and left as it is") {
   lmdb_folder folder;
   std::ofstream{folder.file()} << std::string(10'000, 'x');
