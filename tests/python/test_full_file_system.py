@@ -121,6 +121,7 @@ def test_another_process_can_open_a_table_that_is_full(run):
     )
 
 
+@pytest.mark.forks
 def test_a_table_that_was_left_full_can_be_opened_again(run):
     run(
         """
@@ -152,6 +153,7 @@ def test_what_expires_leaves_a_full_file_system(run):
     )
 
 
+@pytest.mark.forks
 def test_a_full_file_system_ends_no_process_that_writes(run):
     run(
         """
@@ -211,6 +213,7 @@ def test_a_durable_table_is_deleted_from_on_a_full_file_system(run):
     )
 
 
+@pytest.mark.forks
 def test_a_table_begins_where_there_is_little_room_or_says_why_not(run):
     run(
         """
