@@ -95,16 +95,19 @@ private:
   MDB_txn* take_reader();
   void renew(MDB_txn* txn, bool fresh);
   void give_back(MDB_txn* txn) noexcept;
+  /// Whether what is written takes more room than before, as much, or less.
+  enum class use : std::uint8_t { more, same, less };
   /// What a transaction takes at the most.
   struct need {
     std::uint64_t pages = 0;
     std::uint64_t in_a_row = 0; ///< of them, for values of several pages
     std::uint64_t keys = 0;
-    bool to_grow = false;
+    use what = use::more;
   };
   void reserve(const need& x);
   void make_room(const need& x, std::uint64_t kept);
-  bool can_reuse(std::uint64_t pages, const need& x);
+  bool can_reuse(std::uint64_t pages, std::uint64_t in_a_row);
+  void free_at_once() noexcept;
   int grow(const need& x, std::uint64_t kept);
   std::pair<std::uint64_t, std::uint64_t> file_system_room(
     int descriptor) const;
@@ -120,6 +123,7 @@ private:
   ino_t inode_ = 0;
   std::atomic<std::int64_t> look_at_{0};
   std::uint64_t page_size_ = 4096;
+  bool scarce_ = false; ///< pages; only for the writer
   /// Transactions of readers that are not in use: to begin one anew costs ten
   /// times as much as to renew one.
   std::array<std::atomic<MDB_txn*>, 16> idle_{};
@@ -147,6 +151,8 @@ private:
 /// One write, which happens as a whole or not at all. Only one process has
 /// one at a time.
 class lmdb_transaction {
+  using use = lmdb_environment::use;
+
 public:
   /// Waits for the others, or raises `failed` if there are any.
   explicit lmdb_transaction(lmdb_environment& env, bool patient = true);
@@ -163,11 +169,15 @@ public:
   /// Before they are changed: so many keys, with so many bytes in all. Raises
   /// `failed` if there is no room for them.
   void reserve(std::size_t keys, std::uint64_t bytes) {
-    add_pages(keys, bytes, true);
+    add_pages(keys, bytes, use::more);
   }
+  /// The same for a value of at most `most_in_place` bytes that replaces one as
+  /// large.
+  void reserve_in_place() { add_pages(1, 0, use::same); }
+  static constexpr std::size_t most_in_place = 1024;
   /// The same for keys that go: to remove something takes some room as well,
   /// which is kept for that.
-  void reserve_to_remove(std::size_t keys) { add_pages(keys, 0, false); }
+  void reserve_to_remove(std::size_t keys) { add_pages(keys, 0, use::less); }
   /// The same for as many keys as there is room for, up to `most`.
   std::size_t reserve_to_remove_some(std::size_t most);
   /// A place for a value of that size, which must be filled before the next
@@ -188,7 +198,7 @@ public:
 
 private:
   [[noreturn]] void fail(int code) const { fail_lmdb(code, env_.path()); }
-  void add_pages(std::size_t keys, std::uint64_t bytes, bool to_grow);
+  void add_pages(std::size_t keys, std::uint64_t bytes, use what);
   void put_header();
   friend class lmdb_environment;
 

@@ -179,7 +179,8 @@ void lmdb_environment::reserve(const need& x) {
   ::mdb_env_info(env_, &info);
   auto next = info.me_last_pgno + 1;
   auto kept = 64 + next / 64;
-  auto wanted = next + x.pages + (x.to_grow ? 2 * kept : kept);
+  // Who removes sees first that pages become scarce, and frees at once.
+  auto wanted = next + x.pages + 2 * kept + (x.what == use::less ? 64 : 0);
   if (wanted > lock_file_.reserved()) [[unlikely]]
     make_room(x, kept);
 }
@@ -193,33 +194,38 @@ void lmdb_environment::make_room(const need& x, std::uint64_t kept) {
   ::mdb_env_info(env_, &info);
   auto there = std::min(lock_file_.reserved(), most);
   auto left = there - std::min(info.me_last_pgno + 1, there);
+  scarce_ = scarce_ || left < x.pages + 2 * kept + 64;
+  if (left >= x.pages + (x.what == use::less ? kept : 2 * kept))
+    return;
   if (there == most) { // LMDB itself goes no further
-    if (!x.to_grow || left >= x.pages + kept
-        || can_reuse(x.pages + kept - left, {}))
+    if (x.what != use::more || left >= x.pages + kept
+        || can_reuse(x.pages + kept - left, 0))
       return;
     fail_lmdb(MDB_MAP_FULL, path());
   }
-  if (left >= x.pages + (x.to_grow ? 2 * kept : kept))
-    return;
   // The bound is far more than what a key takes as a rule. What it takes beyond
   // what was found free is new, and free for the next one.
   auto usual = std::min(x.pages, 8 * x.keys + x.in_a_row);
   auto bound = x.pages + kept / 2;
-  auto least = x.keys == 1 ? x.in_a_row + kept / 2 : x.pages;
+  // LMDB may first take single pages out of the middle of a row. If it then
+  // finds none, who removes still has room.
+  auto row = x.in_a_row == 0 ? 0 : 2 * x.in_a_row + 16;
+  auto least = kept / 2 + (x.keys > 1 ? x.pages : row);
   auto reuses = [&] {
-    return (left >= x.pages + kept && can_reuse(usual, x))
-           || (left >= least && can_reuse(bound, x));
+    if (x.what == use::same)
+      return left >= least + 16 && can_reuse(4, 0);
+    return (left >= x.pages + kept && can_reuse(usual, x.in_a_row))
+           || (left >= least && can_reuse(bound, row));
   };
   if (reuses() || (!wait_for_readers(2) && reuses()))
     return;
-  if (x.to_grow || left < x.pages)
+  if (x.what != use::less || left < x.pages)
     fail_lmdb(code, path());
 }
 
 /// Whether so many pages were used and can be again, since no reader sees them
-/// any more, and as many in a row as `x` needs, apart from those that it may
-/// take first.
-bool lmdb_environment::can_reuse(std::uint64_t pages, const need& x) {
+/// any more, and so many in a row.
+bool lmdb_environment::can_reuse(std::uint64_t pages, std::uint64_t in_a_row) {
   constexpr MDB_dbi free_list = 0; // of lists of pages, each with its length
   constexpr int looked_at = 100;   // by LMDB, for some in a row
   lmdb_snapshot s{*this};
@@ -236,17 +242,47 @@ bool lmdb_environment::can_reuse(std::uint64_t pages, const need& x) {
     auto n = number(at.value().data());
     for (std::size_t k = 1; k <= n; ++k)
       found.push_back(number(at.value().data() + k * sizeof n));
-    if (x.in_a_row == 0 ? found.size() >= pages : ++i == looked_at)
+    if (in_a_row == 0 ? found.size() >= pages : ++i == looked_at)
       break;
   }
-  if (found.size() < pages || x.in_a_row == 0)
+  if (found.size() < pages || in_a_row == 0)
     return found.size() >= pages;
   std::sort(found.begin(), found.end());
   std::size_t row = 0;
-  auto first = std::min(pages, x.pages) - x.in_a_row;
-  for (auto i = first; i < found.size() && row < x.in_a_row; ++i)
+  for (std::size_t i = 0; i < found.size() && row < in_a_row; ++i)
     row = row > 0 && found[i] == found[i - 1] + 1 ? row + 1 : 1;
-  return row >= x.in_a_row;
+  return row >= in_a_row;
+}
+
+/// What a commit frees is of use only behind the next one. Where pages are
+/// scarce there is one that changes nothing, for whoever writes next; but not
+/// where it would take the last new ones itself.
+void lmdb_environment::free_at_once() noexcept {
+  constexpr std::uint64_t enough = 16;
+  MDB_envinfo info{};
+  ::mdb_env_info(env_, &info);
+  auto next = info.me_last_pgno + 1;
+  auto left = lock_file_.reserved() - std::min(next, lock_file_.reserved());
+  MDB_txn* txn = nullptr;
+  try {
+    if (left < 2 * enough || (left < 128 + next / 64 && !can_reuse(enough, 0)))
+      return;
+  } catch (const failed&) {
+    return;
+  }
+  if (::mdb_txn_begin(env_, nullptr, 0, &txn) != 0)
+    return;
+  auto header = lmdb_header();
+  auto key = to_val(lmdb_header_key);
+  auto value = to_val(header);
+  auto id = ::mdb_txn_id(txn);
+  if (::mdb_put(txn, entries_, &key, &value, 0) != 0) {
+    ::mdb_txn_abort(txn);
+    return;
+  }
+  if (lock_file_.knows_bytes(id - 1))
+    lock_file_.set_bytes(id, lock_file_.bytes(id - 1));
+  ::mdb_txn_commit(txn);
 }
 
 /// Asks the file system for the pages, for those that are kept, and for more in
@@ -271,17 +307,16 @@ int lmdb_environment::grow(const need& x, std::uint64_t kept) {
   ahead = wanted + std::min(ahead, free / 8); // of a small one not all
   auto got = std::max(from, lock_file_.reserved());
   int code = 0;
-  // One after the other: if one fails, nothing is lost of what there was.
-  for (auto until : {std::min(needed, x.to_grow ? bound : most),
-                     std::min(wanted, bound), std::min(ahead, bound)}) {
-    if (until <= got)
-      continue;
-    code = reserve_lmdb(descriptor, got * page_size_,
-                        (until - got) * page_size_);
-    if (code != 0)
-      break;
-    got = until;
-  }
+  // One after the other, or half of it: if one fails, nothing is lost of what
+  // there was.
+  for (auto until : {std::min(needed, x.what == use::less ? most : bound),
+                     std::min(wanted, bound), std::min(ahead, bound)})
+    for (; until > got; until = got + (until - got) / 2) {
+      code = reserve_lmdb(descriptor, got * page_size_,
+                          (until - got) * page_size_);
+      if (code == 0)
+        got = until;
+    }
   if (got > lock_file_.reserved())
     lock_file_.set_reserved(got);
   return code != 0 ? code : ENOSPC;
@@ -358,7 +393,7 @@ MDB_stat lmdb_transaction::stat(MDB_dbi dbi) const {
 }
 
 void lmdb_transaction::add_pages(std::size_t keys, std::uint64_t bytes,
-                                 bool to_grow) {
+                                 use what) {
   // Each key copies the pages on the way to it, and may split each of them;
   // the same in the order of expiry. Then what is listed as free.
   constexpr std::uint64_t depth = 8;
@@ -370,7 +405,7 @@ void lmdb_transaction::add_pages(std::size_t keys, std::uint64_t bytes,
   }
   auto& total = whole_ != nullptr ? whole_->need_ : need_;
   auto next = total;
-  next.to_grow = to_grow;
+  next.what = what;
   next.keys += keys;
   next.pages += pages;
   if (total.pages == 0) {
@@ -438,6 +473,10 @@ void lmdb_transaction::commit() {
   auto* txn = std::exchange(txn_, nullptr); // LMDB frees it in any case
   if (auto code = ::mdb_txn_commit(txn); code != 0)
     fail(code);
+  if (whole_ == nullptr && env_.scarce_) [[unlikely]] {
+    env_.scarce_ = false;
+    env_.free_at_once();
+  }
 }
 
 bool find_lmdb(MDB_txn* txn, MDB_dbi dbi, const std::string& path,

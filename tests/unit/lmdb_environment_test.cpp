@@ -32,6 +32,12 @@ struct shared_numbers {
   ~shared_numbers() { ::munmap(at, 4096); }
 };
 
+/// Another file system for as long as it lives.
+struct bounded_files {
+  explicit bounded_files(lmdb_reserve_function f) { set_lmdb_reserve(f); }
+  ~bounded_files() { set_lmdb_reserve(nullptr); }
+};
+
 template <class F>
 void eventually(F f) {
   auto until = std::chrono::steady_clock::now() + std::chrono::seconds(20);
@@ -164,9 +170,9 @@ TEST_CASE("a full file system is a clear error, and the table goes on") {
 TEST_CASE("on a full file system nothing is written that was not reserved") {
   // One that has so much for a file, and a reader who is always in the way.
   static constexpr std::uint64_t most = 4 << 20;
-  set_lmdb_reserve([](int, std::uint64_t from, std::uint64_t bytes) {
+  bounded_files here{[](int, std::uint64_t from, std::uint64_t bytes) {
     return from + bytes > most ? ENOSPC : 0;
-  });
+  }};
   lmdb_folder folder;
   auto t = folder.open();
   std::atomic<bool> reading{true};
@@ -222,7 +228,6 @@ TEST_CASE("on a full file system nothing is written that was not reserved") {
     erase(term{i});
   t->set(text("large"), text(std::string(10'000, 'x')));
   CHECK(not_erased == 0);
-  set_lmdb_reserve(nullptr);
 }
 
 TEST_CASE("a table file that was replaced is an error, not a second truth") {
