@@ -8,6 +8,8 @@
 #include <map>
 #include <sstream>
 
+#include <arpa/inet.h>
+
 #include "config/table_reader.hpp"
 #include "runtime/settings/home_folder.hpp"
 
@@ -51,7 +53,8 @@ document open(const std::string& path) {
   out.file = path;
   std::ifstream in{path};
   std::ostringstream text;
-  if (!in || !(text << in.rdbuf()))
+  bool empty = in && in.peek() == std::ifstream::traits_type::eof() && in.eof();
+  if (!empty && (!in || !(text << in.rdbuf())))
     throw config_error(
       path + ": can't be read: "
       + (fs::is_directory(path) ? "it is a folder" : std::strerror(errno)));
@@ -72,10 +75,22 @@ bool word(const std::string& x) {
   return !x.empty() && x.size() <= 100;
 }
 
+/// Whether it can be the name or the address of a host. Only addresses end
+/// with a number.
+bool host(const std::string& x) {
+  if (!word(x) || x.find("..") != std::string::npos || x.front() == '.'
+      || x.front() == '-' || x.back() == '.' || x.back() == '-')
+    return false;
+  auto last = x.substr(x.rfind('.') + 1);
+  in_addr address{};
+  return last.find_first_not_of("0123456789") != std::string::npos
+         || ::inet_pton(AF_INET, x.c_str(), &address) == 1;
+}
+
 bool full_name(const std::string& x) {
   auto at = x.find('@');
   return at != std::string::npos && word(x.substr(0, at))
-         && word(x.substr(at + 1));
+         && host(x.substr(at + 1));
 }
 
 constexpr const char* words
@@ -111,6 +126,10 @@ void read_cluster(table_reader& t, const document& doc,
 /// Keys of one node's engine that may also be defaults for all.
 void read_engine(table_reader& t, runtime::node_settings& out) {
   t.read("host", out.host);
+  if (!host(out.host))
+    t.fail("host", "must be the name of a host or its address, as 127.0.0.1, "
+                   "not '"
+                     + out.host + "'");
   if (out.insecure_loopback_without_tls && out.host != "127.0.0.1")
     t.fail("host", "must be 127.0.0.1 as long as [cluster] has "
                    "insecure_loopback_without_tls, not "
@@ -340,7 +359,11 @@ cluster_config read_cluster_file(const document& doc) {
   read_log(doc, common.log_level);
   read_tables(doc, common.node);
 
-  auto* nodes = doc.root.get_as<toml::table>("nodes");
+  auto* given = doc.root.get("nodes");
+  if (given && !given->is_table())
+    fail_at(doc.file, *given, "nodes",
+            "must be tables [nodes.NAME], not " + kind_of(*given));
+  auto* nodes = given ? given->as_table() : nullptr;
   if (!nodes || nodes->empty())
     throw config_error(doc.file
                        + ":1: nodes: there is no node; a cluster's file has "

@@ -35,8 +35,8 @@ struct node_config {
   std::string log_level;
 };
 
-/// A supervisor's patience: more than `intensity` restarts within `period_ms`
-/// end the cluster (as in OTP's supervisor).
+/// More than `intensity` restarts of one node within `period_ms`, and pauses
+/// come before the next ones.
 struct restart_settings {
   unsigned intensity = 3;
   std::int64_t period_ms = 5000;

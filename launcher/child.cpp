@@ -26,6 +26,7 @@ constexpr std::size_t longest_line = std::size_t{64} << 10;
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent)
     ::_exit(1);
+  ::signal(SIGPIPE, SIG_DFL); // which this program has changed
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -38,21 +39,6 @@ constexpr std::size_t longest_line = std::size_t{64} << 10;
 }
 
 } // namespace
-
-void write_all(int fd, const std::string& text) {
-  std::size_t done = 0;
-  while (done < text.size()) {
-    auto n = ::write(fd, text.data() + done, text.size() - done);
-    if (n < 0 && errno == EAGAIN) {
-      pollfd room{fd, POLLOUT, 0};
-      ::poll(&room, 1, -1); // whoever started us made it non-blocking
-    } else if (n < 0 && errno != EINTR) {
-      return;
-    }
-    if (n > 0)
-      done += static_cast<std::size_t>(n);
-  }
-}
 
 int line_pipe::open() {
   close();
@@ -72,21 +58,19 @@ void line_pipe::close() {
 }
 
 bool line_pipe::pump() {
-  char chunk[16 * 1024];
-  while (fd_ >= 0) {
+  for (int i = 0; i < 4 && fd_ >= 0; ++i) { // others wait for their turn
+    char chunk[16 * 1024];
     auto n = ::read(fd_, chunk, sizeof chunk);
     if (n > 0) {
       buffer_.append(chunk, static_cast<std::size_t>(n));
       flush_lines(false);
-    } else if (n == 0) {
+    } else if (n == 0 || (errno != EINTR && errno != EAGAIN)) {
       return false;
-    } else if (errno != EINTR) {
-      return errno == EAGAIN;
     }
-    if (n > 0 && static_cast<std::size_t>(n) < sizeof chunk)
-      return true; // others wait for their turn
+    if (n < static_cast<ssize_t>(sizeof chunk))
+      return true;
   }
-  return false;
+  return fd_ >= 0;
 }
 
 void line_pipe::finish() {
@@ -128,21 +112,28 @@ void line_pipe::flush_lines(bool all) {
     begin = buffer_.size();
   }
   buffer_.erase(0, begin);
-  write_all(out_, text);
+  if (!text.empty())
+    to_.write(text);
 }
 
 child::child(std::string label, std::string prefix,
-             std::vector<std::string> command)
+             std::vector<std::string> command, output& out, output& err)
   : label_(std::move(label)),
     command_(std::move(command)),
-    out_(prefix, STDOUT_FILENO),
-    err_(prefix, STDERR_FILENO) {
+    out_(prefix, out),
+    err_(prefix, err) {
   command_.insert(command_.begin(), "hornbeam");
 }
 
 void child::start() {
   auto out = out_.open();
-  auto err = err_.open();
+  int err = -1;
+  try {
+    err = err_.open();
+  } catch (...) {
+    ::close(out);
+    throw;
+  }
   std::vector<char*> argv;
   for (auto& x : command_)
     argv.push_back(x.data());
@@ -165,13 +156,10 @@ void child::signal(int number) const {
     ::kill(pid_, number);
 }
 
-bool child::reap(int& status) {
-  if (pid_ <= 0 || ::waitpid(pid_, &status, WNOHANG) != pid_)
-    return false;
+void child::ended() {
   pid_ = 0;
   out_.finish();
   err_.finish();
-  return true;
 }
 
 } // namespace hornbeam::launcher

@@ -5,18 +5,16 @@
 
 #include <sys/types.h>
 
-namespace hornbeam::launcher {
+#include "launcher/output.hpp"
 
-/// Writes all of `text`, whatever it takes. Errors are ignored: there is
-/// nobody left to be told.
-void write_all(int fd, const std::string& text);
+namespace hornbeam::launcher {
 
 /// One stream of a child's output, cut into lines. Lines come out whole and
 /// with their prefix, so that those of different nodes never mix.
 class line_pipe {
 public:
-  line_pipe(std::string prefix, int out)
-    : prefix_(std::move(prefix)), out_(out) {}
+  line_pipe(std::string prefix, output& to)
+    : prefix_(std::move(prefix)), to_(to) {}
   ~line_pipe() { close(); }
   line_pipe(const line_pipe&) = delete;
   line_pipe& operator=(const line_pipe&) = delete;
@@ -24,7 +22,8 @@ public:
   /// Makes a pipe and returns the end that the child writes to.
   int open();
   int fd() const noexcept { return fd_; }
-  /// Reads what is there. False once the other side has closed.
+  output& to() const noexcept { return to_; }
+  /// Reads some of what is there. False once the other side has closed.
   bool pump();
   /// Reads the rest, ends a last line that is not whole, closes.
   void finish();
@@ -34,7 +33,7 @@ private:
   void flush_lines(bool all);
 
   std::string prefix_;
-  int out_;
+  output& to_;
   int fd_ = -1;
   std::string buffer_;
 };
@@ -43,13 +42,14 @@ private:
 class child {
 public:
   /// `command` is what follows the program's name; the program is this one.
-  child(std::string label, std::string prefix,
-        std::vector<std::string> command);
+  child(std::string label, std::string prefix, std::vector<std::string> command,
+        output& out, output& err);
 
+  /// Raises `std::runtime_error`.
   void start();
   void signal(int number) const;
-  /// True if the process has ended; `status` is then as from waitpid.
-  bool reap(int& status);
+  /// Its process has ended and been waited for: takes its last lines.
+  void ended();
 
   bool running() const noexcept { return pid_ > 0; }
   pid_t pid() const noexcept { return pid_; }

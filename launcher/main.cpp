@@ -3,6 +3,8 @@
 #include <string>
 
 #include <CLI/CLI.hpp>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "config/error.hpp"
 #include "launcher/commands.hpp"
@@ -21,6 +23,13 @@ void add_cluster_options(CLI::App& cmd, launcher::cluster_options& out) {
   cmd.add_option("--secret", out.secret,
                  "PEM file with the cluster's key and certificate");
   cluster->excludes(config);
+}
+
+/// No file that we open shall become a stream that whoever started us closed.
+void open_standard_streams() {
+  for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(fd, F_GETFD) < 0)
+      ::open("/dev/null", O_RDWR);
 }
 
 /// What is left of the arguments is the call's: CLI11 would take brackets
@@ -136,6 +145,7 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+  open_standard_streams();
   try {
     return run(argc, argv);
   } catch (const config::config_error& e) {

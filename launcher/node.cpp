@@ -11,8 +11,8 @@
 
 #include "config/json.hpp"
 #include "config/load.hpp"
-#include "launcher/child.hpp"
 #include "launcher/commands.hpp"
+#include "launcher/output.hpp"
 
 namespace hornbeam::launcher {
 

@@ -2,10 +2,25 @@
 
 #include <algorithm>
 #include <iostream>
+#include <string>
 
 namespace hornbeam::launcher {
 
-void print(const std::vector<row>& rows) {
+std::string printable(const std::string& x) {
+  constexpr const char* digits = "0123456789ABCDEF";
+  std::string out;
+  for (unsigned char c : x)
+    if (c < 0x20 || c == 0x7f)
+      out += {'\\', 'x', digits[c >> 4], digits[c & 15]};
+    else
+      out += static_cast<char>(c);
+  return out;
+}
+
+void print(std::vector<row> rows) {
+  for (auto& r : rows)
+    for (auto& text : r)
+      text = printable(text);
   std::vector<std::size_t> widths;
   for (auto& r : rows)
     for (std::size_t i = 0; i < r.size(); ++i) {

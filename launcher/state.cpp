@@ -62,7 +62,7 @@ table_file find(const std::vector<table_file>& all, const std::string& name) {
     return found.front();
   std::string known;
   for (auto& x : found.empty() ? all : found)
-    known += (known.empty() ? "" : ", ") + name_of(x);
+    known += (known.empty() ? "" : ", ") + printable(name_of(x));
   if (found.empty()) {
     auto why = no_table(name);
     why.message += known.empty() ? "" : "; there are: " + known;

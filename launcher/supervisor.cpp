@@ -6,9 +6,11 @@
 #include <cstring>
 #include <map>
 #include <stdexcept>
+#include <utility>
 
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,13 +26,15 @@ using log::level;
 /// Writes records between the lines of the nodes, and as those look.
 class line_sink : public log::sink {
 public:
-  explicit line_sink(std::string prefix) : prefix_(std::move(prefix)) {}
+  line_sink(std::string prefix, std::shared_ptr<output> to)
+    : prefix_(std::move(prefix)), to_(std::move(to)) {}
   void write(const log::record& x) override {
-    write_all(STDERR_FILENO, prefix_ + x.text + '\n');
+    to_->write(prefix_ + x.text + '\n');
   }
 
 private:
   const std::string prefix_;
+  const std::shared_ptr<output> to_;
 };
 
 void say(level x, const std::string& text) {
@@ -43,6 +47,14 @@ std::string short_name(const std::string& full) {
 
 int exit_code(int status) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// Lines written by two ways to one pipe or terminal could mix.
+bool one_file(int a, int b) {
+  struct stat x {};
+  struct stat y {};
+  return ::fstat(a, &x) == 0 && ::fstat(b, &y) == 0 && !S_ISREG(x.st_mode)
+         && x.st_dev == y.st_dev && x.st_ino == y.st_ino;
 }
 
 std::string describe(int status) {
@@ -72,7 +84,12 @@ supervisor::supervisor(const config::cluster_config& cluster,
     x.resize(width, ' ');
     return x + " | ";
   };
-  log::logger::get().set_sinks({std::make_shared<line_sink>(prefix(ours))});
+  out_ = std::make_shared<output>(STDOUT_FILENO, prefix(ours));
+  err_ = one_file(STDOUT_FILENO, STDERR_FILENO)
+           ? out_
+           : std::make_shared<output>(STDERR_FILENO, prefix(ours));
+  log::logger::get().set_sinks(
+    {std::make_shared<line_sink>(prefix(ours), err_)});
   // Its own reports are what it is there for.
   log::logger::get().configure(level::info);
   for (auto& x : cluster.nodes) {
@@ -82,68 +99,113 @@ supervisor::supervisor(const config::cluster_config& cluster,
     if (runs_script)
       command.insert(command.end(), {"--run", script});
     auto name = label(x.node.name);
-    children_.push_back(
-      std::make_unique<child>(name, prefix(name), std::move(command)));
+    members_.emplace_back(
+      new member{{name, prefix(name), std::move(command), *out_, *err_},
+                 pacing{limits_},
+                 {}});
     if (runs_script)
-      script_ = children_.back().get();
+      script_ = members_.back().get();
   }
 }
 
 supervisor::~supervisor() {
-  for (auto& x : children_)
-    x->signal(SIGKILL); // an exception came first
+  for (auto& x : members_)
+    x->process.signal(SIGKILL); // an exception came first
+  log::logger::get().set_sinks({log::stderr_sink()});
   if (signals_ >= 0)
     ::close(signals_);
 }
 
 int supervisor::run() {
-  sigset_t set;
-  ::sigemptyset(&set);
-  for (auto number : {SIGINT, SIGTERM, SIGHUP, SIGCHLD})
-    ::sigaddset(&set, number);
-  ::sigprocmask(SIG_BLOCK, &set, nullptr);
-  signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-  if (signals_ < 0)
-    throw std::runtime_error(std::string{"can't wait for signals: "}
-                             + std::strerror(errno));
+  take_signals();
   // What a node prints is shown at once, though its output is a pipe.
   ::setenv("PYTHONUNBUFFERED", "1", 0);
-  for (auto& x : children_)
+  for (auto& x : members_)
     start(*x, "started");
   while (!(stopping_ && all_ended()))
     wait_for_events();
   return exit_code_;
 }
 
+void supervisor::take_signals() {
+  // Whoever started us may ignore the end of its children, and a child then
+  // leaves nothing to wait for.
+  ::signal(SIGCHLD, SIG_DFL);
+  ::signal(SIGPIPE, SIG_IGN);
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (auto number : {SIGINT, SIGTERM, SIGCHLD})
+    ::sigaddset(&set, number);
+  struct sigaction hangup {};
+  ::sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) // as by nohup
+    ::sigaddset(&set, SIGHUP);
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signals_ < 0)
+    throw std::runtime_error(std::string{"can't wait for signals: "}
+                             + std::strerror(errno));
+}
+
 void supervisor::wait_for_events() {
   std::vector<pollfd> fds{{signals_, POLLIN, 0}};
   std::vector<line_pipe*> pipes{nullptr};
-  for (auto& x : children_)
-    for (auto* pipe : {&x->out(), &x->err()})
-      if (pipe->fd() >= 0) {
+  auto now = clock::now();
+  for (auto& x : members_)
+    for (auto* pipe : {&x->process.out(), &x->process.err()})
+      if (pipe->fd() >= 0 && !pipe->to().pressed(now)) {
         fds.push_back({pipe->fd(), POLLIN, 0});
         pipes.push_back(pipe);
       }
+  for (auto& x : {out_, err_})
+    if (x->waiting() > 0)
+      fds.push_back({x->fd(), POLLOUT, 0});
   int timeout = -1;
-  if (stopping_) {
-    auto left
-      = std::chrono::ceil<std::chrono::milliseconds>(kill_at_ - clock::now());
+  if (auto next = next_moment()) {
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - now);
     timeout = static_cast<int>(std::max<std::int64_t>(0, left.count()));
   }
   if (::poll(fds.data(), fds.size(), timeout) < 0 && errno != EINTR)
     throw std::runtime_error(std::string{"poll: "} + std::strerror(errno));
-  for (std::size_t i = 1; i < fds.size(); ++i)
+  for (auto& x : {out_, err_})
+    x->flush();
+  for (std::size_t i = 1; i < pipes.size(); ++i)
     if (fds[i].revents != 0 && !pipes[i]->pump())
       pipes[i]->finish();
-  if (fds[0].revents != 0)
+  if (fds[0].revents != 0) {
     read_signals();
-  if (stopping_ && clock::now() >= kill_at_ && !all_ended()) {
-    for (auto& x : children_)
-      if (x->running()) {
-        say(level::warning, x->label() + " does not end: killed");
-        x->signal(SIGKILL);
+    reap();
+  }
+  do_what_is_due();
+}
+
+std::optional<supervisor::clock::time_point> supervisor::next_moment() const {
+  std::optional<clock::time_point> out;
+  auto add = [&](clock::time_point x) { out = std::min(out.value_or(x), x); };
+  if (stopping_)
+    add(kill_at_);
+  for (auto& x : members_)
+    if (x->start_at)
+      add(*x->start_at);
+  auto now = clock::now();
+  for (auto& x : {out_, err_})
+    if (x->pressed(now))
+      add(x->gives_up_at());
+  return out;
+}
+
+void supervisor::do_what_is_due() {
+  auto now = clock::now();
+  for (auto& x : members_)
+    if (x->start_at && now >= *x->start_at)
+      start(*x, "restarted");
+  if (stopping_ && now >= kill_at_ && !all_ended()) {
+    for (auto& x : members_)
+      if (x->process.running()) {
+        say(level::warning, x->process.label() + " does not end: killed");
+        x->process.signal(SIGKILL);
       }
-    kill_at_ = clock::now() + patience;
+    kill_at_ = now + patience;
   }
 }
 
@@ -151,44 +213,69 @@ void supervisor::read_signals() {
   signalfd_siginfo info;
   while (::read(signals_, &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGCHLD)
-      continue; // several ends may have become one signal: see below
+      continue; // several ends may have become one signal
+    auto now = clock::now();
+    if (signalled_ && now - *signalled_ < one_signal)
+      continue;
+    signalled_ = now;
     if (stopping_)
-      kill_at_ = clock::now();
+      kill_at_ = now;
     say(level::info, std::string{"ending: "}
                        + ::strsignal(static_cast<int>(info.ssi_signo)));
     stop(0);
   }
-  for (auto& x : children_)
-    if (int status = 0; x->reap(status))
-      ended(*x, status);
 }
 
-void supervisor::ended(child& x, int status) {
+/// All that have ended: process 1 is also the parent of those that lost theirs.
+void supervisor::reap() {
+  int status = 0;
+  while (auto pid = ::waitpid(-1, &status, WNOHANG)) {
+    if (pid < 0 && errno == EINTR)
+      continue;
+    if (pid < 0)
+      return;
+    for (auto& x : members_)
+      if (x->process.pid() == pid) {
+        ended(*x, status);
+        break;
+      }
+  }
+}
+
+void supervisor::ended(member& x, int status) {
+  x.process.ended();
   say(stopping_ || &x == script_ ? level::info : level::warning,
-      x.label() + " ended (" + describe(status) + ")");
+      x.process.label() + " ended (" + describe(status) + ")");
   if (stopping_)
     return;
-  if (&x == script_) {
+  if (&x == script_)
     stop(exit_code(status));
-    return;
-  }
-  if (may_restart()) {
-    start(x, "restarted");
-    return;
-  }
-  say(level::error, "ending: more than " + std::to_string(limits_.intensity)
-                      + " restarts within " + std::to_string(limits_.period_ms)
-                      + " ms (restart_intensity, restart_period_ms)");
-  stop(1);
+  else
+    restart(x);
 }
 
-bool supervisor::may_restart() {
+void supervisor::restart(member& x) {
   auto now = clock::now();
-  auto period = std::chrono::milliseconds(limits_.period_ms);
-  while (!restarts_.empty() && now - restarts_.front() > period)
-    restarts_.pop_front();
-  restarts_.push_back(now);
-  return restarts_.size() <= limits_.intensity;
+  bool failed_before = x.pace.failing();
+  auto pause = x.pace.ended(now);
+  if (pause.count() == 0) {
+    x.start_at = now;
+    return;
+  }
+  auto too_many = "more than " + std::to_string(limits_.intensity)
+                  + " restarts within " + std::to_string(limits_.period_ms)
+                  + " ms (restart_intensity, restart_period_ms)";
+  if (std::all_of(members_.begin(), members_.end(), [](auto& m) {
+        return !m->process.running() && m->pace.failing();
+      })) {
+    say(level::error, "ending, since no node stays up: " + too_many);
+    stop(1);
+    return;
+  }
+  x.start_at = now + pause;
+  say(level::error, x.process.label() + " is started again in "
+                      + std::to_string(pause.count()) + " s"
+                      + (failed_before ? "" : ": " + too_many));
 }
 
 void supervisor::stop(int code) {
@@ -197,19 +284,29 @@ void supervisor::stop(int code) {
   stopping_ = true;
   exit_code_ = code;
   kill_at_ = clock::now() + patience;
-  for (auto& x : children_)
-    x->signal(SIGTERM);
+  for (auto& x : members_) {
+    x->start_at.reset();
+    x->process.signal(SIGTERM);
+  }
 }
 
-void supervisor::start(child& x, const char* how) {
-  x.start();
-  say(level::info,
-      x.label() + " " + how + " (pid " + std::to_string(x.pid()) + ")");
+void supervisor::start(member& x, const char* how) {
+  x.start_at.reset();
+  x.pace.started(clock::now());
+  try {
+    x.process.start();
+  } catch (const std::runtime_error& e) {
+    say(level::error, e.what());
+    restart(x);
+    return;
+  }
+  say(level::info, x.process.label() + " " + how + " (pid "
+                     + std::to_string(x.process.pid()) + ")");
 }
 
 bool supervisor::all_ended() const {
-  return std::none_of(children_.begin(), children_.end(),
-                      [](auto& x) { return x->running(); });
+  return std::none_of(members_.begin(), members_.end(),
+                      [](auto& x) { return x->process.running(); });
 }
 
 } // namespace hornbeam::launcher

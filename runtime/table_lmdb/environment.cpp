@@ -37,7 +37,17 @@ constexpr std::uint32_t format_version = 1;
 
 /// The name by which a file is known, however it was written.
 std::string canonical(const std::string& path) {
+  if (auto zero = path.find('\0'); zero != std::string::npos)
+    throw failed{error_code::bad_value,
+                 "the path of a table file has a zero byte behind '"
+                   + path.substr(0, zero) + "'"};
   std::error_code none;
+  if (auto what = fs::status(path, none);
+      fs::exists(what) && !fs::is_regular_file(what))
+    throw failed{
+      error_code::bad_value,
+      "the table file " + path + " can't be "
+        + (fs::is_directory(what) ? "a folder" : "anything but a file")};
   auto folder = fs::path{path}.parent_path();
   auto real = fs::canonical(folder.empty() ? "." : folder, none);
   if (none)
@@ -54,10 +64,21 @@ void fail_lmdb(int code, const std::string& path) {
     case MDB_MAP_FULL:
       throw failed{error_code::overloaded,
                    file + " is full: map_bytes is the most that it may hold"};
-    case ENOSPC:
+    case EFBIG:
       throw failed{error_code::overloaded,
                    "no room for " + file
-                     + ": its file system is full; nothing was changed"};
+                     + ": the system lets no file be as large as map_bytes ("
+                     + std::strerror(code) + "); nothing was changed"};
+    case ENOSPC:
+    case EDQUOT:
+      throw failed{error_code::overloaded,
+                   "no room for " + file + ": its file system is full ("
+                     + std::strerror(code) + "); nothing was changed"};
+    case ENOMEM:
+      throw failed{error_code::overloaded,
+                   file + " does not fit into the address space ("
+                     + std::strerror(code)
+                     + "): map_bytes is how much it takes"};
     case MDB_TXN_FULL:
       throw failed{error_code::overloaded,
                    "one operation changes too much of " + file};
@@ -233,7 +254,12 @@ void lmdb_environment::open_file() {
   unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_NORDAHEAD;
   if (!durable())
     flags |= MDB_WRITEMAP | MDB_NOSYNC;
-  check(::mdb_env_open(env_, path().c_str(), flags, 0600));
+  if (lock_file_.alone())
+    reserve_lock_file();
+  auto code = ::mdb_env_open(env_, path().c_str(), flags, 0600);
+  if (code != 0 && !there)
+    ::unlink(path().c_str()); // half of its first pages is no file for anybody
+  check(code);
   MDB_envinfo size{};
   ::mdb_env_info(env_, &size);
   if (size.me_mapsize != settings_.map_bytes)
@@ -253,39 +279,67 @@ void lmdb_environment::open_file() {
   ::mdb_reader_check(env_, &dead); // slots of who was killed
 }
 
-/// Who is not alone finds all that there must be, and waits for no writer.
+/// LMDB maps its file of readers and touches it as they come, which on a full
+/// file system would be a signal. Nobody has it open: else its locks would end
+/// with the descriptor.
+void lmdb_environment::reserve_lock_file() const {
+  constexpr std::uint64_t bytes_of_reader = 64;
+  auto file = path() + "-lock";
+  auto descriptor = ::open(file.c_str(),
+                           O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (descriptor < 0)
+    fail_lmdb(errno, file);
+  auto code = reserve_lmdb(descriptor, 0,
+                           page_size_ + max_readers * bytes_of_reader);
+  ::close(descriptor);
+  if (code != 0)
+    fail_lmdb(code, file);
+}
+
+/// Who finds all that there must be writes nothing: it waits for no writer and
+/// needs no room.
 void lmdb_environment::open_tables() {
-  if (lock_file_.alone()) {
-    lmdb_transaction x{*this};
-    x.reserve(8, 0);
-    open_tables(x.handle(), MDB_CREATE);
-    if (x.stat(entries_).ms_entries == 1) // the name of the order of expiry
-      x.put_header();
-    check_header(x.handle());
-    if (x.stat(expiry_).ms_entries != 0)
-      lock_file_.set_expiring();
-    x.commit();
+  if (find_tables())
     return;
-  }
+  if (!lock_file_.alone())
+    fail_lmdb(MDB_INVALID, path());
+  lmdb_transaction x{*this};
+  x.reserve(1, 0); // a few entries on one page
+  if (auto code = open_tables(x.handle(), MDB_CREATE); code != 0)
+    fail_lmdb(code, path());
+  if (x.stat(entries_).ms_entries == 1) // the name of the order of expiry
+    x.put_header();
+  check_header(x.handle());
+  x.commit();
+}
+
+bool lmdb_environment::find_tables() {
   MDB_txn* txn = nullptr;
   if (auto code = ::mdb_txn_begin(env_, nullptr, MDB_RDONLY, &txn); code != 0)
     fail_lmdb(code, path());
   try {
-    open_tables(txn, 0);
+    auto code = open_tables(txn, 0);
+    if (code == MDB_NOTFOUND) {
+      ::mdb_txn_abort(txn);
+      return false;
+    }
+    if (code != 0)
+      fail_lmdb(code, path());
     check_header(txn);
+    MDB_stat order{};
+    if (::mdb_stat(txn, expiry_, &order) == 0 && order.ms_entries != 0)
+      lock_file_.set_expiring();
   } catch (...) {
     ::mdb_txn_abort(txn);
     throw;
   }
   ::mdb_txn_commit(txn); // keeps the handles
+  return true;
 }
 
-void lmdb_environment::open_tables(MDB_txn* txn, unsigned flags) {
+int lmdb_environment::open_tables(MDB_txn* txn, unsigned flags) {
   auto code = ::mdb_dbi_open(txn, nullptr, 0, &entries_);
-  if (code == 0)
-    code = ::mdb_dbi_open(txn, expiry_name, flags, &expiry_);
-  if (code != 0)
-    fail_lmdb(code == MDB_NOTFOUND ? MDB_INVALID : code, path());
+  return code != 0 ? code : ::mdb_dbi_open(txn, expiry_name, flags, &expiry_);
 }
 
 std::string lmdb_header() {

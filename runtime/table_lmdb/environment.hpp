@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include <lmdb.h>
 
@@ -22,6 +23,8 @@ using lmdb_reserve_function = int (*)(int descriptor, std::uint64_t from,
                                       std::uint64_t bytes);
 /// Replaces the function of this process; null: the real one again.
 void set_lmdb_reserve(lmdb_reserve_function f) noexcept;
+int reserve_lmdb(int descriptor, std::uint64_t from,
+                 std::uint64_t bytes) noexcept;
 
 /// Raises the error of LMDB, or of the system, with what can be done.
 [[noreturn]] void fail_lmdb(int code, const std::string& path);
@@ -43,7 +46,8 @@ inline constexpr std::size_t lmdb_housekeeping = 2;
 /// reading only and written in the order that LMDB prescribes.
 ///
 /// A writable map means that a full file system would answer with SIGBUS: no
-/// page is touched that was not reserved before.
+/// page is touched that was not reserved before, neither of the file nor of
+/// LMDB's list of readers.
 class lmdb_environment {
 public:
   /// The one of that file. Raises `failed`: settings differ from those of
@@ -79,8 +83,10 @@ private:
 
   lmdb_environment(const std::string& path, const lmdb_settings& settings);
   void open_file();
+  void reserve_lock_file() const;
   void open_tables();
-  void open_tables(MDB_txn* txn, unsigned flags);
+  bool find_tables();
+  int open_tables(MDB_txn* txn, unsigned flags);
   void check_header(MDB_txn* txn) const;
   void close() noexcept;
   void look();
@@ -89,10 +95,23 @@ private:
   MDB_txn* take_reader();
   void renew(MDB_txn* txn, bool fresh);
   void give_back(MDB_txn* txn) noexcept;
-  void reserve(std::uint64_t pages, bool to_grow);
-  std::uint64_t free_pages();
-  void grow(std::uint64_t pages);
-  bool wait_for_readers();
+  /// Whether what is written takes more room than before, as much, or less.
+  enum class use : std::uint8_t { more, same, less };
+  /// What a transaction takes at the most.
+  struct need {
+    std::uint64_t pages = 0;
+    std::uint64_t in_a_row = 0; ///< of them, for values of several pages
+    std::uint64_t keys = 0;
+    use what = use::more;
+  };
+  void reserve(const need& x);
+  void make_room(const need& x, std::uint64_t kept);
+  bool can_reuse(std::uint64_t pages, std::uint64_t in_a_row);
+  void free_at_once() noexcept;
+  int grow(const need& x, std::uint64_t kept);
+  std::pair<std::uint64_t, std::uint64_t> file_system_room(
+    int descriptor) const;
+  bool wait_for_readers(std::size_t near);
 
   lmdb_lock_file lock_file_;
   const lmdb_settings settings_;
@@ -104,6 +123,7 @@ private:
   ino_t inode_ = 0;
   std::atomic<std::int64_t> look_at_{0};
   std::uint64_t page_size_ = 4096;
+  bool scarce_ = false; ///< pages; only for the writer
   /// Transactions of readers that are not in use: to begin one anew costs ten
   /// times as much as to renew one.
   std::array<std::atomic<MDB_txn*>, 16> idle_{};
@@ -131,6 +151,8 @@ private:
 /// One write, which happens as a whole or not at all. Only one process has
 /// one at a time.
 class lmdb_transaction {
+  using use = lmdb_environment::use;
+
 public:
   /// Waits for the others, or raises `failed` if there are any.
   explicit lmdb_transaction(lmdb_environment& env, bool patient = true);
@@ -147,11 +169,17 @@ public:
   /// Before they are changed: so many keys, with so many bytes in all. Raises
   /// `failed` if there is no room for them.
   void reserve(std::size_t keys, std::uint64_t bytes) {
-    add_pages(keys, bytes, true);
+    add_pages(keys, bytes, use::more);
   }
+  /// The same for a value of at most `most_in_place` bytes that replaces one as
+  /// large.
+  void reserve_in_place() { add_pages(1, 0, use::same); }
+  static constexpr std::size_t most_in_place = 1024;
   /// The same for keys that go: to remove something takes some room as well,
   /// which is kept for that.
-  void reserve_to_remove(std::size_t keys) { add_pages(keys, 0, false); }
+  void reserve_to_remove(std::size_t keys) { add_pages(keys, 0, use::less); }
+  /// The same for as many keys as there is room for, up to `most`.
+  std::size_t reserve_to_remove_some(std::size_t most);
   /// A place for a value of that size, which must be filled before the next
   /// call.
   void* put(MDB_dbi dbi, std::string_view key, std::size_t size);
@@ -170,14 +198,14 @@ public:
 
 private:
   [[noreturn]] void fail(int code) const { fail_lmdb(code, env_.path()); }
-  void add_pages(std::size_t keys, std::uint64_t bytes, bool to_grow);
+  void add_pages(std::size_t keys, std::uint64_t bytes, use what);
   void put_header();
   friend class lmdb_environment;
 
   lmdb_environment& env_;
   lmdb_transaction* whole_ = nullptr;
   MDB_txn* txn_ = nullptr;
-  std::uint64_t pages_ = 0; ///< that may be new at most
+  lmdb_environment::need need_; ///< so far
   std::optional<std::uint64_t> bytes_;
 };
 

@@ -42,10 +42,12 @@ std::string escape(const std::string& x) {
   return out;
 }
 
+/// What nobody has escaped so stays as it is: it may be anybody's file.
 std::string unescape(const std::string& x) {
+  auto hex = [](unsigned char c) { return std::isxdigit(c) != 0; };
   std::string out;
   for (std::size_t i = 0; i < x.size(); ++i)
-    if (x[i] == '%' && i + 2 < x.size()) {
+    if (x[i] == '%' && i + 2 < x.size() && hex(x[i + 1]) && hex(x[i + 2])) {
       out += static_cast<char>(std::stoi(x.substr(i + 1, 2), nullptr, 16));
       i += 2;
     } else {
@@ -104,7 +106,12 @@ table_file look_at_table_file(const std::string& path) {
   out.writer = lock_file.writer;
   out.users = lock_file.users;
   out.in_use = lock_file.in_use;
-  read_entries(out);
+  if (!S_ISREG(info.st_mode))
+    out.error = "is no file";
+  else if (info.st_size == 0)
+    out.error = "is empty";
+  else
+    read_entries(out);
   return out;
 }
 
@@ -130,6 +137,14 @@ std::vector<table_file> table_files() {
 void remove_table_file(const std::string& path, bool force) {
   if (::access(path.c_str(), F_OK) != 0)
     throw no_file(path);
+  if (fs::is_directory(path))
+    throw failed{error_code::bad_value,
+                 path + " is a folder, not the file of a table"};
+  if (!force && ::access((path + "-gate").c_str(), F_OK) != 0)
+    if (auto x = look_at_table_file(path); !x.error.empty())
+      throw failed{error_code::bad_value,
+                   path + " does not look like the file of a table (" + x.error
+                     + "); --force removes it all the same"};
   lmdb_lock_file lock_file{path}; // nobody can open it meanwhile
   if (!lock_file.alone() && !force) {
     std::string who;

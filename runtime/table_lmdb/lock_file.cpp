@@ -31,7 +31,9 @@ constexpr int use_byte = 1;
 constexpr auto patience = std::chrono::seconds(10);
 
 [[noreturn]] void fail(const std::string& what) {
-  throw failed{error_code::internal, what + ": " + std::strerror(errno)};
+  auto code = errno == ENOSPC || errno == EDQUOT ? error_code::overloaded
+                                                 : error_code::internal;
+  throw failed{code, what + ": " + std::strerror(errno)};
 }
 
 /// Which start of the machine this is.

@@ -1,6 +1,7 @@
 #include "runtime/table_lmdb/table.hpp"
 
 #include <algorithm>
+#include <type_traits>
 
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/table/host.hpp"
@@ -35,6 +36,17 @@ table_options checked(const std::string& name, table_options x) {
     refuse("which belongs to no process: its access can only be public");
   if (x.path.empty())
     refuse("which needs a path");
+  each_table_option([&](auto option) {
+    if constexpr (std::is_same_v<decltype(option.member),
+                                 std::uint64_t table_options::*>)
+      if (auto n = x.*option.member;
+          option.use == table_option_use::lmdb && n != 0
+          && (n < static_cast<std::uint64_t>(option.least)
+              || n > static_cast<std::uint64_t>(option.most)))
+        refuse("whose " + std::string{option.name} + " is between "
+               + std::to_string(option.least) + " and "
+               + std::to_string(option.most) + ", not " + std::to_string(n));
+  });
   return x;
 }
 
@@ -300,20 +312,27 @@ void lmdb_table::replace(std::vector<table_entry> entries) {
 
 std::size_t lmdb_table::sweep() {
   auto& env = environment();
-  if (!env.lock_file().expiring() || read([&](lmdb_snapshot& s) {
-        return count_expired(s.handle(), env, 1) == 0;
-      }))
-    return 0;
-  if (env.lock_file().writer() != 0)
-    return 0; // later: nobody waits for this
   constexpr std::size_t most = 1024;
+  std::size_t sum = 0;
   std::size_t n = 0;
   auto some = [&](lmdb_writing& w) {
     n = w.sweep(most);
     return std::string_view{};
   };
-  write(some, false);
-  return n;
+  auto any = [&] {
+    return env.lock_file().expiring() && read([&](lmdb_snapshot& s) {
+             return count_expired(s.handle(), env, 1) != 0;
+           });
+  };
+  // On a full file system each transaction removes only a few. While somebody
+  // else writes, nobody waits for this: later.
+  while (sum < most && any() && env.lock_file().writer() == 0) {
+    write(some, false);
+    if (n == 0)
+      break;
+    sum += n;
+  }
+  return sum;
 }
 
 void lmdb_table::check_watch() const {

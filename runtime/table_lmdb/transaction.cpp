@@ -4,8 +4,12 @@
 #include <cstdio>
 #include <cstring>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include "runtime/base/blocking.hpp"
 #include "runtime/call/outcome.hpp"
@@ -43,6 +47,11 @@ std::string_view to_view(const MDB_val& x) noexcept {
 
 void set_lmdb_reserve(lmdb_reserve_function f) noexcept {
   reserve_function = f != nullptr ? f : &reserve_in_file;
+}
+
+int reserve_lmdb(int descriptor, std::uint64_t from,
+                 std::uint64_t bytes) noexcept {
+  return reserve_function.load()(descriptor, from, bytes);
 }
 
 // -- readers -----------------------------------------------------------------
@@ -159,72 +168,180 @@ oldest_reader find_oldest(MDB_env* env) {
 
 } // namespace
 
-/// Makes sure that the next `pages` new pages are there. New ones come behind
-/// the last that was ever used, so those before it are. Of a nearly full file
-/// some are left for those who remove.
-void lmdb_environment::reserve(std::uint64_t pages, bool to_grow) {
+/// Makes sure that the next new pages are there: they come behind the last that
+/// was ever used, so those before it are.
+///
+/// That last one never comes back. So where no more can be had, who sets
+/// something must find pages that were used before and are free, and only who
+/// removes may take new ones, of which some are kept.
+void lmdb_environment::reserve(const need& x) {
   MDB_envinfo info{};
   ::mdb_env_info(env_, &info);
-  auto most = settings_.map_bytes / page_size_;
   auto next = info.me_last_pgno + 1;
-  auto needed = next + pages;
-  if (std::min(needed, most) > lock_file_.reserved()) [[unlikely]]
-    grow(pages);
   auto kept = 64 + next / 64;
-  if (to_grow && needed + kept > most) [[unlikely]]
-    if (free_pages() + most - std::min(next, most) < pages + kept)
-      fail_lmdb(MDB_MAP_FULL, path());
+  // Who removes sees first that pages become scarce, and frees at once.
+  auto wanted = next + x.pages + 2 * kept + (x.what == use::less ? 64 : 0);
+  if (wanted > lock_file_.reserved()) [[unlikely]]
+    make_room(x, kept);
 }
 
-/// Pages that were used and can be again.
-std::uint64_t lmdb_environment::free_pages() {
-  constexpr MDB_dbi free_list = 0; // of lists of pages, each with its length
-  lmdb_snapshot s{*this};
-  lmdb_cursor at{s.handle(), free_list, path()};
-  std::uint64_t sum = 0;
-  for (bool more = at.seek({}); more; more = at.next()) {
-    std::size_t n = 0;
-    std::memcpy(&n, at.value().data(), sizeof n);
-    sum += n;
+void lmdb_environment::make_room(const need& x, std::uint64_t kept) {
+  auto most = settings_.map_bytes / page_size_;
+  int code = MDB_MAP_FULL;
+  if (lock_file_.reserved() < most)
+    code = grow(x, kept);
+  MDB_envinfo info{};
+  ::mdb_env_info(env_, &info);
+  auto there = std::min(lock_file_.reserved(), most);
+  auto left = there - std::min(info.me_last_pgno + 1, there);
+  scarce_ = scarce_ || left < x.pages + 2 * kept + 64;
+  if (left >= x.pages + (x.what == use::less ? kept : 2 * kept))
+    return;
+  if (there == most) { // LMDB itself goes no further
+    if (x.what != use::more || left >= x.pages + kept
+        || can_reuse(x.pages + kept - left, 0))
+      return;
+    fail_lmdb(MDB_MAP_FULL, path());
   }
-  return sum;
+  // The bound is far more than what a key takes as a rule. What it takes beyond
+  // what was found free is new, and free for the next one.
+  auto usual = std::min(x.pages, 8 * x.keys + x.in_a_row);
+  auto bound = x.pages + kept / 2;
+  // LMDB may first take single pages out of the middle of a row. If it then
+  // finds none, who removes still has room.
+  auto row = x.in_a_row == 0 ? 0 : 2 * x.in_a_row + 16;
+  auto least = kept / 2 + (x.keys > 1 ? x.pages : row);
+  auto reuses = [&] {
+    if (x.what == use::same)
+      return left >= least + 16 && can_reuse(4, 0);
+    return (left >= x.pages + kept && can_reuse(usual, x.in_a_row))
+           || (left >= least && can_reuse(bound, row));
+  };
+  if (reuses() || (!wait_for_readers(2) && reuses()))
+    return;
+  if (x.what != use::less || left < x.pages)
+    fail_lmdb(code, path());
 }
 
-void lmdb_environment::grow(std::uint64_t pages) {
+/// Whether so many pages were used and can be again, since no reader sees them
+/// any more, and so many in a row.
+bool lmdb_environment::can_reuse(std::uint64_t pages, std::uint64_t in_a_row) {
+  constexpr MDB_dbi free_list = 0; // of lists of pages, each with its length
+  constexpr int looked_at = 100;   // by LMDB, for some in a row
+  lmdb_snapshot s{*this};
+  auto seen = std::min(find_oldest(env_).transaction, ::mdb_txn_id(s.handle()));
+  auto number = [](const char* at) {
+    std::size_t out = 0;
+    std::memcpy(&out, at, sizeof out);
+    return out;
+  };
+  lmdb_cursor at{s.handle(), free_list, path()};
+  std::vector<std::size_t> found;
+  bool more = at.seek({});
+  for (int i = 0; more && number(at.key().data()) < seen; more = at.next()) {
+    auto n = number(at.value().data());
+    for (std::size_t k = 1; k <= n; ++k)
+      found.push_back(number(at.value().data() + k * sizeof n));
+    if (in_a_row == 0 ? found.size() >= pages : ++i == looked_at)
+      break;
+  }
+  if (found.size() < pages || in_a_row == 0)
+    return found.size() >= pages;
+  std::sort(found.begin(), found.end());
+  std::size_t row = 0;
+  for (std::size_t i = 0; i < found.size() && row < in_a_row; ++i)
+    row = row > 0 && found[i] == found[i - 1] + 1 ? row + 1 : 1;
+  return row >= in_a_row;
+}
+
+/// What a commit frees is of use only behind the next one. Where pages are
+/// scarce there is one that changes nothing, for whoever writes next; but not
+/// where it would take the last new ones itself.
+void lmdb_environment::free_at_once() noexcept {
+  constexpr std::uint64_t enough = 16;
+  MDB_envinfo info{};
+  ::mdb_env_info(env_, &info);
+  auto next = info.me_last_pgno + 1;
+  auto left = lock_file_.reserved() - std::min(next, lock_file_.reserved());
+  MDB_txn* txn = nullptr;
+  try {
+    if (left < 2 * enough || (left < 128 + next / 64 && !can_reuse(enough, 0)))
+      return;
+  } catch (const failed&) {
+    return;
+  }
+  if (::mdb_txn_begin(env_, nullptr, 0, &txn) != 0)
+    return;
+  auto header = lmdb_header();
+  auto key = to_val(lmdb_header_key);
+  auto value = to_val(header);
+  auto id = ::mdb_txn_id(txn);
+  if (::mdb_put(txn, entries_, &key, &value, 0) != 0) {
+    ::mdb_txn_abort(txn);
+    return;
+  }
+  if (lock_file_.knows_bytes(id - 1))
+    lock_file_.set_bytes(id, lock_file_.bytes(id - 1));
+  ::mdb_txn_commit(txn);
+}
+
+/// Asks the file system for the pages, for those that are kept, and for more in
+/// advance; returns why there are no more. Whoever sets something leaves it
+/// some, without which no process could start.
+int lmdb_environment::grow(const need& x, std::uint64_t kept) {
+  constexpr std::size_t near = 32; // commits; what readers lag in passing
   int dead = 0;
   ::mdb_reader_check(env_, &dead); // who was killed holds old pages for ever
-  bool held = wait_for_readers();
+  bool held = wait_for_readers(near);
   MDB_envinfo info{};
   ::mdb_env_info(env_, &info);
   auto most = settings_.map_bytes / page_size_;
   auto from = info.me_last_pgno + 1;
-  auto needed = std::min(from + pages, most);
-  auto more = std::max<std::uint64_t>(256, held ? 0 : from / 8);
-  auto ahead = std::min(from + pages + more, most);
-  from = std::min(std::max(from, lock_file_.reserved()), needed);
+  auto needed = from + x.pages;
+  auto wanted = needed + 2 * kept;
   int descriptor = -1;
   ::mdb_env_get_fd(env_, &descriptor);
-  auto ask = [&](std::uint64_t until) {
-    return reserve_function.load()(descriptor, from * page_size_,
-                                   (until - from) * page_size_);
-  };
-  auto code = ask(ahead);
-  auto got = ahead;
-  if (code != 0 && needed < ahead) {
-    code = ask(needed);
-    got = needed;
-  }
-  if (code != 0)
-    fail_lmdb(code == EDQUOT || code == EFBIG ? ENOSPC : code, path());
-  lock_file_.set_reserved(got);
+  auto [free, bound] = file_system_room(descriptor);
+  bound = std::min(most, bound);
+  auto ahead = std::max<std::uint64_t>(256, held ? 0 : from / 8);
+  ahead = wanted + std::min(ahead, free / 8); // of a small one not all
+  auto got = std::max(from, lock_file_.reserved());
+  int code = 0;
+  // One after the other, or half of it: if one fails, nothing is lost of what
+  // there was.
+  for (auto until : {std::min(needed, x.what == use::less ? most : bound),
+                     std::min(wanted, bound), std::min(ahead, bound)})
+    for (; until > got; until = got + (until - got) / 2) {
+      code = reserve_lmdb(descriptor, got * page_size_,
+                          (until - got) * page_size_);
+      if (code == 0)
+        got = until;
+    }
+  if (got > lock_file_.reserved())
+    lock_file_.set_reserved(got);
+  return code != 0 ? code : ENOSPC;
+}
+
+/// How many pages are free, and how many the file may have before others miss
+/// what it takes.
+std::pair<std::uint64_t, std::uint64_t> lmdb_environment::file_system_room(
+  int descriptor) const {
+  constexpr std::uint64_t for_others = 64;
+  struct stat file {};
+  struct statvfs all {};
+  if (::fstat(descriptor, &file) != 0 || ::fstatvfs(descriptor, &all) != 0)
+    return {~std::uint64_t{0}, ~std::uint64_t{0}};
+  auto has = static_cast<std::uint64_t>(file.st_blocks) * 512 / page_size_;
+  auto free = all.f_bavail * all.f_frsize / page_size_;
+  return {free, std::max(has, lock_file_.reserved())
+                  + (free - std::min<std::uint64_t>(free, for_others))};
 }
 
 /// Every commit takes a few pages, and leaves as many to be used again once no
 /// reader sees them any more. A reader that lost its core for a moment would
-/// thus make the file grow by gigabytes a second: rather wait for it. True if
-/// it is still there.
-bool lmdb_environment::wait_for_readers() {
-  constexpr std::size_t near = 32; // commits; what readers lag in passing
+/// thus make the file grow by gigabytes a second: rather wait until none lags
+/// by more than `near` commits. True if one still does.
+bool lmdb_environment::wait_for_readers(std::size_t near) {
   constexpr auto patience = std::chrono::milliseconds(20);
   auto until = std::chrono::steady_clock::now() + patience;
   std::optional<blocking_scope> waiting;
@@ -276,7 +393,7 @@ MDB_stat lmdb_transaction::stat(MDB_dbi dbi) const {
 }
 
 void lmdb_transaction::add_pages(std::size_t keys, std::uint64_t bytes,
-                                 bool to_grow) {
+                                 use what) {
   // Each key copies the pages on the way to it, and may split each of them;
   // the same in the order of expiry. Then what is listed as free.
   constexpr std::uint64_t depth = 8;
@@ -286,16 +403,36 @@ void lmdb_transaction::add_pages(std::size_t keys, std::uint64_t bytes,
     auto all = tree.ms_branch_pages + tree.ms_leaf_pages;
     pages = 2 * std::min<std::uint64_t>(depth * keys, all) + 4 * keys;
   }
-  if (bytes > env_.page_size_ / 4) // smaller ones lie among the keys
-    pages += bytes / env_.page_size_ + 2;
-  auto& total = whole_ != nullptr ? whole_->pages_ : pages_;
-  if (total == 0) {
+  auto& total = whole_ != nullptr ? whole_->need_ : need_;
+  auto next = total;
+  next.what = what;
+  next.keys += keys;
+  next.pages += pages;
+  if (total.pages == 0) {
     MDB_envinfo info{};
     ::mdb_env_info(env_.env_, &info);
-    total = 16 + info.me_last_pgno / 128;
+    next.pages += 16 + info.me_last_pgno / 128;
   }
-  total += pages;
-  env_.reserve(total, to_grow);
+  if (bytes > env_.page_size_ / 4) { // smaller ones lie among the keys
+    auto own = (bytes + 16) / env_.page_size_ + 1;
+    next.pages += own;
+    if (own > 1)
+      next.in_a_row += own;
+  }
+  env_.reserve(next);
+  total = next;
+}
+
+std::size_t lmdb_transaction::reserve_to_remove_some(std::size_t most) {
+  for (; most > 1; most /= 4)
+    try {
+      reserve_to_remove(most);
+      return most;
+    } catch (const failed&) {
+      // There may be room to remove fewer.
+    }
+  reserve_to_remove(1);
+  return 1;
 }
 
 void* lmdb_transaction::put(MDB_dbi dbi, std::string_view key,
@@ -336,6 +473,10 @@ void lmdb_transaction::commit() {
   auto* txn = std::exchange(txn_, nullptr); // LMDB frees it in any case
   if (auto code = ::mdb_txn_commit(txn); code != 0)
     fail(code);
+  if (whole_ == nullptr && env_.scarce_) [[unlikely]] {
+    env_.scarce_ = false;
+    env_.free_at_once();
+  }
 }
 
 bool find_lmdb(MDB_txn* txn, MDB_dbi dbi, const std::string& path,

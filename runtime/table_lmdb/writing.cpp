@@ -86,7 +86,7 @@ void lmdb_writing::set(const lmdb_key& where, const term& key,
     old = look_up(x_.handle(), env_, where, key);
   lmdb_new_record fresh{where.abridged() ? &key : nullptr, value, expires,
                         old.has_value()};
-  x_.reserve(expected_ ? std::exchange(*expected_, 0) : 1, fresh.size());
+  reserve(where, key, fresh.size());
   std::optional<term> before;
   if (old) {
     if (noting_ && !(old->record.expires != 0 && old->record.expired(now())))
@@ -101,6 +101,22 @@ void lmdb_writing::set(const lmdb_key& where, const term& key,
     x_.put(env_.expiry(), expiry_key(expires, where.bytes()), 0);
   if (noting_)
     note(table_event::kind::set, key, std::move(before), value);
+}
+
+void lmdb_writing::reserve(const lmdb_key& where, const term& key,
+                           std::size_t size) {
+  auto keys = expected_ ? std::exchange(*expected_, 0) : 1;
+  try {
+    x_.reserve(keys, size);
+  } catch (const failed&) {
+    // A counter goes on where nothing more finds room.
+    if (keys != 1 || size > x_.most_in_place)
+      throw;
+    auto old = look_up(x_.handle(), env_, where, key);
+    if (!old || old->bytes.size() < size)
+      throw;
+    x_.reserve_in_place();
+  }
 }
 
 void lmdb_writing::forget_expiry(std::string_view where,
@@ -157,7 +173,7 @@ void lmdb_writing::clear() {
 
 std::size_t lmdb_writing::sweep(std::size_t most) {
   std::size_t n = 0;
-  x_.reserve_to_remove(most);
+  most = x_.reserve_to_remove_some(most);
   for (; n < most; ++n) {
     std::string next;
     {

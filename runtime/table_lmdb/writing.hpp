@@ -56,6 +56,7 @@ public:
 
 private:
   bool needs_old() const noexcept;
+  void reserve(const lmdb_key& where, const term& key, std::size_t size);
   void remove(std::string_view where, const lmdb_found& old,
               table_event::kind why);
   void forget_expiry(std::string_view where, const lmdb_found& old);

@@ -25,12 +25,13 @@ def programs():
 
 
 class Launched:
-    """One running `hornbeam`. A context manager that leaves nothing behind."""
+    """One running `hornbeam`. A context manager that leaves nothing behind.
+    `before` is a command that starts it."""
 
-    def __init__(self, *args, env=None, cwd=None):
+    def __init__(self, *args, env=None, cwd=None, before=()):
         self.args = [str(x) for x in args]
         self.process = subprocess.Popen(
-            [BINARY, *self.args],
+            [*before, BINARY, *self.args],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -155,3 +156,57 @@ class Watched:
 
     def close(self):
         os.close(self._fd)
+
+
+class Folder:
+    """Configurations and modules of one test, apart from all others."""
+
+    def __init__(self, path):
+        self.path = path
+        (path / "run").mkdir()
+        self.env = {"RUNTIME_DIRECTORY": str(path / "run")}
+
+    def write(self, name, text):
+        (self.path / name).write_text(text)
+        return self.path / name
+
+    def cluster(self, modules, name="test", extra=""):
+        """A cluster's file; `modules` maps each node to code to import."""
+        lines = [
+            "[cluster]",
+            f'name = "{name}"',
+            f'secret = "{name}.pem"',
+            extra,
+            "[defaults]",
+            'path = ["."]',
+        ]
+        for node, code in modules.items():
+            module = f"{name}_{node}"
+            self.write(f"{module}.py", code)
+            lines += [
+                f"[nodes.{node}]",
+                f'modules = ["{module}"]',
+                f'exports = ["{module}"]',
+            ]
+        return self.write(f"{name}.toml", "\n".join(lines) + "\n")
+
+    def up(self, *args):
+        return Launched("up", *args, env=self.env, cwd=self.path)
+
+    def run(self, *args):
+        return run(*args, env=self.env, cwd=self.path)
+
+    def until_answered(self, up, *args):
+        """Repeats a call until the node has come up far enough for it."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            result = self.run(*args)
+            if result.returncode == 0:
+                return
+            if time.monotonic() > until or up.process.poll() is not None:
+                raise AssertionError(f"{result.stderr}{up}")
+
+
+def greeting(*nodes):
+    """Code for each node to import, which prints that it was."""
+    return {node: f"print('hello from', {node!r}, flush=True)\n" for node in nodes}

@@ -7,9 +7,7 @@ import signal
 import time
 
 import pytest
-from launched import PATIENCE, Launched, Watched, run
-
-SAY = "print('hello from', {!r}, flush=True)\n"
+from launched import PATIENCE, Folder, Watched, greeting
 
 DESK = """
 def add(*numbers):
@@ -26,62 +24,9 @@ def fail():
 """
 
 
-class Folder:
-    """Configurations and modules of one test, apart from all others."""
-
-    def __init__(self, path):
-        self.path = path
-        (path / "run").mkdir()
-        self.env = {"RUNTIME_DIRECTORY": str(path / "run")}
-
-    def write(self, name, text):
-        (self.path / name).write_text(text)
-        return self.path / name
-
-    def cluster(self, modules, name="test", extra=""):
-        """A cluster's file; `modules` maps each node to code to import."""
-        lines = [
-            "[cluster]",
-            f'name = "{name}"',
-            f'secret = "{name}.pem"',
-            extra,
-            "[defaults]",
-            'path = ["."]',
-        ]
-        for node, code in modules.items():
-            module = f"{name}_{node}"
-            self.write(f"{module}.py", code)
-            lines += [
-                f"[nodes.{node}]",
-                f'modules = ["{module}"]',
-                f'exports = ["{module}"]',
-            ]
-        return self.write(f"{name}.toml", "\n".join(lines) + "\n")
-
-    def up(self, *args):
-        return Launched("up", *args, env=self.env, cwd=self.path)
-
-    def run(self, *args):
-        return run(*args, env=self.env, cwd=self.path)
-
-    def until_answered(self, up, *args):
-        """Repeats a call until the node has come up far enough for it."""
-        until = time.monotonic() + PATIENCE
-        while True:
-            result = self.run(*args)
-            if result.returncode == 0:
-                return
-            if time.monotonic() > until or up.process.poll() is not None:
-                raise AssertionError(f"{result.stderr}{up}")
-
-
 @pytest.fixture
 def folder(tmp_path):
     return Folder(tmp_path)
-
-
-def greeting(*nodes):
-    return {node: SAY.format(node) for node in nodes}
 
 
 # -- up -----------------------------------------------------------------------
@@ -152,17 +97,36 @@ def test_a_killed_node_is_started_again(folder):
         assert len(up.lines(r"hello from b", 1)) == 1
 
 
-def test_too_many_restarts_end_the_cluster_and_say_why(folder):
+def test_a_node_that_does_not_stay_up_leaves_the_others_alone(folder):
     config = folder.cluster(
         {"bad": "import os\nos._exit(3)\n", **greeting("good")},
         extra="restart_intensity = 2\nrestart_period_ms = 60000",
     )
     with folder.up(config) as up:
-        assert up.wait() == 1
-        up.line(r"bad ended \(exit code 3\)")
+        up.line("hello from good")
+        good = up.pid_of("good")
+        up.line(
+            r"bad is started again in 1 s: more than 2 restarts within 60000 ms "
+            r"\(restart_intensity, restart_period_ms\)$"
+        )
         assert len(up.lines(r"bad restarted", 2)) == 2
-        up.line(r"more than 2 restarts within 60000 ms")
-        up.line(r"good ended")
+        up.line(r"bad is started again in 2 s$")
+        assert len(up.lines(r"bad restarted", 3)) == 3
+        up.send()
+        assert up.wait() == 0
+        assert up.pid_of("good") == good
+
+
+def test_a_cluster_of_which_no_node_stays_up_ends_and_says_why(folder):
+    broken = "import os\nos._exit(3)\n"
+    config = folder.cluster(
+        {"a": broken, "b": broken},
+        extra="restart_intensity = 1\nrestart_period_ms = 60000",
+    )
+    with folder.up(config) as up:
+        assert up.wait() == 1
+        up.line(r"a ended \(exit code 3\)")
+        up.line(r"ending, since no node stays up: more than 1 restarts within")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -114,6 +114,57 @@ def test_a_child_keeps_hooks_functions_and_tables_and_leaves_the_rest():
     assert lines == ["ok"]
 
 
+def test_keys_expire_in_a_child_whose_first_act_is_to_set_one():
+    lines = run(
+        """
+        table = tables.table("plain")
+        assert table.get("k") is None
+
+        def in_child():
+            table.set("first", 0, ttl_ms=20_000)
+            gone, all_gone = [], threading.Event()
+
+            def see(change):
+                if change.kind == "expire":
+                    gone.append(change.key)
+                    if len(gone) == 51:
+                        all_gone.set()
+
+            again = tables.table("plain")
+            again.watch(see, prefix="")
+            again.expire("first", 10)
+            for i in range(50):
+                again.set(f"k{i}", i, ttl_ms=10)
+            assert all_gone.wait(20), gone
+            assert set(gone) == {"first", *(f"k{i}" for i in range(50))}
+            assert table.keys() == [] and table.info()["expired"] == 51
+
+        wait(child(in_child))
+        print("ok")
+        """
+    )
+    assert lines == ["ok"]
+
+
+def test_the_first_key_of_a_child_expires_though_nothing_else_happens():
+    lines = run(
+        """
+        table = tables.table("plain")
+        assert table.get("k") is None
+
+        def in_child():
+            table.set("k", 1, ttl_ms=1)
+            end = time.monotonic() + 20
+            while table.info()["expired"] == 0:  # which removes nothing itself
+                assert time.monotonic() < end
+
+        wait(child(in_child))
+        print("ok")
+        """
+    )
+    assert lines == ["ok"]
+
+
 def test_what_a_child_holds_of_its_parent_by_hand_says_so_and_never_hangs():
     assert run(
         """

@@ -260,6 +260,39 @@ TEST_CASE("a folder is not a configuration") {
   CHECK_THROWS_WITH(load_node("/tmp"), "/tmp: can't be read: it is a folder");
 }
 
+TEST_CASE("an empty file lacks what the command needs") {
+  for (auto* text : {"", "\n", "# nothing\n"}) {
+    starts(node_complaint(text), "it.toml:1: node: this table is missing");
+    starts(cluster_complaint(text), "it.toml:1: nodes: there is no node");
+  }
+  CHECK(cluster_complaint("[cluster]\nname = \"a\"\n[[nodes]]\nname = \"b\"\n")
+        == "it.toml:3: nodes: must be tables [nodes.NAME], not a list");
+}
+
+TEST_CASE("a host that can be none is named where it is given") {
+  for (std::string host :
+       {"not a host", "300.1.2.3", "1.2.3", "1.2.3.4.5", "7", "::1", "-x", "x-",
+        "a..b", ".a", "a.", "127.0.0.1:80", "http://x", "*"}) {
+    auto what = "host: must be the name of a host or its address, as "
+                "127.0.0.1, not '"
+                + host + "'";
+    auto line = "host = \"" + host + "\"\n";
+    CHECK(node_complaint("[node]\nname = \"a\"\n" + line)
+          == "it.toml:3: node." + what);
+    CHECK(cluster_complaint("[nodes.a]\n" + line)
+          == "it.toml:2: nodes.a." + what);
+    CHECK(cluster_complaint("[defaults]\n" + line + "[nodes.a]\n")
+          == "it.toml:2: defaults." + what);
+    if (host != "127.0.0.1:80")
+      starts(node_complaint("[node]\npeers = [\"b@" + host + "\"]\n"),
+             "it.toml:2: node.peers: ");
+  }
+  for (std::string host : {"localhost", "gpu-server", "a.b.example", "10.0.0.7",
+                           "0.0.0.0", "x1", "1x"})
+    CHECK(node_complaint("[node]\nname = \"a\"\nhost = \"" + host + "\"\n")
+          == "no complaint");
+}
+
 TEST_CASE("a syntax error is reported with its line") {
   starts(node_complaint("[node]\nname = \"one\nport = 1\n"),
          "it.toml:2: not TOML: ");

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <chrono>
 #include <fstream>
+#include <random>
 #include <thread>
 
 #include <fcntl.h>
@@ -29,6 +30,12 @@ struct shared_numbers {
     ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
            -1, 0));
   ~shared_numbers() { ::munmap(at, 4096); }
+};
+
+/// Another file system for as long as it lives.
+struct bounded_files {
+  explicit bounded_files(lmdb_reserve_function f) { set_lmdb_reserve(f); }
+  ~bounded_files() { set_lmdb_reserve(nullptr); }
 };
 
 template <class F>
@@ -160,6 +167,69 @@ TEST_CASE("a full file system is a clear error, and the table goes on") {
   CHECK(t->get(text("more"))->text().size() == 1'000'000);
 }
 
+TEST_CASE("on a full file system nothing is written that was not reserved") {
+  // One that has so much for a file, and a reader who is always in the way.
+  static constexpr std::uint64_t most = 4 << 20;
+  bounded_files here{[](int, std::uint64_t from, std::uint64_t bytes) {
+    return from + bytes > most ? ENOSPC : 0;
+  }};
+  lmdb_folder folder;
+  auto t = folder.open();
+  std::atomic<bool> reading{true};
+  std::thread reader{[&] {
+    while (reading)
+      t->size();
+  }};
+  std::mt19937 chance{GENERATE(1u, 2u, 3u)};
+  auto below = [&](unsigned n) { return static_cast<int>(chance() % n); };
+  int full = 0;
+  int not_erased = 0;
+  std::int64_t bytes = 0;
+  auto erase = [&](const term& key) {
+    try {
+      t->erase(key);
+    } catch (const failed&) {
+      ++not_erased;
+    }
+  };
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 300; ++i) {
+      constexpr std::size_t sizes[]{1, 100, 1000, 3000, 10'000, 70'000};
+      term key{below(500)};
+      try {
+        t->set(key, text(std::string(sizes[below(6)], 'x')));
+      } catch (const failed& e) {
+        CHECK_THAT(e.what(), Catch::Contains("file system is full")
+                               && Catch::Contains(folder.file()));
+        ++full;
+        erase(key);
+      }
+      bytes = std::max(bytes,
+                       t->info().find(term::atom("file_bytes"))->as_int());
+    }
+    if (round % 4 == 3)
+      for (int i = 0; i < 500; ++i)
+        erase(term{i});
+    if (round % 8 == 7) {
+      t->erase(term{0});
+      t->update_counter(text("small"), term{1});
+    }
+  }
+  reading = false;
+  reader.join();
+  CHECK(full > 0);
+  CHECK(not_erased == 0);
+  CHECK(bytes <= static_cast<std::int64_t>(most));
+  CHECK(*t->get(text("small")) == term{2});
+  // Who opens it anew finds room for a little as well.
+  t.reset();
+  t = folder.open();
+  for (int i = 0; i < 500; ++i)
+    erase(term{i});
+  t->set(text("large"), text(std::string(10'000, 'x')));
+  CHECK(not_erased == 0);
+}
+
 TEST_CASE("a table file that was replaced is an error, not a second truth") {
   lmdb_folder folder;
   auto t = folder.open();
@@ -225,6 +295,39 @@ TEST_CASE("only a durable table is there after the machine has started anew") {
   options.durable = table_durability::always;
   CHECK(folder.open(options)->size()
         == (durable == table_durability::always ? 1 : 0));
+}
+
+TEST_CASE("a path that is no file is refused, and nothing is left beside it") {
+  lmdb_folder folder;
+  auto options = folder.options();
+  auto path = folder.file();
+  SECTION("but a folder") {
+    std::filesystem::create_directory(path);
+    CHECK_THROWS_WITH(folder.open(),
+                      Catch::Contains(path + " can't be a folder"));
+  }
+  SECTION("but a pipe") {
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    CHECK_THROWS_WITH(folder.open(),
+                      Catch::Contains(path + " can't be anything but a file"));
+  }
+  SECTION("since it has a zero byte") {
+    options.path = path + std::string{"\0x", 2};
+    CHECK_THROWS_WITH(folder.open(options),
+                      Catch::Contains("zero byte behind '" + path + "'"));
+  }
+  CHECK_FALSE(std::filesystem::exists(path + "-gate"));
+}
+
+TEST_CASE("a map_bytes that no file can have is refused by name") {
+  lmdb_folder folder;
+  auto options = folder.options();
+  options.map_bytes = GENERATE(1ull, (1ull << 20) - 1, (1ull << 46) + 1, ~0ull);
+  CHECK_THROWS_WITH(
+    folder.open(options),
+    Catch::Contains("'t'")
+      && Catch::Contains("map_bytes is between 1048576 and 70368744177664, not "
+                         + std::to_string(options.map_bytes)));
 }
 
 TEST_CASE("a file that is no table is refused and left as it is") {

@@ -1,6 +1,8 @@
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
+#include <fstream>
+#include <map>
 
 #include <sys/stat.h>
 
@@ -64,6 +66,50 @@ TEST_CASE("a table without a path lies in the user's folder of its cluster") {
   CHECK(found[0].in_use);
   CHECK(found[0].users == std::vector<pid_t>{::getpid()});
   CHECK(found[0].writer == 0);
+}
+
+TEST_CASE("files of any name are listed, and disturb no others") {
+  lmdb_folder folder;
+  runtime_folder here{folder};
+  auto path = default_table_file("c", "n\nl\x1b[1m %41");
+  table_options options;
+  options.engine = table_engine::lmdb;
+  options.path = path;
+  lmdb_table{"t", options}.set(term{1}, term{2});
+  auto at = std::filesystem::path{path}.parent_path();
+  for (auto* name : {"%", "%4", "%zz", "%4g", "new\nline"})
+    std::ofstream{at / (std::string{name} + ".lmdb")};
+  std::filesystem::create_directory(at / "folder.lmdb");
+  REQUIRE(::mkfifo((at / "pipe.lmdb").c_str(), 0600) == 0);
+  std::filesystem::create_symlink("self.lmdb", at / "self.lmdb");
+  std::map<std::string, std::string> errors;
+  for (auto& x : table_files())
+    errors[x.table] = x.error;
+  CHECK(errors
+        == std::map<std::string, std::string>{{"n\nl\x1b[1m %41", ""},
+                                              {"%", "is empty"},
+                                              {"%4", "is empty"},
+                                              {"%zz", "is empty"},
+                                              {"%4g", "is empty"},
+                                              {"new\nline", "is empty"},
+                                              {"folder", "is no file"},
+                                              {"pipe", "is no file"}});
+}
+
+TEST_CASE("what does not look like a table's file is removed only by force") {
+  lmdb_folder folder;
+  std::ofstream{folder.file()} << "a letter";
+  CHECK_THROWS_WITH(remove_table_file(folder.file(), false),
+                    Catch::Contains(folder.file())
+                      && Catch::Contains("--force"));
+  CHECK(std::filesystem::exists(folder.file()));
+  CHECK_FALSE(std::filesystem::exists(folder.file() + "-gate"));
+  remove_table_file(folder.file(), true);
+  CHECK_FALSE(std::filesystem::exists(folder.file()));
+  auto sub = folder.file("sub");
+  std::filesystem::create_directory(sub);
+  CHECK_THROWS_WITH(remove_table_file(sub, true),
+                    Catch::Contains("is a folder"));
 }
 
 TEST_CASE("a table file in use is removed only by force") {
