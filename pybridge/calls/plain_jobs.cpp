@@ -143,9 +143,9 @@ public:
     if (x.call.task)
       set(p.task, task_of(x));
     if (!x.call.until.infinite())
-      set(p.deadline, py::float_(std::chrono::duration<double>(
-                                   x.call.until.at.time_since_epoch())
-                                   .count()));
+      set(p.deadline, py::make_tuple(std::chrono::duration<double>(
+                                       x.call.until.at.time_since_epoch())
+                                       .count()));
   }
 };
 
