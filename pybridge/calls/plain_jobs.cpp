@@ -172,8 +172,11 @@ std::pair<bool, py::object> call_handler(const plain_call& c) {
 
 /// As its method of that name, which few need.
 void close_owner(const py::object& owner) {
-  static auto* name = PyUnicode_InternFromString("box");
-  auto box = made(PyObject_GetAttr(owner.ptr(), name));
+  static auto* over = PyUnicode_InternFromString("over");
+  static auto* box_name = PyUnicode_InternFromString("box");
+  if (PyObject_SetAttr(owner.ptr(), over, Py_True) < 0)
+    throw py::error_already_set();
+  auto box = made(PyObject_GetAttr(owner.ptr(), box_name));
   if (!box.is_none())
     call_python(made(PyObject_GetAttrString(owner.ptr(), "close")).ptr());
 }

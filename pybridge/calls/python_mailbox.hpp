@@ -31,6 +31,12 @@ public:
   const runtime::term& pid() const noexcept { return process_.pid(); }
   /// Whether the owner has ended, here or in the process that forked.
   bool closed() const noexcept { return closed_ || !ours(); }
+  /// False: the owner has ended, or another process has ended this one.
+  bool alive() const noexcept { return !closed() && process_.alive(); }
+  /// Whether a call has raised since another process has ended this one.
+  bool told() const noexcept { return told_; }
+  /// Raises if another process has ended this one.
+  void check();
   std::size_t size() const noexcept { return process_.queue_length(); }
 
   bool subscribe(const std::string& topic);
@@ -43,7 +49,8 @@ public:
                                        const std::optional<std::string>& topic
                                        = {});
   /// See `attached_process::notify_once`.
-  std::uint64_t notify_once(kind k, std::function<void()> f);
+  std::uint64_t notify_once(kind k, const std::optional<std::string>& topic,
+                            std::function<void()> f);
   void forget_notice(std::uint64_t number);
 
   /// The owner has ended.
@@ -56,10 +63,11 @@ private:
   /// The process, while it lives. Raises in a forked child, since it has
   /// stayed with the parent.
   runtime::attached_process& process();
-  [[noreturn]] void raise_ended() const;
+  [[noreturn]] void raise_ended();
 
   std::uint32_t created_in_ = fork_generation();
   bool closed_ = false;
+  bool told_ = false;
   actors::services& services_;
   runtime::attached_process process_;
 };
