@@ -280,6 +280,40 @@ def test_the_process_of_a_loop_is_none_of_another_loop(name, loop):
     assert loop.run_until_complete(take()) == 1
 
 
+class OtherLoop(asyncio.SelectorEventLoop):
+    """As that of uvloop: what ends it is a callback of its own."""
+
+    def run_until_complete(self, future):
+        def done_cb(_):
+            self.stop()
+
+        future = asyncio.ensure_future(future, loop=self)
+        future.add_done_callback(done_cb)
+        self.run_forever()
+        return future.result()
+
+
+def test_loops_of_others_are_one_process_too(name):
+    with asyncio.Runner(loop_factory=OtherLoop) as runner:
+        runner.run(subscribed(name))
+        erlang.publish(name, 1)
+        assert runner.run(take()) == 1
+        assert runner.run(by_task(me)) != runner.run(me())
+    assert pubsub.subscribers(name) == 0
+
+
+def test_a_loop_that_is_run_inside_of_a_handler_call_reads_the_call(name):
+    def handler(action):
+        mine = hornbeam.self()
+        erlang.subscribe(name)
+        erlang.publish(name, "to the call")
+        return asyncio.run(take()), asyncio.run(me()) != mine
+
+    erlang.register_hook(name, handler)
+    found = erlang.await_result(erlang.execute_async(name, "x"))
+    assert found == ("to the call", True)
+
+
 def test_a_runner_ends_its_subscriptions_and_not_one_of_its_runs(name):
     with asyncio.Runner() as runner:
         runner.run(subscribed(name))

@@ -74,8 +74,9 @@ class Owner:
 
     def close(self, _task: object = None) -> None:
         self.over = True
-        if self.box is not None:
-            self.box.close()
+        box, self.box = self.box, None  # contexts may keep this for long
+        if box is not None:
+            box.close()
 
 
 #: The nearest whom this context comes from.
