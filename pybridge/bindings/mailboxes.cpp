@@ -79,7 +79,8 @@ void bind_mailboxes(py::module_& m) {
                            [](python_mailbox& x) { return x.closed(); })
     .def_property_readonly("alive", [](python_mailbox& x) { return x.alive(); })
     .def_property_readonly("told", [](python_mailbox& x) { return x.told(); })
-    .def("check", &python_mailbox::check)
+    // Raises if another process has ended it.
+    .def("check", &python_mailbox::check, guard())
     .def("__len__", [](python_mailbox& x) { return x.size(); })
     .def(
       "subscribe",

@@ -11,8 +11,9 @@
 namespace hornbeam::pybridge {
 
 /// Whoever runs Python code, as a process of the node: a thread, an asyncio
-/// task or the call of a handler. When this object goes, its owner has ended,
-/// and so does the process.
+/// task or its loop, the call of a handler or a block (`hornbeam.process` says
+/// who that is). When this object goes, its owner has ended, and so does the
+/// process.
 ///
 /// Topics and processes send to the same mailbox; each kind of message has its
 /// own way to be received, and leaves the other where it is.
