@@ -18,11 +18,11 @@ namespace {
 auto& open_ones = *new std::unordered_set<python_mailbox*>;
 
 auto accepts(python_mailbox::kind k, const std::optional<std::string>& topic) {
-  return [&topic, of_topics = k == python_mailbox::kind::of_topics](
-           const term& x) {
-    return actors::is_topic_message(x) == of_topics
-           && (!topic || x.items()[1].text() == *topic);
-  };
+  return
+    [&topic, of_topics = k == python_mailbox::kind::of_topics](const term& x) {
+      return actors::is_topic_message(x) == of_topics
+             && (!topic || x.items()[1].text() == *topic);
+    };
 }
 
 } // namespace
