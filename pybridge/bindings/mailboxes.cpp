@@ -38,6 +38,13 @@ term address(const py::object& to) {
   throw py::error_already_set();
 }
 
+/// The one topic that is wanted, if there is one.
+std::optional<std::string> wanted(const py::object& topic) {
+  if (topic.is_none())
+    return std::nullopt;
+  return to_text(topic, "topic");
+}
+
 void send(const py::object& to, const py::object& message) {
   auto whom = address(to);
   auto x = to_term(message, "message");
@@ -70,6 +77,10 @@ void bind_mailboxes(py::module_& m) {
                            [](python_mailbox& x) { return to_python(x.pid()); })
     .def_property_readonly("closed",
                            [](python_mailbox& x) { return x.closed(); })
+    .def_property_readonly("alive", [](python_mailbox& x) { return x.alive(); })
+    .def_property_readonly("told", [](python_mailbox& x) { return x.told(); })
+    // Raises if another process has ended it.
+    .def("check", &python_mailbox::check, guard())
     .def("__len__", [](python_mailbox& x) { return x.size(); })
     .def(
       "subscribe",
@@ -89,10 +100,7 @@ void bind_mailboxes(py::module_& m) {
       [](python_mailbox& x, const py::object& timeout_ms,
          const py::object& topic) -> py::object {
         auto until = to_deadline(timeout_ms);
-        std::optional<std::string> wanted;
-        if (!topic.is_none())
-          wanted = to_text(topic, "topic");
-        auto got = x.receive(kind::of_topics, until, wanted);
+        auto got = x.receive(kind::of_topics, until, wanted(topic));
         if (!got)
           return py::none();
         auto items = got->items();
@@ -113,9 +121,9 @@ void bind_mailboxes(py::module_& m) {
     .def(
       "notify",
       [](python_mailbox& x, const std::shared_ptr<completions>& c,
-         std::uint64_t key, bool of_topics) {
+         std::uint64_t key, bool of_topics, const py::object& topic) {
         return x.notify_once(of_topics ? kind::of_topics : kind::of_processes,
-                             [c, key] {
+                             wanted(topic), [c, key] {
                                c->add({key, term{}, false});
                              });
       },

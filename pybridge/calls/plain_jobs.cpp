@@ -30,10 +30,11 @@ py::object call_python(PyObject* f, const Ts&... args) {
   }));
 }
 
-/// A context of its own, around a call: what a handler sets is gone after it.
+/// A context that is nobody else's, around a call: what a handler sets is gone
+/// after it.
 class own_context {
 public:
-  own_context() : context_(made(PyContext_New())) {
+  explicit own_context(py::object context) : context_(std::move(context)) {
     if (PyContext_Enter(context_.ptr()) < 0)
       throw py::error_already_set();
   }
@@ -56,10 +57,11 @@ struct plain_call {
   py::tuple args;
   py::object kwargs; ///< null: none
   long depth = 0;
+  py::object context; ///< that of who submitted a task; null: an empty one
 };
 
 /// A task of this process, as `hornbeam.tasks` keeps it until it begins:
-/// (served, name, action, args, kwargs, until, depth).
+/// (served, name, action, args, kwargs, until, depth, context).
 struct waiting_task {
   explicit waiting_task(const job& x)
     : id(text_to_python(x.call.target)),
@@ -82,7 +84,7 @@ std::optional<plain_call> call_of_task(const waiting_task& x) {
   if (!target)
     return std::nullopt;
   plain_call out{std::move(*target), all[3], all[4],
-                 PyLong_AsLong(py::object(all[6]).ptr())};
+                 PyLong_AsLong(py::object(all[6]).ptr()), all[7]};
   if (out.target.takes_action)
     out.args = py::make_tuple(all[2]) + out.args;
   return out;
@@ -94,8 +96,11 @@ std::optional<plain_call> call_of_request(const job& x, bool is_hook) {
   if (!target)
     return std::nullopt;
   std::size_t next = target->takes_action ? 1 : 0;
-  plain_call out{std::move(*target), py::tuple(next + x.call.args.size()),
-                 py::object{}, static_cast<long>(x.call.depth)};
+  plain_call out{std::move(*target),
+                 py::tuple(next + x.call.args.size()),
+                 {},
+                 static_cast<long>(x.call.depth),
+                 {}};
   if (next != 0)
     out.args[0] = std::move(action);
   for (auto& arg : x.call.args)
@@ -136,16 +141,22 @@ void end_request(job& x, bool ok, const py::object& value) {
 /// The context in which a job runs.
 class job_context : public own_context {
 public:
-  job_context(const job& x, const py::object& owner, long depth) {
+  job_context(const job& x, const py::object& owner, const plain_call& c)
+    : own_context(c.context ? c.context : made(PyContext_New())) {
     auto& p = python();
+    if (c.context) { // with what its submitter has to do with us
+      if (has_deadline())
+        set(p.deadline, py::none());
+      set(p.permits, py::tuple());
+    }
     set(p.owner, owner);
-    set(p.depth, py::int_(depth));
+    set(p.depth, py::int_(c.depth));
     if (x.call.task)
       set(p.task, task_of(x));
     if (!x.call.until.infinite())
-      set(p.deadline, py::float_(std::chrono::duration<double>(
-                                   x.call.until.at.time_since_epoch())
-                                   .count()));
+      set(p.deadline, py::make_tuple(std::chrono::duration<double>(
+                                       x.call.until.at.time_since_epoch())
+                                       .count()));
   }
 };
 
@@ -159,9 +170,13 @@ std::pair<bool, py::object> call_handler(const plain_call& c) {
   return {true, py::reinterpret_steal<py::object>(result)};
 }
 
+/// As its method of that name, which few need.
 void close_owner(const py::object& owner) {
-  static auto* name = PyUnicode_InternFromString("box");
-  auto box = made(PyObject_GetAttr(owner.ptr(), name));
+  static auto* over = PyUnicode_InternFromString("over");
+  static auto* box_name = PyUnicode_InternFromString("box");
+  if (PyObject_SetAttr(owner.ptr(), over, Py_True) < 0)
+    throw py::error_already_set();
+  auto box = made(PyObject_GetAttr(owner.ptr(), box_name));
   if (!box.is_none())
     call_python(made(PyObject_GetAttrString(owner.ptr(), "close")).ptr());
 }
@@ -175,7 +190,7 @@ std::optional<std::pair<bool, py::object>> run_handler(
   bool ok = false;
   bool goes_on = false;
   {
-    job_context here{x, owner, c.depth};
+    job_context here{x, owner, c};
     std::tie(ok, value) = call_handler(c);
     if (ok && is_awaitable(value.ptr())) {
       try {
@@ -242,7 +257,7 @@ bool begin_stream(job& x) {
   bool ok = false;
   bool over = false;
   {
-    job_context here{x, owner, c->depth};
+    job_context here{x, owner, *c};
     context = here.get();
     std::tie(ok, value) = call_handler(*c);
     over = !ok;
@@ -387,9 +402,9 @@ PyObject* execute_async(PyObject*, PyObject* const* args, Py_ssize_t n,
     auto given = collect(args, n, names, 2);
     auto id = app->tasks.make_id(app->node->name());
     auto out = text_to_python(id);
-    auto call
-      = made(PyTuple_Pack(7, served, args[0], args[1], given.args.ptr(),
-                          given.kwargs.ptr(), Py_None, py::int_(depth).ptr()));
+    auto call = made(PyTuple_Pack(
+      8, served, args[0], args[1], given.args.ptr(), given.kwargs.ptr(),
+      Py_None, py::int_(depth).ptr(), made(PyContext_CopyCurrent()).ptr()));
     if (PyDict_SetItem(p.calls, out.ptr(), call.ptr()) < 0)
       throw py::error_already_set();
     submit_local_task(*app, id, to_text(args[0], "the name"),

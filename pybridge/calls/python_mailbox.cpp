@@ -17,11 +17,12 @@ namespace {
 /// Guarded by Python's lock; left behind at exit.
 auto& open_ones = *new std::unordered_set<python_mailbox*>;
 
-auto accepts(python_mailbox::kind k, const std::string* topic) {
-  return [=, of_topics = k == python_mailbox::kind::of_topics](const term& x) {
-    return actors::is_topic_message(x) == of_topics
-           && (topic == nullptr || x.items()[1].text() == *topic);
-  };
+auto accepts(python_mailbox::kind k, const std::optional<std::string>& topic) {
+  return
+    [&topic, of_topics = k == python_mailbox::kind::of_topics](const term& x) {
+      return actors::is_topic_message(x) == of_topics
+             && (!topic || x.items()[1].text() == *topic);
+    };
 }
 
 } // namespace
@@ -31,7 +32,8 @@ python_mailbox::python_mailbox()
   open_ones.insert(this);
 }
 
-void python_mailbox::raise_ended() const {
+void python_mailbox::raise_ended() {
+  told_ = true;
   raise({error_code::ended,
          to_string(pid()) + " has been ended by another process"});
 }
@@ -39,9 +41,13 @@ void python_mailbox::raise_ended() const {
 attached_process& python_mailbox::process() {
   if (!ours())
     raise(left_to_parent("mailbox"));
-  if (!closed_ && !process_.alive())
-    raise_ended();
+  check();
   return process_;
+}
+
+void python_mailbox::check() {
+  if (!closed() && !process_.alive())
+    raise_ended();
 }
 
 bool python_mailbox::subscribe(const std::string& topic) {
@@ -55,7 +61,7 @@ bool python_mailbox::unsubscribe(const std::string& topic) {
 std::optional<term> python_mailbox::receive(
   kind k, deadline until, const std::optional<std::string>& topic) {
   auto& from = process();
-  auto wanted = accepts(k, topic ? &*topic : nullptr);
+  auto wanted = accepts(k, topic);
   std::optional<term> out;
   bool ended = false;
   wait_until_ready(
@@ -73,8 +79,9 @@ std::optional<term> python_mailbox::receive(
   return out;
 }
 
-std::uint64_t python_mailbox::notify_once(kind k, std::function<void()> f) {
-  return process().notify_once(accepts(k, nullptr), std::move(f));
+std::uint64_t python_mailbox::notify_once(
+  kind k, const std::optional<std::string>& topic, std::function<void()> f) {
+  return process().notify_once(accepts(k, topic), std::move(f));
 }
 
 void python_mailbox::forget_notice(std::uint64_t number) {

@@ -11,8 +11,9 @@
 namespace hornbeam::pybridge {
 
 /// Whoever runs Python code, as a process of the node: a thread, an asyncio
-/// task or the call of a handler. When this object goes, its owner has ended,
-/// and so does the process.
+/// task or its loop, the call of a handler or a block (`hornbeam.process` says
+/// who that is). When this object goes, its owner has ended, and so does the
+/// process.
 ///
 /// Topics and processes send to the same mailbox; each kind of message has its
 /// own way to be received, and leaves the other where it is.
@@ -31,6 +32,12 @@ public:
   const runtime::term& pid() const noexcept { return process_.pid(); }
   /// Whether the owner has ended, here or in the process that forked.
   bool closed() const noexcept { return closed_ || !ours(); }
+  /// False: the owner has ended, or another process has ended this one.
+  bool alive() const noexcept { return !closed() && process_.alive(); }
+  /// Whether a call has raised since another process has ended this one.
+  bool told() const noexcept { return told_; }
+  /// Raises if another process has ended this one.
+  void check();
   std::size_t size() const noexcept { return process_.queue_length(); }
 
   bool subscribe(const std::string& topic);
@@ -43,7 +50,8 @@ public:
                                        const std::optional<std::string>& topic
                                        = {});
   /// See `attached_process::notify_once`.
-  std::uint64_t notify_once(kind k, std::function<void()> f);
+  std::uint64_t notify_once(kind k, const std::optional<std::string>& topic,
+                            std::function<void()> f);
   void forget_notice(std::uint64_t number);
 
   /// The owner has ended.
@@ -56,10 +64,11 @@ private:
   /// The process, while it lives. Raises in a forked child, since it has
   /// stayed with the parent.
   runtime::attached_process& process();
-  [[noreturn]] void raise_ended() const;
+  [[noreturn]] void raise_ended();
 
   std::uint32_t created_in_ = fork_generation();
   bool closed_ = false;
+  bool told_ = false;
   actors::services& services_;
   runtime::attached_process process_;
 };

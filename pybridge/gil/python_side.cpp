@@ -20,6 +20,7 @@ constexpr std::pair<const char*, PyObject * side::*> objects[] = {
   {"translate", &side::translate},
   {"deadline", &side::deadline},
   {"depth", &side::depth},
+  {"permits", &side::permits},
   {"task", &side::task},
   {"owner", &side::owner},
   {"owner_type", &side::owner_type},

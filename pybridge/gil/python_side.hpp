@@ -19,8 +19,9 @@ struct python_side {
   PyObject* translate = nullptr; ///< (exception): raises what callers see
 
   // The context of a call.
-  PyObject* deadline = nullptr;      ///< context variable, as the next two
+  PyObject* deadline = nullptr;      ///< context variable, as the next three
   PyObject* depth = nullptr;         //
+  PyObject* permits = nullptr;       //
   PyObject* task = nullptr;          //
   PyObject* owner = nullptr;         ///< context variable: whoever runs
   PyObject* owner_type = nullptr;    ///< () -> whoever runs a call

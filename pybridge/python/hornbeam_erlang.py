@@ -17,9 +17,17 @@ from hornbeam.aio import stream as stream_async
 from hornbeam.cluster import node, nodes, ping
 from hornbeam.functions import call, cast, register_function, unregister_function
 from hornbeam.hooks import execute, register_hook, stream, unregister_hook
-from hornbeam.pubsub import publish, receive_pubsub, subscribe, unsubscribe
+from hornbeam.process import listener as _listener
+from hornbeam.pubsub import publish, receive_pubsub, unsubscribe
 from hornbeam.rpc import rpc_call, rpc_cast
 from hornbeam.tasks import await_result, execute_async
+
+
+def subscribe(topic: str) -> None:
+    """Subscribe whoever calls (see `hornbeam.process.self`) to `topic`. To
+    subscribe twice is to subscribe once."""
+    _listener().subscribe(topic)
+
 
 hook = register_hook
 unhook = unregister_hook

@@ -1,6 +1,7 @@
 """`with hornbeam.deadline(ms)`: everything inside, nested and remote."""
 
 import asyncio
+import contextvars
 import threading
 import time
 
@@ -39,6 +40,75 @@ def test_a_deadline_ends_with_its_block_when_that_raises():
         with hornbeam.deadline(5):
             raise KeyError
     assert hornbeam.left_ms() is None
+
+
+def bounded(ms):
+    with hornbeam.deadline(ms):
+        yield hornbeam.left_ms()
+        yield hornbeam.left_ms()
+
+
+async def bounded_on_loop(ms):
+    with hornbeam.deadline(ms):
+        yield hornbeam.left_ms()
+        yield hornbeam.left_ms()
+
+
+def test_generators_whose_blocks_overlap_leave_no_deadline_behind():
+    first, second = bounded(1000), bounded(50_000)
+    next(first), next(second)
+    assert hornbeam.left_ms() <= 1000
+    first.close()
+    assert 1000 < hornbeam.left_ms() <= 50_000
+    assert next(second) > 1000
+    second.close()
+    assert hornbeam.left_ms() is None
+
+
+def test_asynchronous_generators_whose_blocks_overlap_leave_no_deadline_behind():
+    async def main():
+        first, second = bounded_on_loop(1000), bounded_on_loop(50_000)
+        await anext(first), await anext(second)
+        await first.aclose()
+        assert 1000 < hornbeam.left_ms() <= 50_000
+        await second.aclose()
+        return hornbeam.left_ms()
+
+    assert asyncio.run(main()) is None
+
+
+def test_a_block_that_is_left_in_another_context_leaves_no_deadline_behind():
+    generator = bounded(1000)
+    next(generator)
+    thread = threading.Thread(target=generator.close)
+    thread.start()
+    thread.join()
+    assert hornbeam.left_ms() is None
+    generator = bounded(1000)
+    next(generator)
+    contextvars.copy_context().run(generator.close)
+    assert hornbeam.left_ms() is None
+
+    async def main():
+        generator = bounded_on_loop(1000)
+        await anext(generator)
+        await asyncio.create_task(generator.aclose())
+        return hornbeam.left_ms()
+
+    assert asyncio.run(main()) is None
+
+
+def test_what_a_block_has_started_keeps_its_deadline():
+    async def child():
+        return hornbeam.left_ms()
+
+    async def main():
+        with hornbeam.deadline(1000):
+            task = asyncio.create_task(child())
+        assert hornbeam.left_ms() is None
+        return await task
+
+    assert 0 < asyncio.run(main()) <= 1000
 
 
 def calls(worker):

@@ -92,16 +92,16 @@ def test_a_task_is_somebody_else_than_its_thread():
     assert hornbeam.self() == mine
 
 
-def test_a_task_that_an_identified_task_starts_shares_its_mailbox(name):
+def test_a_task_that_asks_who_it_is_is_not_the_one_that_started_it(name):
     async def child():
-        return hornbeam.self()
+        return hornbeam.self(), hornbeam.self()
 
     async def main():
         mine = hornbeam.self()
         return mine, await asyncio.create_task(child())
 
-    parent, child_pid = asyncio.run(main())
-    assert parent == child_pid
+    parent, (first, second) = asyncio.run(main())
+    assert parent != first == second
 
 
 def test_a_task_that_outlives_its_parent_gets_a_mailbox_again(name):

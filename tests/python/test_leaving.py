@@ -80,6 +80,7 @@ BUSY = textwrap.dedent(
         yield lambda: state_set("slow", Slow(1))
 
     async def loop_calls():
+        subscribe("quiet")
         async def forever(f):
             while True:
                 await f()

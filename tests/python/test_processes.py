@@ -225,29 +225,65 @@ def test_who_waits_in_a_thread_hears_that_its_task_has_ended():
     assert got == ["nothing"]
 
 
-def test_a_process_that_another_one_ends_says_so_at_its_next_call(name):
-    told = []
+def kill(pid):
+    hornbeam._native.cast(erlang.node(), "processes", "exit", (pid, pid, Atom("kill")))
+
+
+CALLS = {
+    "receive": lambda name: process.receive(0),
+    "receive of a topic": lambda name: pubsub.receive(0),
+    "subscribe": erlang.subscribe,
+    "self": lambda name: hornbeam.self(),
+}
+
+
+@pytest.mark.parametrize("call", list(CALLS))
+def test_a_process_that_another_one_ends_says_so_once(name, call):
+    before = hornbeam.self()
+    erlang.subscribe(name)
+    kill(before)
+    assert pubsub.subscribers(name) == 0
+    with pytest.raises(hornbeam.HornbeamError, match="has been ended"):
+        CALLS[call](name)
+    CALLS[call](name)
+    assert hornbeam.self() == hornbeam.self() != before
+    erlang.unsubscribe(name)
+
+
+def test_who_waits_when_another_process_ends_it_hears_of_it_once(eventually):
+    pids, got = queue.Queue(), queue.Queue()
 
     def run():
-        erlang.subscribe(name)
-        me = hornbeam.self()
-        hornbeam._native.cast(
-            erlang.node(), "processes", "exit", (me, me, Atom("kill"))
-        )
-        assert pubsub.subscribers(name) == 0
-        for call in (
-            lambda: process.receive(0),
-            lambda: pubsub.receive(0),
-            lambda: erlang.subscribe(name),
-        ):
-            with pytest.raises(hornbeam.HornbeamError, match="has been ended"):
-                call()
-        told.append(me)
+        pids.put(hornbeam.self())
+        with pytest.raises(hornbeam.HornbeamError, match="has been ended"):
+            process.receive()
+        got.put(hornbeam.self())
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join()
-    assert told
+    pid = pids.get()
+    kill(pid)
+    thread.join(20)
+    assert got.get(timeout=20) != pid
+
+
+def test_a_task_and_a_handler_call_that_another_process_ends_hear_of_it_once(name):
+    def code():
+        before = hornbeam.self()
+        kill(before)
+        with pytest.raises(hornbeam.HornbeamError, match="has been ended"):
+            process.receive(0)
+        return before != hornbeam.self()
+
+    async def child():
+        return code()
+
+    async def main():
+        return code(), await asyncio.create_task(child())
+
+    assert asyncio.run(main()) == (True, True)
+    erlang.register_hook(name, lambda action: code())
+    assert erlang.await_result(erlang.execute_async(name, "x")) is True
 
 
 def test_a_program_ends_while_its_threads_wait_for_messages(fresh_python):

@@ -249,3 +249,78 @@ def test_a_task_may_start_and_await_tasks(gate, name):
     erlang.register_hook(name + " outer", outer)
     task = erlang.execute_async(name + " outer", "x", 50)
     assert erlang.await_result(task) == 50
+
+
+span = contextvars.ContextVar("span", default=None)
+
+
+@pytest.mark.parametrize("bounds", [{}, {"concurrency": 1}], ids=repr)
+@pytest.mark.parametrize("ms", [None, 60_000])
+def test_a_task_begins_with_the_context_of_who_submitted_it(name, bounds, ms):
+    def handler(action):
+        found = span.get()
+        span.set("of the task")
+        return found
+
+    async def coroutine(action):
+        return handler(action)
+
+    def submit():
+        if ms is None:
+            return erlang.execute_async(name, "x")
+        with hornbeam.deadline(ms):
+            return erlang.execute_async(name, "x")
+
+    for kind in (handler, coroutine):
+        erlang.register_hook(name, kind, **bounds)
+        token = span.set("of the submitter")
+        task = submit()
+        span.reset(token)
+        assert erlang.await_result(task) == "of the submitter"
+        assert span.get() is None
+
+
+@pytest.mark.parametrize("bounds", [{}, {"concurrency": 1}], ids=repr)
+def test_a_task_has_nothing_of_ours_of_who_submitted_it(name, bounds):
+    """Neither its process, nor its task or permits, nor the deadline of its block
+    but as its own."""
+    from hornbeam import _context, process
+
+    def handler(action, then=None):
+        if then is not None:
+            return erlang.await_result(erlang.execute_async(*then))
+        hornbeam.tasks.progress("inner")
+        return (
+            hornbeam.self(),
+            hornbeam.left_ms(),
+            _context.permits.get(),
+            _context._depth.get(),
+        )
+
+    other = name + " other"
+    erlang.register_hook(name, handler, **bounds)
+    erlang.register_hook(other, handler, **bounds)
+    with process.scope() as pid:
+        mine, left, permits, depth = erlang.await_result(
+            erlang.execute_async(name, "x", (other, "x"))
+        )
+    assert mine != pid and left is None and permits == () and depth == 2
+    outer = erlang.execute_async(name, "x", (other, "x"))
+    erlang.await_result(outer)
+    assert hornbeam.tasks.status(outer)["progress"] is None
+    with hornbeam.deadline(60_000):
+        task = erlang.execute_async(name, "x")
+    assert 0 < erlang.await_result(task)[1] <= 60_000
+
+
+def test_a_task_that_is_submitted_by_a_coroutine_has_none_of_its_permits(name):
+    from hornbeam import _context, aio
+
+    async def outer(action):
+        assert len(_context.permits.get()) == 1
+        return await aio.await_result(erlang.execute_async(name, "x"))
+
+    erlang.register_hook(name, lambda action: _context.permits.get())
+    erlang.register_hook(name + " outer", outer, concurrency=1)
+    task = erlang.execute_async(name + " outer", "x")
+    assert erlang.await_result(task) == ()

@@ -46,6 +46,7 @@ class Call:
         "home",
         "bounded",
         "permit",
+        "owner",
         "_served",
         "_began",
         "_ended",
@@ -69,6 +70,8 @@ class Call:
         #: Whether it needs a permit of its own.
         self.bounded = bounded
         self.permit = permit
+        #: Who it is; None: whoever calls.
+        self.owner: process.Owner | None = None
         self._served = served
         self._began = time.perf_counter()
         self._ended = False
@@ -178,7 +181,11 @@ def run_here(call: Call) -> Any:
 
 
 def wait(call: Call, awaitable: Any) -> Any:
-    return _loop.run(awaitable, call.home, _context.left_ms())
+    """In a task that is the call, if that is somebody."""
+    begin = None
+    if call.owner is not None:
+        begin = functools.partial(process.stand_for, call.owner)
+    return _loop.run(awaitable, call.home, _context.left_ms(), begin)
 
 
 def wait_unless_generator(call: Call, awaitable: Any) -> Any:
@@ -209,6 +216,7 @@ def run_in_pool(
     try:
         with _context.entered(depth, ms), process.running_as(owner):
             call = make()
+            call.owner = owner
             ok, value = True, run(call, ms, leave)
     except BaseException as e:
         ok, value = False, e
@@ -242,6 +250,7 @@ def finish_on_loop(
             answer(ok, value)
 
     async def finish() -> None:
+        process.stand_for(owner)
         limit = _ports.timeout(None if ms is None else ms / 1000)
         try:
             async with limit:
@@ -318,12 +327,15 @@ async def _outcome_on_loop(
 
 def _run_in_thread(call: Call, timeout: float | None) -> Any:
     ok = left = False
+    call.owner = process.Owner()
+    finish = wait if call.bounded else None
     try:
-        result = run(call, timeout, wait if call.bounded else None)
+        result = process.call_as(call.owner, run, call, timeout, finish)
         ok = True
         left = _loop.is_awaitable(result)
         return result
     finally:
+        call.owner.close()
         if not left:
             call.end(ok)
 

@@ -9,7 +9,17 @@ import contextvars
 import threading
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from hornbeam import _calls, _context, _late, _loop, _outcome, _pool, _ports, errors
+from hornbeam import (
+    _calls,
+    _context,
+    _late,
+    _loop,
+    _outcome,
+    _pool,
+    _ports,
+    errors,
+    process,
+)
 from hornbeam._outcome import Outcome
 
 if TYPE_CHECKING:
@@ -42,13 +52,15 @@ class Chunks:
         #: Held around its steps: what comes from other nodes has its own held.
         self._permit = call.permit if call.bounded else None
         self._context = context or contextvars.copy_context()
+        if call.owner is not None:
+            self._context.run(process._owner.set, call.owner)
         #: A step that nobody waits for any more ends before the generator does.
         self._lock = threading.RLock()
         self._iterator: Any = None
         self._steps: _Steps | None = None
         self._here = here
         if hasattr(result, "__anext__"):
-            self._steps = self._context.run(_Steps, result, call.home)
+            self._steps = self._context.run(_Steps, result, call.home, call.owner)
         elif hasattr(result, "__next__") and hasattr(result, "__iter__"):
             self._iterator = result
         else:
@@ -155,8 +167,11 @@ class _Steps:
     it, as a timeout or a task group, finds itself where it was. All but the
     constructor and `ask` belongs to the loop's thread."""
 
-    def __init__(self, generator: Any, home: Any) -> None:
+    def __init__(
+        self, generator: Any, home: Any, owner: process.Owner | None
+    ) -> None:
         self.loop = _loop.usable(home)
+        self._owner = owner
         self._generator = generator
         self._context = contextvars.copy_context()
         self._task: asyncio.Task[None] | None = None
@@ -200,6 +215,8 @@ class _Steps:
             raise
 
     async def _run(self) -> None:
+        if self._owner is not None:
+            process.stand_for(self._owner)
         try:
             while not self._over:
                 await self._next_step()

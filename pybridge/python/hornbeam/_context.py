@@ -14,8 +14,16 @@ from hornbeam.errors import HornbeamError, TaskCancelled
 
 MAX_DEPTH = 100
 
-# A moment of time.monotonic(), or None.
-_deadline: ContextVar[float | None] = ContextVar("hornbeam_deadline", default=None)
+
+class _Limit(float):
+    """The moment at which a `deadline` block has to be through."""
+
+    over = False
+
+
+# Moments of time.monotonic(), the soonest of which counts; None: there are none.
+_deadline: ContextVar[tuple[float, ...] | None]
+_deadline = ContextVar("hornbeam_deadline", default=None)
 _depth: ContextVar[int] = ContextVar("hornbeam_depth", default=0)
 task: ContextVar[Task | None] = ContextVar("hornbeam_task", default=None)
 
@@ -36,18 +44,34 @@ def deadline(ms: float) -> Iterator[None]:
         raise TypeError(f"a deadline is a number of ms, not {type(ms).__name__}")
     if ms != ms:
         raise ValueError("a deadline can't be NaN")
-    at = time.monotonic() + min(max(ms, 0), 1e15) / 1000
-    outer = _deadline.get()
-    token = _deadline.set(at if outer is None else min(at, outer))
+    mine = _Limit(time.monotonic() + min(max(ms, 0), 1e15) / 1000)
+    token = _deadline.set((*(_deadline.get() or ()), mine))
     try:
         yield
     finally:
-        _deadline.reset(token)
+        # What the block has started keeps it; blocks of generators may overlap.
+        left = tuple(x for x in _deadline.get() or () if x is not mine)
+        try:
+            _deadline.reset(token)
+        except ValueError:  # this is not the context in which it was entered
+            mine.over = True
+        else:
+            _deadline.set(left or None)
+
+
+def _soonest() -> float | None:
+    limits = _deadline.get()
+    if limits is None:
+        return None
+    live = tuple(x for x in limits if not getattr(x, "over", False))
+    if len(live) < len(limits):
+        _deadline.set(live or None)
+    return min(live, default=None)
 
 
 def left_ms() -> float | None:
     """Milliseconds that are left here, never negative; None: no limit."""
-    at = _deadline.get()
+    at = _soonest()
     if at is None:
         return None
     return max(0.0, (at - time.monotonic()) * 1000)
@@ -92,7 +116,7 @@ def entered(at_depth: int, ms: float | None = None) -> Iterator[None]:
         raise TaskCancelled("the task was cancelled before it began")
     depth_token = _depth.set(at_depth)
     permits_token = permits.set(())
-    at = None if ms is None else time.monotonic() + ms / 1000
+    at = None if ms is None else (time.monotonic() + ms / 1000,)
     deadline_token = _deadline.set(at)
     try:
         yield

@@ -37,5 +37,28 @@ def running_loop() -> Any:
     """The event loop that runs in this thread, or None. Where asyncio was not
     imported, none does."""
     events = sys.modules.get("asyncio.events")
-    get = getattr(events, "_get_running_loop", None)
+    if events is None:
+        return None
+    get = getattr(events, "_get_running_loop", None)  # it may be half imported
     return None if get is None else get()
+
+
+def running_task() -> Any:
+    """The task that runs in this thread, or None: what `asyncio.current_task()`
+    says, but for the exception where no loop runs."""
+    if _get_loop is None:
+        return None if running_loop() is None else _first_running_task()
+    loop = _get_loop()
+    return None if loop is None else _get_task(loop)
+
+
+# Those of asyncio, once a loop has run: by then it is whole.
+_get_loop: Any = None
+_get_task: Any = None
+
+
+def _first_running_task() -> Any:
+    global _get_loop, _get_task
+    _get_task = sys.modules["asyncio.tasks"].current_task
+    _get_loop = sys.modules["asyncio.events"]._get_running_loop
+    return _get_task(_get_loop())

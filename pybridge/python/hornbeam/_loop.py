@@ -4,10 +4,11 @@ what handlers return is awaited."""
 from __future__ import annotations
 
 import collections.abc
+import functools
 import threading
 import types
 import weakref
-from typing import TYPE_CHECKING, Any, Coroutine
+from typing import TYPE_CHECKING, Any, Callable, Coroutine
 
 from hornbeam import _context, _engine, _late, _native, _outcome, _ports, errors
 from hornbeam._outcome import Outcome
@@ -102,25 +103,30 @@ def _owed_by(
             owed = _owed.get(loop)
             if owed is None:
                 owed = _owed[loop] = {}
-                try:
-                    loop.call_soon_threadsafe(_End(owed), loop)
-                except RuntimeError:  # closed
-                    pass
+                at_end(loop, functools.partial(_pay, owed))
     return owed
+
+
+def at_end(loop: asyncio.AbstractEventLoop, f: Callable[[], None]) -> None:
+    """Call `f` when the loop is closed, at once if it is."""
+    try:
+        loop.call_soon_threadsafe(_End(f), loop)
+    except RuntimeError:  # closed
+        pass
 
 
 class _End:
     """A timer that never fires: a loop drops its timers when it is closed, which is
     how one hears of that."""
 
-    def __init__(self, owed: dict[Future[Outcome], Any]) -> None:
-        self._owed = owed
+    def __init__(self, f: Callable[[], None]) -> None:
+        self._f = f
 
     def __call__(self, loop: asyncio.AbstractEventLoop) -> None:
         loop.call_later(_FAR, self, loop)
 
     def __del__(self) -> None:
-        _pay(self._owed)
+        self._f()
 
 
 def _pay(owed: dict[Future[Outcome], Any]) -> None:
@@ -162,15 +168,28 @@ def _settle(future: Future[Outcome], x: Outcome) -> None:
         pass  # nobody waits any more
 
 
-def run(awaitable: Any, home: Any, ms: float | None) -> Any:
-    """Run what a handler returned on its loop and wait for the result."""
+def run(
+    awaitable: Any,
+    home: Any,
+    ms: float | None,
+    begin: Callable[[], object] | None = None,
+) -> Any:
+    """Run what a handler returned on its loop and wait for the result. `begin` is
+    called first by the task that runs it."""
     try:
         refuse_own(usable(home))
     except HornbeamError:
         if hasattr(awaitable, "close"):
             awaitable.close()  # it will never be awaited, and is told so
         raise
+    if begin is not None:
+        awaitable = _begun(begin, awaitable)
     return _outcome.value(wait(start(awaitable, home), ms))
+
+
+async def _begun(begin: Callable[[], object], awaitable: Any) -> Any:
+    begin()
+    return await awaitable
 
 
 def refuse_own(loop: asyncio.AbstractEventLoop) -> None:

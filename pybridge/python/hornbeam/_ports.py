@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from hornbeam import _context, _engine, _late, _native, _outcome, errors
 
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import asyncio
 else:
     asyncio = _late.stand_in("asyncio", globals())
+
+
+T = TypeVar("T")
 
 
 class Port:
@@ -73,6 +76,37 @@ def port() -> Port:
     if found is None:
         _engine.ensure()
         found = _of_loops[loop] = Port(loop)
+    return found
+
+
+async def message(
+    box: _native.Mailbox,
+    of_topics: bool,
+    look: Callable[[], T | None],
+    ms: float | None,
+    topic: str | None = None,
+) -> T | None:
+    """What `look` finds in the mailbox, None if that is nothing for `ms`."""
+    if ms is None:
+        ms = _context.left_ms()
+    loop = asyncio.get_running_loop()
+    until = None if ms is None else loop.time() + max(0.0, ms) / 1000
+    notice = 0
+
+    def start(c: Any, key: int) -> None:
+        nonlocal notice
+        notice = box.notify(c, key, of_topics, topic)
+
+    while (found := look()) is None:
+        left = None if until is None else (until - loop.time()) * 1000
+        if left is not None and left <= 0:
+            return None
+        try:
+            await port().wait(start, left, "receive")
+        except errors.HornbeamTimeout:
+            return None
+        finally:
+            box.forget_notice(notice)
     return found
 
 

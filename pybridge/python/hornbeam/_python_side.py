@@ -33,6 +33,7 @@ def hand_over() -> None:
             # The context of a call.
             "deadline": _context._deadline,
             "depth": _context._depth,
+            "permits": _context.permits,
             "task": _context.task,
             "owner": process._owner,
             "owner_type": process.Owner,

@@ -4,7 +4,7 @@ cancelling the task that awaits stops the waiting."""
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, AsyncGenerator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, AsyncGenerator, Sequence
 
 from hornbeam import (
     _calls,
@@ -153,52 +153,25 @@ async def receive_pubsub(
 ) -> Any:
     """The next message of a topic for this task, or None if none comes in time
     (ms)."""
-    box = process.mailbox()
+    box = process.inbox(True)
     ms = timeout if timeout_ms is None else timeout_ms
-    found = await _next(box, True, lambda: box.receive_topic(0), ms)
+    found = await _ports.message(box, True, lambda: box.receive_topic(0), ms)
     return None if found is None else found[1]
 
 
 async def receive(timeout_ms: float | None = None, default: Any = None) -> Any:
     """As `hornbeam.process.receive`."""
-    box = process.mailbox()
+    box = process.inbox()
 
     def look() -> list[Any] | None:
         found = box.receive(0, _NOTHING)
         return None if found is _NOTHING else [found]
 
-    found = await _next(box, False, look, timeout_ms)
+    found = await _ports.message(box, False, look, timeout_ms)
     return default if found is None else found[0]
 
 
 _NOTHING = object()
-
-
-async def _next(
-    box: _native.Mailbox, of_topics: bool, look: Callable[[], Any], ms: float | None
-) -> Any:
-    """What `look` finds in the mailbox, None if that is nothing for `ms`."""
-    if ms is None:
-        ms = _context.left_ms()
-    loop = asyncio.get_running_loop()
-    until = None if ms is None else loop.time() + max(0.0, ms) / 1000
-    notice = 0
-
-    def start(c: Any, key: int) -> None:
-        nonlocal notice
-        notice = box.notify(c, key, of_topics)
-
-    while (found := look()) is None:
-        left = None if until is None else (until - loop.time()) * 1000
-        if left is not None and left <= 0:
-            return None
-        try:
-            await _ports.port().wait(start, left, "receive")
-        except errors.HornbeamTimeout:
-            return None
-        finally:
-            box.forget_notice(notice)
-    return found
 
 
 async def _stream(*given: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
@@ -254,6 +227,7 @@ async def _local_stream(
     kwargs: dict[str, Any],
 ) -> AsyncGenerator[Any, None]:
     call = served.handler.call(app_path, action, args, kwargs, served)
+    call.owner = process.Owner()  # its steps are made in threads of the pool
     _context.depth()
     timeout = _context.timeout()
     chunks: _chunks.Chunks | None = None
@@ -263,7 +237,9 @@ async def _local_stream(
         if _only_makes_something(call.function):
             ok, value = _outcome.of(_calls.run, call, timeout, None)
         else:
-            ok, value = await _pool.in_thread(_calls.run, call, timeout, None)
+            ok, value = await _pool.in_thread(
+                process.call_as, call.owner, _calls.run, call, timeout, None
+            )
         if ok and inspect.isawaitable(value) and not inspect.isgenerator(value):
             ok, value = await _calls.outcome_at_home(value, call.home)
         if not ok:
@@ -283,4 +259,5 @@ async def _local_stream(
             if chunks is not None:
                 await chunks.close_on_loop()
         finally:
+            call.owner.close()
             call.end(ok)

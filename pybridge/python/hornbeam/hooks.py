@@ -270,7 +270,7 @@ def _run_stream(job: Job) -> None:
 def _begin(job: Job) -> _Provided:
     owner = process.Owner()
     with _context.entered(job.depth, job.left_ms), process.running_as(owner):
-        ok, value = _outcome.of(_first, job)
+        ok, value = _outcome.of(_first, job, owner)
         if not ok:
             owner.close()
             raise value
@@ -278,8 +278,9 @@ def _begin(job: Job) -> _Provided:
         return _Provided(_chunks.Chunks(call, result), owner)
 
 
-def _first(job: Job) -> tuple[_calls.Call, Any]:
+def _first(job: Job, owner: process.Owner) -> tuple[_calls.Call, Any]:
     call = _handlers.of_job(job, job.action)
+    call.owner = owner
     return call, _calls.run(call, None, _calls.wait_unless_generator)
 
 
@@ -288,6 +289,7 @@ def _go_on_from_native(
 ) -> None:
     """What is left of a stream that the native module has begun in `context`."""
     call = _calls.Call(result, (), {}, job.handler.home)
+    call.owner = owner
     if _loop.is_awaitable(result):
         wait = functools.partial(_calls.wait_unless_generator, call, result)
         ok, result = _outcome.of(context.run, wait)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import TracebackType
 from typing import Any
 
-from hornbeam import _context, _native, process
+from hornbeam import _context, _native, _ports, errors, process
 
 
 def publish(topic: str, message: Any) -> int:
@@ -13,15 +14,85 @@ def publish(topic: str, message: Any) -> int:
     return _native.publish(topic, message)
 
 
-def subscribe(topic: str) -> None:
+class Subscription:
+    """What `subscribe` returns. A `with` around it takes the subscription back and
+    drops what was not received; inside, this receives what that topic sends.
+
+    `for message in sub:` and `async for message in sub:` wait for each."""
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self._box = process.listener()
+        self._is_new = self._box.subscribe(topic)
+
+    def receive(self, timeout_ms: float | None = None, default: Any = None) -> Any:
+        """The next message, or `default` if none comes within `timeout_ms`
+        milliseconds. In an async task use `await sub.arrival(...)`."""
+        if timeout_ms is None:
+            timeout_ms = _context.left_ms()
+        found = self._box.receive_topic(timeout_ms, self.topic)
+        return default if found is None else found[1]
+
+    async def arrival(
+        self, timeout_ms: float | None = None, default: Any = None
+    ) -> Any:
+        """The same for an async task."""
+        found = await _ports.message(
+            self._box, True, self._look, timeout_ms, self.topic
+        )
+        return default if found is None else found[1]
+
+    def _look(self) -> tuple[str, Any] | None:
+        return self._box.receive_topic(0, self.topic)
+
+    def __iter__(self) -> Subscription:
+        return self
+
+    def __next__(self) -> Any:
+        return _unless_late(self.receive(None, _NOTHING))
+
+    def __aiter__(self) -> Subscription:
+        return self
+
+    async def __anext__(self) -> Any:
+        return _unless_late(await self.arrival(None, _NOTHING))
+
+    def __enter__(self) -> Subscription:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # One that was there before is somebody else's.
+        if self._is_new and self._box.alive:
+            self._box.unsubscribe(self.topic)
+            while self._look() is not None:
+                pass
+
+
+_NOTHING = object()
+
+
+def _unless_late(message: Any) -> Any:
+    if message is _NOTHING:
+        raise errors.too_late()
+    return message
+
+
+def subscribe(topic: str) -> Subscription:
     """Subscribe whoever calls (see `hornbeam.process.self`) to `topic`. To
-    subscribe twice is to subscribe once."""
-    process.mailbox().subscribe(topic)
+    subscribe twice is to subscribe once.
+
+    `with subscribe(topic) as sub:` ends with its block: see `Subscription`."""
+    return Subscription(topic)
 
 
 def unsubscribe(topic: str) -> None:
     """Take the subscription back; without one nothing happens."""
-    process.mailbox().unsubscribe(topic)
+    process.inbox().unsubscribe(topic)
 
 
 def receive(
@@ -31,7 +102,7 @@ def receive(
     none comes within `timeout_ms` milliseconds. With `topic`, only of that."""
     if timeout_ms is None:
         timeout_ms = _context.left_ms()
-    return process.mailbox().receive_topic(timeout_ms, topic)
+    return process.inbox(True).receive_topic(timeout_ms, topic)
 
 
 def receive_pubsub(

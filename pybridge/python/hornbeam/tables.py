@@ -89,7 +89,7 @@ class Table(_native.Table):
             raise TypeError("watch a key or a prefix, not both")
         number = next(_numbers)
         if callback is None:
-            return Watch(self, process.mailbox(), number, key, wanted)
+            return Watch(self, process.listener(), number, key, wanted)
         if not callable(callback):
             raise TypeError(
                 f"callback must be callable, not {type(callback).__name__}"

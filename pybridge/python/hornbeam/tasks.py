@@ -7,10 +7,11 @@ it, ask how it is, watch its progress or cancel it, on any node.
 from __future__ import annotations
 
 import builtins
+import contextvars
 import functools
 import math
 import time
-from typing import Any, Callable, Iterator, TypedDict
+from typing import Any, Callable, Iterator, Sequence, TypedDict
 
 from hornbeam import _context, _engine, _native, _pool, errors, hooks, process
 from hornbeam._calls import Call, by_position, finish_on_loop, run_in_pool
@@ -62,7 +63,8 @@ def _execute_async(*given: Any, **kwargs: Any) -> str:
     if served is not None:
         # The deadline counts from now, however long the pool takes.
         at = None if timeout is None else time.monotonic() + timeout / 1000
-        _calls[task_id] = (served, app_path, action, args, kwargs, at, depth)
+        context = contextvars.copy_context()
+        _calls[task_id] = (served, app_path, action, args, kwargs, at, depth, context)
         _native.submit_local_task(task_id, app_path, action)
     else:
         _native.submit_task(task_id, app_path, action, args, kwargs, timeout, depth)
@@ -199,8 +201,22 @@ def local_result(task_id: str) -> Any:
 
 
 def _run_local(job: Job) -> None:
-    task_id = job.name
-    served, app_path, action, args, kwargs, at, depth = _calls.pop(task_id)
+    *call, context = _calls.pop(job.name)
+    # That of who submitted it, but for the variables of ours.
+    context.run(_context.task.set, job.task)
+    context.run(_run_in_context, job.name, *call)
+
+
+def _run_in_context(
+    task_id: str,
+    served: _native.Served,
+    app_path: str,
+    action: str,
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    at: float | None,
+    depth: int,
+) -> None:
     timeout = None if at is None else (at - time.monotonic()) * 1000
 
     if timeout is not None and timeout <= 0:
