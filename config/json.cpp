@@ -42,6 +42,8 @@ std::string to_json(const node_config& x) {
        {"detection_ms", n.detection_ms},
        {"connect_ms", n.connect_ms},
        {"flush_ms", n.flush_ms},
+       {"handshake_ms", n.handshake_ms},
+       {"link_buffer_bytes", n.link_buffer_bytes},
        {"tables", tables},
        {"plugins", x.plugins},
      }},

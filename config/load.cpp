@@ -121,6 +121,9 @@ void read_cluster(table_reader& t, const document& doc,
              + std::to_string(out.heartbeat_ms));
   t.read("connect_ms", out.connect_ms, 1, 24 * 3600000);
   t.read("flush_ms", out.flush_ms, 0, 3600000);
+  t.read("handshake_ms", out.handshake_ms, 10, 3600000);
+  t.read("link_buffer_bytes", out.link_buffer_bytes, std::size_t{64} << 10,
+         std::size_t{1} << 40);
 }
 
 /// Keys of one node's engine that may also be defaults for all.

@@ -38,6 +38,9 @@ node_settings read_settings(const py::dict& d) {
   number("detection_ms", s.detection_ms);
   number("connect_ms", s.connect_ms);
   number("flush_ms", s.flush_ms);
+  number("join_ms", s.join_ms);
+  number("handshake_ms", s.handshake_ms);
+  number("link_buffer_bytes", s.link_buffer_bytes);
   if (d.contains("tables"))
     for (auto [k, v] : py::cast<py::dict>(d["tables"])) {
       auto name = to_text(k, "the name of a table");

@@ -23,8 +23,8 @@ enum class frame : std::uint8_t {
   announced,
 };
 
-/// What is set aside for a message in pieces before all of it is there.
-constexpr std::uint64_t most_at_once = std::uint64_t{128} << 20;
+/// What is set aside for a message in pieces before it is there.
+constexpr std::uint64_t most_at_once = std::uint64_t{4} << 20;
 
 /// A frame of a tag and fields.
 template <class... Ts>
@@ -72,21 +72,24 @@ outcome decode_outcome(std::string_view bytes) {
 } // namespace
 
 link::link(std::string peer, std::uint64_t incarnation, waker wake,
-           std::shared_ptr<wait_helper> answers)
+           std::shared_ptr<wait_helper> answers, std::size_t buffer)
   : peer_(std::move(peer)),
     incarnation_(incarnation),
     wake_(std::move(wake)),
     answers_(std::move(answers)),
+    buffer_(buffer),
     closed_with_(node_down(peer_)) {}
 
-bool link::push(std::string f, bool is_cast, bool urgent,
-                std::uint64_t request) {
+bool link::push(std::string f, kind is, bool urgent, std::uint64_t request) {
   bool wake = false;
+  bool is_cast = is == kind::cast || is == kind::behind_casts;
   {
     lock_scope guard{out_mutex_};
     if (!open_)
       return false;
-    if (waiting_bytes_ + f.size() > outbox_limit) {
+    // Whatever its size, so that what is large has its turn as well.
+    if ((is == kind::request || is == kind::cast)
+        && (waiting_bytes_ >= buffer_ || f.size() > message_limit)) {
       ++refused_;
       return false;
     }
@@ -106,7 +109,7 @@ bool link::push(std::string f, bool is_cast, bool urgent,
 }
 
 bool link::cast(const std::string& service, std::string_view body) {
-  return push(with_body(make_frame(frame::cast, service), body), true);
+  return push(with_body(make_frame(frame::cast, service), body), kind::cast);
 }
 
 std::uint64_t link::request(const std::string& service, std::string_view body,
@@ -131,7 +134,8 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
   auto left = until.left_ms();
   auto head = make_frame(frame::request, id, service,
                          static_cast<std::uint64_t>(left + 1), depth);
-  if (!push(with_body(std::move(head), body), false, waiter != nullptr, id)) {
+  if (!push(with_body(std::move(head), body), kind::request, waiter != nullptr,
+            id)) {
     // Either the link has closed meanwhile or it is full.
     std::unique_lock lock{pending_mutex_};
     if (auto node = pending_.extract(id)) {
@@ -139,7 +143,12 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
       lock.unlock();
       if (open_)
         why = {error_code::overloaded,
-               "too much is waiting to be sent to " + peer_, peer_};
+               body.size() > message_limit
+                 ? "a message of " + std::to_string(body.size())
+                     + " bytes, over the limit of "
+                     + std::to_string(message_limit)
+                 : "too much is waiting to be sent to " + peer_,
+               peer_};
       why.unsent = true;
       node.mapped().reply(std::move(why));
     }
@@ -156,23 +165,24 @@ void link::forget(std::uint64_t id) {
 }
 
 void link::reply(std::uint64_t id, const outcome& x) {
-  push(with_body(make_frame(frame::reply, id), encode_outcome(x)), false);
+  push(with_body(make_frame(frame::reply, id), encode_outcome(x)),
+       kind::answer);
 }
 
 void link::bye() {
-  push(make_frame(frame::bye), true);
+  push(make_frame(frame::bye), kind::behind_casts);
 }
 
 void link::announced() {
-  push(make_frame(frame::announced), true, true);
+  push(make_frame(frame::announced), kind::behind_casts, true);
 }
 
 void link::ping() {
-  push(make_frame(frame::ping), false);
+  push(make_frame(frame::ping), kind::answer);
 }
 
 void link::probe() {
-  push(make_frame(frame::probe), false);
+  push(make_frame(frame::probe), kind::answer);
 }
 
 void link::expire() {
@@ -185,6 +195,11 @@ void link::expire() {
   }
   for (auto id : late)
     forget(id);
+}
+
+bool link::behind() const {
+  lock_scope guard{out_mutex_};
+  return waiting_bytes_ >= 2 * buffer_;
 }
 
 bool link::drained() const {
@@ -254,6 +269,15 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
       in >> id >> service >> ttl >> depth;
       auto until = ttl == 0 ? deadline{}
                             : deadline::in(static_cast<std::int64_t>(ttl - 1));
+      if (behind()) {
+        if (++unread_refusals_ > most_unread_refusals)
+          throw decode_error("requests, and reads no answer");
+        reply(id, failure{error_code::overloaded,
+                          "too much that it has asked for waits to be sent to "
+                            + peer_});
+        return;
+      }
+      unread_refusals_ = 0;
       to.on_request(id, service, until, depth, rest());
       return;
     }
@@ -284,10 +308,13 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
                            + " bytes, over the limit of "
                            + std::to_string(message_limit));
       auto& whole = partial_[number];
+      if (partial_.size() > most_half_received)
+        throw decode_error("more than " + std::to_string(most_half_received)
+                           + " messages at once");
       if (whole.empty()) // to grow by and by would copy it again and again
         whole.reserve(static_cast<std::size_t>(std::min(total, most_at_once)));
       whole.append(rest());
-      push(make_frame(frame::credit, std::uint64_t{1}), false);
+      push(make_frame(frame::credit, std::uint64_t{1}), kind::answer);
       if (whole.size() > total)
         throw decode_error("a fragment behind the end of its message");
       if (whole.size() == total) {
@@ -315,13 +342,13 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
     case frame::alive:
       return;
     case frame::probe:
-      push(make_frame(frame::alive), false);
+      push(make_frame(frame::alive), kind::answer);
       return;
     case frame::announced:
       to.on_announced();
       return;
     case frame::bye:
-      push(make_frame(frame::bye_ok), true);
+      push(make_frame(frame::bye_ok), kind::behind_casts);
       to.on_bye();
       return;
     case frame::bye_ok:

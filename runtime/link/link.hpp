@@ -54,17 +54,25 @@ public:
   static constexpr std::size_t fragment_size = std::size_t{256} << 10;
   static constexpr std::size_t window = 8;
   static constexpr std::size_t batch_size = std::size_t{1} << 20;
-  /// Bytes that may wait for one peer; what is over is refused.
-  static constexpr std::size_t outbox_limit = std::size_t{2} << 30;
-  /// The largest message that is taken from a peer.
+  /// Requests and casts are refused while so many bytes wait for the peer.
+  /// Replies and all that ends a wait are always taken, or two nodes could wait
+  /// for each other; but what the peer asks while twice as much waits for it
+  /// is refused.
+  static constexpr std::size_t default_buffer = std::size_t{64} << 20;
+  /// The largest message, and how many of a peer may be half received: it sends
+  /// one at a time.
   static constexpr std::uint64_t message_limit = std::uint64_t{2} << 30;
+  static constexpr std::size_t most_half_received = 4;
+  /// So many refusals in a row that the peer does not read end the link.
+  static constexpr std::size_t most_unread_refusals = 100'000;
 
   /// `wake` is called (by any thread, without locks held) when the outbox
   /// was idle and no longer is; `urgent` if somebody waits for what is in it.
   using waker = std::function<void(bool urgent)>;
   /// Threads that wait for an answer wait at `answers`, if it is given.
   link(std::string peer, std::uint64_t incarnation, waker wake,
-       std::shared_ptr<wait_helper> answers = nullptr);
+       std::shared_ptr<wait_helper> answers = nullptr,
+       std::size_t buffer = default_buffer);
 
   const std::string& peer() const noexcept { return peer_; }
   std::uint64_t incarnation() const noexcept { return incarnation_; }
@@ -74,7 +82,7 @@ public:
 
   // -- any thread ------------------------------------------------------------
 
-  /// False if the link is closed or its outbox is full.
+  /// False if the link is closed, its outbox is full or the body is too long.
   bool cast(const std::string& service, std::string_view body);
   /// Answers `reply` in every case. The return value can be given to
   /// `forget` by a caller that waits no longer.
@@ -126,9 +134,14 @@ private:
     std::uint64_t request = 0;
   };
 
-  /// Appends a frame; false if closed or full.
-  bool push(std::string frame, bool is_cast, bool urgent = false,
+  /// What is behind casts, or an answer, is never refused.
+  enum class kind : std::uint8_t { request, cast, behind_casts, answer };
+  /// Appends a frame. False if the link is closed, and for what may be refused
+  /// also if it is full.
+  bool push(std::string frame, kind is, bool urgent = false,
             std::uint64_t request = 0);
+  /// Whether the peer reads too little of what it has asked for.
+  bool behind() const;
   /// `in_pieces`: it came in fragments, and so can be none itself.
   void take_frame(std::string_view frame, sink& to, bool in_pieces = false);
 
@@ -136,6 +149,7 @@ private:
   const std::uint64_t incarnation_;
   const waker wake_;
   const std::shared_ptr<wait_helper> answers_;
+  const std::size_t buffer_;
   std::atomic<bool> open_{true};
   std::atomic<std::uint64_t> refused_{0};
 
@@ -160,6 +174,7 @@ private:
   failure closed_with_;
 
   std::map<std::uint64_t, std::string> partial_; ///< session only
+  std::size_t unread_refusals_ = 0;              ///< session only
 };
 
 } // namespace hornbeam::runtime

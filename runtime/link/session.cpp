@@ -241,7 +241,8 @@ std::optional<refusal> session::connect() {
       loop.post(send);
   };
   auto x = std::make_shared<link>(hello_.name, hello_.incarnation,
-                                  std::move(wake), core_->loop);
+                                  std::move(wake), core_->loop,
+                                  core_->settings.link_buffer_bytes);
   link_ = x;
   auto no = core_->add_peer(hello_, x);
   if (no) {

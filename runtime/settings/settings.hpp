@@ -52,6 +52,8 @@ struct node_settings {
   std::int64_t join_ms = 2000;
   /// How long whoever connects may take to show who it is.
   std::int64_t handshake_ms = 5000;
+  /// Requests and casts to a node are refused while so much waits for it.
+  std::size_t link_buffer_bytes = std::size_t{64} << 20;
   /// How long casts and publishes under way may take when the node ends.
   std::int64_t flush_ms = 500;
   std::vector<table_setting> tables;

@@ -13,8 +13,10 @@ namespace {
 
 /// One end of a link, which answers requests by echoing them.
 struct end : runtime::link::sink {
-  explicit end(std::string peer)
-    : wire(std::move(peer), 1, [this](bool) { ++wakes; }) {}
+  explicit end(std::string peer,
+               std::size_t buffer = runtime::link::default_buffer)
+    : wire(
+      std::move(peer), 1, [this](bool) { ++wakes; }, nullptr, buffer) {}
 
   void on_request(std::uint64_t id, const std::string& service, deadline until,
                   std::uint32_t depth, std::string_view body) override {
@@ -238,6 +240,58 @@ TEST_CASE("a goodbye is answered behind all casts") {
   CHECK(b.got.size() == 1);
   CHECK(b.byes == 1);
   CHECK(a.byes == 1);
+}
+
+TEST_CASE("requests and casts are refused while too much waits, and answers "
+          "never are") {
+  end a{"b", 1000};
+  end b{"a", 1000};
+  std::optional<outcome> first, large, refused;
+  a.wire.request("s", body(1), {}, 0, into(first));
+  a.wire.request("s", encode(term::bytes(std::string(1 << 20, 'x'))), {}, 0,
+                 into(large)); // while there is room
+  a.wire.request("s", body(1), {}, 0, into(refused));
+  REQUIRE(refused);
+  CHECK(refused->error().code == error_code::overloaded);
+  CHECK(refused->error().unsent);
+  CHECK_FALSE(a.wire.cast("s", body(2)));
+  CHECK(a.wire.refused() == 2);
+  exchange(a, b);
+  CHECK(first);
+  CHECK(large);
+  CHECK(a.wire.cast("s", body(2)));
+}
+
+TEST_CASE("who asks on and reads no answer is refused, and left in the end") {
+  end a{"b", 1000};
+  end b{"a", 1000};
+  std::string asks;
+  {
+    std::optional<outcome> never;
+    a.wire.request("s", encode(term::bytes(std::string(5000, 'x'))), {}, 0,
+                   into(never));
+    asks = a.wire.next_batch();
+    a.wire.close({});
+  }
+  b.wire.receive(asks, b); // its answer waits
+  auto served = b.got.size();
+  CHECK(served == 1);
+  b.wire.receive(asks, b);
+  CHECK(b.got.size() == served);
+  CHECK_THROWS_WITH(
+    [&] {
+      for (std::size_t i = 0; i <= link::most_unread_refusals; ++i)
+        b.wire.receive(asks, b);
+    }(),
+    "requests, and reads no answer");
+}
+
+TEST_CASE("no more than a few messages are half received at once") {
+  end a{"b"};
+  for (char number = 1; number <= 4; ++number)
+    a.wire.receive(std::string{"\x04\x04"} + number + "\x09x", a);
+  CHECK_THROWS_WITH(a.wire.receive("\x04\x04\x05\x09x", a),
+                    "more than 4 messages at once");
 }
 
 TEST_CASE("what no link wrote is refused") {

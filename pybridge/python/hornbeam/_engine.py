@@ -22,7 +22,8 @@ task_keep_count = 10000
 #: The settings of a node, as in runtime/settings/settings.hpp, and its plug-ins.
 SETTINGS = frozenset(
     "name cluster listen host port secret insecure_loopback_without_tls hidden "
-    "peers workers heartbeat_ms detection_ms connect_ms flush_ms tables "
+    "peers workers heartbeat_ms detection_ms connect_ms flush_ms join_ms tables "
+    "handshake_ms link_buffer_bytes "
     "plugins".split()
 )
 
