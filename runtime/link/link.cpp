@@ -93,11 +93,12 @@ bool link::push(std::string f, kind is, bool urgent, std::uint64_t request) {
       ++refused_;
       return false;
     }
-    waiting_bytes_ += f.size();
     if (f.size() > fragment_size || (is_cast && large_casts_ > 0)) {
+      waiting_bytes_ += large_.empty() ? 0 : f.size(); // the first is under way
       large_casts_ += is_cast;
       large_.push_back({std::move(f), 0, next_number_++, is_cast, request});
     } else {
+      waiting_bytes_ += f.size();
       small_.push_back({std::move(f), request, is_cast});
     }
     wake = !std::exchange(awake_, true)
@@ -232,9 +233,10 @@ std::string link::next_batch(bool lingering) {
     f.sent += n;
     ++in_flight_;
     if (f.sent == f.bytes.size()) {
-      waiting_bytes_ -= f.bytes.size();
       large_casts_ -= f.is_cast;
       large_.pop_front();
+      if (!large_.empty())
+        waiting_bytes_ -= large_.front().bytes.size();
     }
   }
   if (batch.empty()) {

@@ -54,7 +54,8 @@ public:
   static constexpr std::size_t fragment_size = std::size_t{256} << 10;
   static constexpr std::size_t window = 8;
   static constexpr std::size_t batch_size = std::size_t{1} << 20;
-  /// Requests and casts are refused while so many bytes wait for the peer.
+  /// Requests and casts are refused while so many bytes wait for the peer, not
+  /// counting the one large message that is under way in pieces.
   /// Replies and all that ends a wait are always taken, or two nodes could wait
   /// for each other; but what the peer asks while twice as much waits for it
   /// is refused.

@@ -246,10 +246,10 @@ TEST_CASE("requests and casts are refused while too much waits, and answers "
           "never are") {
   end a{"b", 1000};
   end b{"a", 1000};
-  std::optional<outcome> first, large, refused;
+  std::optional<outcome> first, second, refused;
+  auto bytes = encode(term::bytes(std::string(2000, 'x')));
   a.wire.request("s", body(1), {}, 0, into(first));
-  a.wire.request("s", encode(term::bytes(std::string(1 << 20, 'x'))), {}, 0,
-                 into(large)); // while there is room
+  a.wire.request("s", bytes, {}, 0, into(second)); // while there is room
   a.wire.request("s", body(1), {}, 0, into(refused));
   REQUIRE(refused);
   CHECK(refused->error().code == error_code::overloaded);
@@ -258,8 +258,22 @@ TEST_CASE("requests and casts are refused while too much waits, and answers "
   CHECK(a.wire.refused() == 2);
   exchange(a, b);
   CHECK(first);
-  CHECK(large);
+  CHECK(second);
   CHECK(a.wire.cast("s", body(2)));
+}
+
+TEST_CASE("a large message that is under way keeps no small one out") {
+  end a{"b", 1000};
+  std::optional<outcome> large, second, third, small;
+  auto big = encode(term::bytes(std::string(1 << 20, 'x')));
+  a.wire.request("s", big, {}, 0, into(large));
+  CHECK(a.wire.cast("s", body(1)));
+  a.wire.request("s", big, {}, 0, into(second)); // the next one waits
+  a.wire.request("s", big, {}, 0, into(third));
+  CHECK_FALSE(second);
+  CHECK(third);
+  CHECK_FALSE(a.wire.cast("s", body(1)));
+  a.wire.close({});
 }
 
 TEST_CASE("who asks on and reads no answer is refused, and left in the end") {
