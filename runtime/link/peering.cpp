@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <optional>
+#include <random>
 #include <set>
 
 #include "runtime/base/log.hpp"
@@ -41,8 +43,10 @@ constexpr auto proof_time = std::chrono::milliseconds(500);
 struct attempt {
   bool in_flight = false;
   bool scheduled = false;
-  bool keep = false; ///< try for ever
-  std::string address;
+  bool keep = false;                     ///< try until it is forgotten
+  bool on_host = false;                  ///< the host's registry knew it
+  std::string address;                   ///< that somebody has given
+  std::optional<clock::time_point> lost; ///< not reached since
   std::chrono::milliseconds pause = first_pause;
   std::vector<connect_request_ptr> waiters;
 };
@@ -52,6 +56,7 @@ struct peering_state {
   std::map<std::string, attempt> attempts;
   std::map<std::string, std::string> members; ///< name to address
   std::set<std::string> known; ///< connected, and what they have is known
+  std::minstd_rand random{std::random_device{}()};
   static inline const char* name = "hornbeam.peering";
 
   caf::behavior run(caf::stateful_actor<peering_state>* self);
@@ -107,8 +112,22 @@ void again_later(peering_actor* self, const std::string& name, attempt& a) {
   if (a.scheduled)
     return;
   a.scheduled = true;
-  self->delayed_send(self, a.pause, retry_atom::value, name);
+  // Not all at once, when a network or a node is back for all.
+  std::uniform_int_distribution<long> share{75, 125};
+  self->delayed_send(self, a.pause * share(self->state.random) / 100,
+                     retry_atom::value, name);
   a.pause = std::min(a.pause * 2, longest_pause);
+}
+
+/// Whether nobody has to look for that node any longer: it has left this host,
+/// or has not been seen for too long.
+bool forgotten(peering_state& st, const std::string& name, const attempt& a) {
+  if (configured(st, name) || !a.waiters.empty())
+    return false;
+  if (a.on_host && !st.core->registry.find(name))
+    return true;
+  auto limit = std::chrono::milliseconds(st.core->settings.forget_ms);
+  return a.lost && clock::now() - *a.lost > limit;
 }
 
 void failed(peering_actor* self, const std::string& name, const failure& why,
@@ -127,6 +146,12 @@ void failed(peering_actor* self, const std::string& name, const failure& why,
       w->reply(why);
   }
   a.waiters = std::move(patient);
+  if (!a.lost)
+    a.lost = clock::now();
+  if (a.keep && forgotten(self->state, name, a)) {
+    a.keep = false;
+    self->state.members.erase(name);
+  }
   bool again_soon = a.keep || !a.waiters.empty();
   // Said aloud once, when it has lasted for some seconds.
   bool lasts = a.pause < longest_pause && a.pause * 2 >= longest_pause;
@@ -146,6 +171,8 @@ void connected(peering_actor* self, const std::string& name) {
     auto& a = i->second;
     a.in_flight = false;
     a.pause = first_pause;
+    a.lost.reset();
+    a.on_host = st.core->registry.find(name).has_value();
     answer(a, st.known.contains(name));
     if (!a.waiters.empty())
       self->delayed_send(self, announcing_time, known_atom::value, name);
@@ -178,7 +205,11 @@ void dial(peering_actor* self, const std::string& name) {
     connected(self, name);
     return;
   }
-  auto address = a.address.empty() ? find_address(st, name) : a.address;
+  // Who is started again has another port: then the registry knows better than
+  // whoever gave the address once.
+  bool given = !a.address.empty()
+               && (!a.waiters.empty() || !st.core->registry.find(name));
+  auto address = given ? a.address : find_address(st, name);
   auto no_connection = [=](const std::string& why) {
     return failure{error_code::no_connection,
                    "can't connect to the node " + name + " at " + address + ": "

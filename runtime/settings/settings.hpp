@@ -54,6 +54,8 @@ struct node_settings {
   std::int64_t handshake_ms = 5000;
   /// Requests and casts to a node are refused while so much waits for it.
   std::size_t link_buffer_bytes = std::size_t{64} << 20;
+  /// A node that is not configured and not seen for so long is forgotten.
+  std::int64_t forget_ms = 600'000;
   /// How long casts and publishes under way may take when the node ends.
   std::int64_t flush_ms = 500;
   std::vector<table_setting> tables;
