@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <random>
+#include <stdexcept>
 
 #include "runtime/base/log.hpp"
 #include "runtime/link/secret.hpp"
@@ -160,6 +161,8 @@ void node_core::load_secret() {
 
 std::shared_ptr<const tls_context> node_core::tls() const {
   lock_scope guard{secret_mutex_};
+  if (!tls_ && !settings.insecure_loopback_without_tls)
+    throw std::logic_error("the cluster's secret was not read");
   return tls_;
 }
 

@@ -20,8 +20,7 @@ namespace hornbeam::runtime {
 
 namespace {
 
-/// Read from a socket at a time, and how often before others have their turn.
-constexpr std::size_t read_size = std::size_t{128} << 10;
+/// Reads before others have their turn.
 constexpr int reads_in_a_row = 8;
 /// How long a gentle end waits for the peer to end it too.
 constexpr std::chrono::milliseconds gentle_end{1000};
@@ -163,11 +162,11 @@ connection::~connection() {
 
 void connection::on_readable() {
   auto user = user_; // it may close this meanwhile
-  thread_local auto* buffer = new std::vector<char>(read_size);
+  auto buffer = loop_->scratch();
   bool good = true;
   std::string why;
   for (int i = 0; i < reads_in_a_row && good; ++i) {
-    auto n = ::recv(socket_.fd(), buffer->data(), buffer->size(), 0);
+    auto n = ::recv(socket_.fd(), buffer.data(), buffer.size(), 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
       break;
     if (n <= 0) {
@@ -179,7 +178,7 @@ void connection::on_readable() {
     heard_ = clock::now().time_since_epoch().count();
     if (leaving_)
       continue;
-    std::string_view bytes{buffer->data(), static_cast<std::size_t>(n)};
+    std::string_view bytes{buffer.data(), static_cast<std::size_t>(n)};
     {
       lock_scope guard{mutex_};
       good = tls_.receive(bytes, plain_);
@@ -200,7 +199,7 @@ void connection::on_readable() {
     }
     if (closed_)
       return;
-    if (n < static_cast<ssize_t>(read_size))
+    if (static_cast<std::size_t>(n) < buffer.size())
       break; // should more have come meanwhile, the loop says so
   }
   if (!good) {

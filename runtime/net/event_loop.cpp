@@ -243,7 +243,9 @@ private:
   event_loop& x_;
 };
 
-event_loop::event_loop() : reactor_(std::make_unique<reactor>()) {}
+event_loop::event_loop()
+  : reactor_(std::make_unique<reactor>()),
+    scratch_(std::make_unique_for_overwrite<char[]>(scratch_size)) {}
 
 std::shared_ptr<event_loop> event_loop::start() {
   std::shared_ptr<event_loop> self;
@@ -264,8 +266,12 @@ event_loop::~event_loop() {
     std::lock_guard guard{loops_mutex};
     loops().erase(this);
   }
-  if (thread_.joinable())
-    thread_.detach(); // in a forked child, where it isn't
+  if (!thread_.joinable())
+    return;
+  if (created_in_ != fork_generation() || own_loop == this)
+    thread_.detach(); // in a forked child it isn't there
+  else
+    stop();
 }
 
 void event_loop::post(std::function<void()> f) {

@@ -6,9 +6,11 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
+#include "runtime/base/fork.hpp"
 #include "runtime/call/reply.hpp"
 
 namespace hornbeam::runtime {
@@ -36,6 +38,8 @@ public:
   void post(std::function<void()> f);
   /// Whether this thread turns this loop now.
   bool inside() const noexcept;
+  /// Room to read into, for a handler while it runs.
+  std::span<char> scratch() noexcept { return {scratch_.get(), scratch_size}; }
 
   /// The loop whose own thread this is, or none.
   static event_loop* own() noexcept;
@@ -110,7 +114,11 @@ private:
   void turn_deferred();
   void unpark();
 
+  const std::uint32_t created_in_ = fork_generation();
+  static constexpr std::size_t scratch_size = std::size_t{128} << 10;
+
   const std::unique_ptr<reactor> reactor_;
+  const std::unique_ptr<char[]> scratch_; ///< not touched before it is used
   std::thread thread_;
   std::mutex gate_;    ///< whoever wants to turn it passes here
   std::mutex running_; ///< whoever holds it turns the loop

@@ -438,6 +438,13 @@ void node::stop() {
   if (x.stopped.exchange(true) || x.world == nullptr)
     return;
   auto& core = x.core;
+  if (!core->peering) { // its start has failed
+    x.world->end(std::chrono::milliseconds(3000), [core] {
+      if (core->loop)
+        core->loop->stop();
+    });
+    return;
+  }
   auto until = clock::now()
                + std::chrono::milliseconds(core->settings.flush_ms);
   auto nap = [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };

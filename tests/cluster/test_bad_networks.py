@@ -1,6 +1,7 @@
 """Two nodes with a network between them that delays, dribbles, stalls, cuts and closes
 one direction only: calls end once, with the right answer or an error, messages of a
-topic arrive in order and at most once, and when the network is well again so is everything."""
+topic arrive in order and at most once, and when the network is well again so is
+everything."""
 
 import contextlib
 import json
@@ -148,8 +149,8 @@ class Proxy:
                 a = self.listener.accept()[0]
                 b = socket.create_connection(("127.0.0.1", self.port))
                 self.pairs.append((a, b))
-                for x, y in ((a, b), (b, a)):
-                    threading.Thread(target=self._pump, args=(x, y), daemon=True).start()
+                for pair in ((a, b), (b, a)):
+                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
 
     def _pump(self, a, b):
         with contextlib.suppress(OSError):

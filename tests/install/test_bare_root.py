@@ -12,7 +12,7 @@ import pytest
 from .conftest import EXAMPLE, EXAMPLE_PRINTS, project_version, run, write_cluster
 
 # A download of some 100 MB.
-pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.plain, pytest.mark.long, pytest.mark.timeout(1200)]
 
 
 def mirror():

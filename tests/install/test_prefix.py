@@ -16,6 +16,8 @@ from .conftest import (
     write_cluster,
 )
 
+pytestmark = pytest.mark.plain
+
 BINARY = Path(os.environ.get("HORNBEAM_BIN") or ROOT / "build/release/launcher/x")
 BUILD = BINARY.parents[1]
 

@@ -28,6 +28,8 @@ from .conftest import (
     write_cluster,
 )
 
+pytestmark = pytest.mark.plain
+
 
 @pytest.fixture(scope="module")
 def backend():

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from launched import PATIENCE
 
+pytestmark = pytest.mark.plain
+
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("HORNBEAM_BIN") or ROOT / "build/release/launcher/x")
 VALUES = BINARY.parents[1] / "tests/gdb/values"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import textwrap
 
+import pytest
 from launched import PATIENCE
 
 import hornbeam
@@ -189,6 +190,7 @@ def test_a_handler_that_raises_anything_ends_nothing():
     assert out == f"{SECOND}\n"
 
 
+@pytest.mark.forks
 def test_a_forked_child_has_a_log_of_its_own():
     out, err = run(
         """

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from launched import PATIENCE, Launched
 
+pytestmark = pytest.mark.plain
+
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
 BINARY = Path(os.environ.get("HORNBEAM_BIN") or ROOT / "build/release/launcher/x")
