@@ -112,14 +112,14 @@ void read_cluster(table_reader& t, const document& doc,
     out.secret = doc.resolve(out.secret);
   t.read("insecure_loopback_without_tls", out.insecure_loopback_without_tls);
   t.read("heartbeat_ms", out.heartbeat_ms, 10, 3600000);
-  t.read("detection_ms", out.detection_ms, 20, 24 * 3600000);
+  t.read("detection_ms", out.detection_ms, 20, std::int64_t{24} * 3600000);
   if (out.detection_ms < 2 * out.heartbeat_ms)
     t.fail("detection_ms",
            "must be at least twice heartbeat_ms, or a healthy node is taken "
            "for dead: "
              + std::to_string(out.detection_ms) + " with "
              + std::to_string(out.heartbeat_ms));
-  t.read("connect_ms", out.connect_ms, 1, 24 * 3600000);
+  t.read("connect_ms", out.connect_ms, 1, std::int64_t{24} * 3600000);
   t.read("flush_ms", out.flush_ms, 0, 3600000);
   t.read("handshake_ms", out.handshake_ms, 10, 3600000);
   t.read("link_buffer_bytes", out.link_buffer_bytes, std::size_t{64} << 10,
@@ -174,7 +174,9 @@ void read_peers(table_reader& t, runtime::node_settings& out) {
                       "unlike '"
                         + x + "'");
     auto host = name.substr(name.find('@') + 1);
-    out.peers.push_back({name, port.empty() ? "" : host + ":" + port});
+    auto address = std::move(host);
+    address.append(":").append(port);
+    out.peers.push_back({name, port.empty() ? "" : std::move(address)});
   }
 }
 

@@ -225,6 +225,7 @@ void session::take_answer(std::string_view body) {
 }
 
 std::optional<refusal> session::connect() {
+  logger_share_scope here; // also called by a timer
   auto wake = [weak = weak_from_this()](bool urgent) {
     auto self = weak.lock();
     if (!self)

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 
 #include "runtime/base/fork.hpp"
-#include "runtime/call/failures.hpp"
+#include "runtime/call/service.hpp"
 #include "runtime/net/address.hpp"
 
 namespace hornbeam::runtime {
@@ -22,6 +22,9 @@ namespace {
 
 /// Reads before others have their turn.
 constexpr int reads_in_a_row = 8;
+/// Batches that a thread sends before it leaves the rest to the loop: it may be
+/// one that has something else to do.
+constexpr int batches_in_a_row = 16;
 /// How long a gentle end waits for the peer to end it too.
 constexpr std::chrono::milliseconds gentle_end{1000};
 /// The system gives a connection up whose bytes nobody has confirmed for so
@@ -269,7 +272,7 @@ void connection::write() {
     return;
   if (!tls_.established())
     return;
-  for (;;) {
+  for (int i = 0; i < batches_in_a_row; ++i) {
     auto batch = user_->next_batch();
     if (batch.empty())
       return;
@@ -277,6 +280,7 @@ void connection::write() {
     if (!write_output())
       return;
   }
+  loop_->post([self = shared_from_this()] { self->flush(); });
 }
 
 void connection::flush() {

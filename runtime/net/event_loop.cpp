@@ -18,6 +18,7 @@
 #include "runtime/base/fork.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/call/caller.hpp"
+#include "runtime/call/service.hpp"
 
 namespace hornbeam::runtime {
 
@@ -131,12 +132,32 @@ struct event_loop::reactor {
     context.get_executor()};
   asio::posix::stream_descriptor marker; ///< by it the descriptors are found
   asio::steady_timer moment;
-  std::mutex mutex; ///< guards what is posted
+  std::mutex mutex; ///< guards what follows
   std::vector<std::function<void()>> posted;
   bool closed = false;
-  // In the loop.
+  // Those that live, for the end: they may go in any thread.
   std::set<watched_descriptor::state*> descriptors;
   std::set<loop_timer::state*> timers;
+
+  template <class T>
+  void add(std::set<T*>& to, T* x) {
+    std::lock_guard guard{mutex};
+    to.insert(x);
+  }
+  template <class T>
+  void remove(std::set<T*>& from, T* x) {
+    std::lock_guard guard{mutex};
+    from.erase(x);
+  }
+  template <class T>
+  std::vector<std::shared_ptr<T>> living(const std::set<T*>& all) {
+    std::vector<std::shared_ptr<T>> out;
+    std::lock_guard guard{mutex};
+    for (auto* x : all)
+      if (auto one = x->weak_from_this().lock())
+        out.push_back(std::move(one));
+    return out;
+  }
 
   /// What was posted until now.
   void run_posted() {
@@ -155,8 +176,9 @@ struct watched_descriptor::state
   state(std::shared_ptr<event_loop> l, int fd)
     : loop(std::move(l)), socket(loop->reactor_->context) {
     socket.assign(fd);
-    loop->reactor_->descriptors.insert(this);
+    loop->reactor_->add(loop->reactor_->descriptors, this);
   }
+  ~state() { loop->reactor_->remove(loop->reactor_->descriptors, this); }
 
   void arm(asio::posix::stream_descriptor::wait_type what,
            std::function<void()>& f, bool& armed) {
@@ -179,7 +201,6 @@ struct watched_descriptor::state
   int close(bool keep_open = false) {
     if (std::exchange(closed, true))
       return -1;
-    loop->reactor_->descriptors.erase(this);
     int out = -1;
     boost::system::error_code ignored;
     if (keep_open)
@@ -204,8 +225,9 @@ struct watched_descriptor::state
 struct loop_timer::state : std::enable_shared_from_this<loop_timer::state> {
   explicit state(std::shared_ptr<event_loop> l)
     : loop(std::move(l)), timer(loop->reactor_->context) {
-    loop->reactor_->timers.insert(this);
+    loop->reactor_->add(loop->reactor_->timers, this);
   }
+  ~state() { loop->reactor_->remove(loop->reactor_->timers, this); }
 
   void cancel() {
     ++number;
@@ -588,10 +610,10 @@ void event_loop::stop() {
     dropped.swap(r.posted);
   }
   dropped.clear();
-  for (auto* x : std::vector(r.timers.begin(), r.timers.end()))
-    x->shared_from_this()->cancel();
-  for (auto* x : std::vector(r.descriptors.begin(), r.descriptors.end()))
-    x->shared_from_this()->close();
+  for (auto& x : r.living(r.timers))
+    x->cancel();
+  for (auto& x : r.living(r.descriptors))
+    x->close();
   // Asio still has to hand over that they are cancelled.
   while (run_one(clock::time_point::min())) {
   }
@@ -604,7 +626,8 @@ void event_loop::close_descriptors_after_fork() noexcept {
   auto all = watched_with(marker);
   all.insert(marker);
   for (auto* x : reactor_->descriptors)
-    all.insert(x->socket.native_handle());
+    if (!x->closed)
+      all.insert(x->socket.native_handle());
   for (auto fd : all)
     ::close(fd);
 }
@@ -650,8 +673,10 @@ loop_timer::loop_timer(const std::shared_ptr<event_loop>& loop)
   : state_(std::make_shared<state>(loop)) {}
 
 loop_timer::~loop_timer() {
-  state_->cancel();
-  state_->loop->reactor_->timers.erase(state_.get());
+  if (state_->loop->inside())
+    state_->cancel();
+  else // whose it was may go in any thread
+    state_->loop->post([s = state_] { s->cancel(); });
 }
 
 void loop_timer::after(std::chrono::milliseconds ms, std::function<void()> f) {

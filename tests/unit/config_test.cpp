@@ -232,7 +232,7 @@ TEST_CASE("settings are handed to Python as JSON with all fields") {
   CHECK(json["python"]["modules"] == std::vector<std::string>{"jobs"});
   CHECK(json["python"]["task_keep_ms"] == 3600000);
   CHECK(json["python"].size() == 7);
-  CHECK(json["log"]["level"] == "");
+  CHECK(json["log"]["level"].get<std::string>().empty());
 }
 
 TEST_CASE("both kinds of files say how much the nodes log") {
