@@ -66,14 +66,14 @@ void session::dial(core_ptr core, int fd, std::string expected,
   self->open(fd, tls_session::role::client, patience);
 }
 
-void session::greet(core_ptr core, int fd, std::shared_ptr<guest> g) {
+void session::greet(core_ptr core, int fd, std::shared_ptr<half_open> g) {
   auto self = std::make_shared<session>(std::move(core), std::string{},
                                         std::string{});
   g->turn_away = [weak = self->weak_from_this()] {
     if (auto x = weak.lock())
       x->closed("it was turned away for others");
   };
-  self->guest_ = std::move(g);
+  self->half_open_ = std::move(g);
   auto patience = std::chrono::milliseconds(self->core_->settings.handshake_ms);
   self->open(fd, tls_session::role::server, patience);
 }
@@ -193,7 +193,7 @@ void session::refuse(const refusal& why) {
   std::string body;
   wire_writer{body} << verdict{false, why};
   say(body);
-  guest_ = nullptr;
+  half_open_ = nullptr;
   if (auto c = connection_.lock())
     c->close_gently();
 }
@@ -251,7 +251,7 @@ std::optional<refusal> session::connect() {
     return no;
   }
   timer_.cancel();
-  guest_ = nullptr;
+  half_open_ = nullptr;
   if (!dialled()) { // before what the link sends
     std::string body;
     wire_writer{body} << verdict{true, {}} << core_->greeting();
@@ -306,8 +306,8 @@ void session::closed(const std::string& why) {
   auto c = connection_.lock();
   // Whoever only looks whether something listens is not worth a word.
   auto how = why.empty() ? log::level::debug : log::level::warning;
-  auto host = guest_ ? guest_->host : std::string{};
-  guest_ = nullptr;
+  auto host = half_open_ ? half_open_->host : std::string{};
+  half_open_ = nullptr;
   log::say_once_a_minute(how, "link", core_->self()->name(), "no hello " + host,
                          [&] {
                            return "refused a connection from "

@@ -31,7 +31,7 @@ public:
                    std::string address, std::chrono::milliseconds patience);
   /// Waits for the hello of whoever has connected, and gives it to the peering
   /// actor.
-  static void greet(core_ptr core, int fd, std::shared_ptr<guest> g);
+  static void greet(core_ptr core, int fd, std::shared_ptr<half_open> g);
 
   session(core_ptr core, std::string expected, std::string address);
 
@@ -82,7 +82,7 @@ private:
   const std::string expected_; ///< whom we dialled; else they did
   const std::string address_;  ///< and where
   std::weak_ptr<connection> connection_;
-  std::shared_ptr<guest> guest_; ///< until it is greeted
+  std::shared_ptr<half_open> half_open_; ///< until it is greeted
   loop_timer timer_;
   hello hello_;
   std::shared_ptr<link> link_;

@@ -247,7 +247,7 @@ struct loop_timer::state : std::enable_shared_from_this<loop_timer::state> {
 class event_loop::turning {
 public:
   explicit turning(event_loop& x) : x_(x) {
-    std::lock_guard pass{x.gate_};
+    std::lock_guard pass{x.entrance_};
     if (!x.running_.try_lock()) {
       x.interrupt();
       x.running_.lock();
@@ -396,18 +396,18 @@ bool event_loop::hold(clock::time_point until) {
     }
     return true;
   };
-  if (!lock(gate_))
+  if (!lock(entrance_))
     return false;
   interrupt();
   if (lock(running_))
     return true;
-  gate_.unlock();
+  entrance_.unlock();
   return false;
 }
 
 void event_loop::let_go() {
   running_.unlock();
-  gate_.unlock();
+  entrance_.unlock();
 }
 
 event_loop* event_loop::own() noexcept {

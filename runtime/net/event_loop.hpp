@@ -57,8 +57,8 @@ public:
     batch_sends_scope& operator=(const batch_sends_scope&) = delete;
   };
   /// Has `f` run by whoever turns the loop next, in a moment at the latest.
-  /// False if this thread isn't patient, or if the own thread is not about to
-  /// look.
+  /// False if this thread does not batch its sends, or the own one is not about
+  /// to look.
   bool defer(std::function<void()> f);
   /// Runs what this thread has deferred, in any loop.
   static void flush_deferred();
@@ -120,8 +120,8 @@ private:
   const std::unique_ptr<reactor> reactor_;
   const std::unique_ptr<char[]> scratch_; ///< not touched before it is used
   std::thread thread_;
-  std::mutex gate_;    ///< whoever wants to turn it passes here
-  std::mutex running_; ///< whoever holds it turns the loop
+  std::mutex entrance_; ///< whoever wants to turn it passes here
+  std::mutex running_;  ///< whoever holds it turns the loop
   std::atomic<bool> stopped_{false};
   std::atomic<int> waiting_{0}; ///< threads in `wait`
   std::atomic<bool> leading_{false};

@@ -31,7 +31,7 @@ bool of_this_host(const std::string& host) {
 std::shared_ptr<listener> listener::open(std::shared_ptr<event_loop> loop,
                                          const std::string& host,
                                          std::uint16_t port, std::string node,
-                                         taker f) {
+                                         accept_handler f) {
   auto fail = [&](const std::string& why) {
     throw std::runtime_error("can't listen on "
                              + to_string(runtime::address{host, port}) + ": "
@@ -71,11 +71,11 @@ std::shared_ptr<listener> listener::open(std::shared_ptr<event_loop> loop,
 }
 
 listener::listener(std::shared_ptr<event_loop> loop, int fd, std::string host,
-                   std::string node, taker f)
+                   std::string node, accept_handler f)
   : loop_(std::move(loop)),
     node_(std::move(node)),
     fd_(fd),
-    taker_(std::move(f)) {
+    on_accept_(std::move(f)) {
   auto bound = parse_address(address_of_socket(fd));
   address_ = to_string(
     runtime::address{std::move(host), bound ? bound->port : std::uint16_t{0}});
@@ -128,36 +128,36 @@ void listener::take() {
 void listener::admit(int fd) {
   auto from = parse_address(address_of_peer(fd));
   auto host = from ? from->host : std::string{};
-  std::vector<std::shared_ptr<guest>> now;
-  std::erase_if(guests_, [](auto& x) { return x.expired(); });
-  for (auto& x : guests_)
+  std::vector<std::shared_ptr<half_open>> now;
+  std::erase_if(half_open_, [](auto& x) { return x.expired(); });
+  for (auto& x : half_open_)
     now.push_back(x.lock());
   auto same_host = [&](auto& g) { return g->host == host; };
-  bool crowded = now.size() >= most_guests;
+  bool crowded = now.size() >= most_half_open;
   bool too_many_of_one
     = !of_this_host(host)
       && std::count_if(now.begin(), now.end(), same_host)
-           >= static_cast<std::ptrdiff_t>(most_guests_of_a_host);
+           >= static_cast<std::ptrdiff_t>(most_half_open_of_a_host);
   if (crowded || too_many_of_one) {
     auto oldest = too_many_of_one
                     ? std::find_if(now.begin(), now.end(), same_host)
                     : now.begin();
-    bool patient = clock::now() - (*oldest)->since < least_time;
+    bool too_soon = clock::now() - (*oldest)->since < least_time;
     log::say_once_a_minute(
       log::level::warning, "link", node_, "crowded",
       "too many connections have not said who they are, the last one from "
-        + host + ": " + (patient ? "a new" : "the oldest")
+        + host + ": " + (too_soon ? "a new" : "the oldest")
         + " one is turned away");
-    if (patient) {
+    if (too_soon) {
       ::close(fd);
       return;
     }
     if (auto away = std::exchange((*oldest)->turn_away, nullptr))
       away();
   }
-  auto g = std::make_shared<guest>(guest{host, clock::now(), nullptr});
-  guests_.push_back(g);
-  taker_(fd, std::move(g));
+  auto g = std::make_shared<half_open>(half_open{host, clock::now(), nullptr});
+  half_open_.push_back(g);
+  on_accept_(fd, std::move(g));
 }
 
 } // namespace hornbeam::runtime

@@ -14,7 +14,7 @@ namespace hornbeam::runtime {
 
 /// A connection that has not yet shown who it is. Whoever greets it drops this
 /// when it has, or when it is closed.
-struct guest {
+struct half_open {
   std::string host;
   clock::time_point since;
   std::function<void()> turn_away; ///< closes the connection; in the loop
@@ -26,20 +26,21 @@ class listener : public std::enable_shared_from_this<listener> {
 public:
   /// Strangers that are greeted at once, from all hosts and from one. This host
   /// is exempt from the latter.
-  static constexpr std::size_t most_guests = 64;
-  static constexpr std::size_t most_guests_of_a_host = 16;
+  static constexpr std::size_t most_half_open = 64;
+  static constexpr std::size_t most_half_open_of_a_host = 16;
   /// Over that a new one is turned away, unless the oldest has had so long.
   static constexpr std::chrono::seconds least_time{1};
 
   /// Takes over a connected socket. Called in the loop.
-  using taker = std::function<void(int fd, std::shared_ptr<guest> x)>;
+  using accept_handler
+    = std::function<void(int fd, std::shared_ptr<half_open> x)>;
 
   /// Listens from here on. Any thread. Raises `std::runtime_error` with the
   /// address and the system's reason.
   static std::shared_ptr<listener> open(std::shared_ptr<event_loop> loop,
                                         const std::string& host,
                                         std::uint16_t port, std::string node,
-                                        taker f);
+                                        accept_handler f);
   ~listener();
 
   /// `host:port`, with the port that it got.
@@ -51,7 +52,7 @@ public:
 
 private:
   listener(std::shared_ptr<event_loop> loop, int fd, std::string host,
-           std::string node, taker f);
+           std::string node, accept_handler f);
   void take();
   void admit(int fd);
 
@@ -59,11 +60,11 @@ private:
   const std::string node_;
   std::string address_;
   std::atomic<int> fd_; ///< until the loop knows it
-  taker taker_;
+  accept_handler on_accept_;
   // In the loop.
   std::optional<watched_descriptor> socket_;
   std::optional<loop_timer> pause_;
-  std::list<std::weak_ptr<guest>> guests_; ///< the oldest first
+  std::list<std::weak_ptr<half_open>> half_open_; ///< the oldest first
 };
 
 } // namespace hornbeam::runtime

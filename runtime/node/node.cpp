@@ -391,7 +391,7 @@ void node::listen() {
                              "not on "
                              + host);
   x.core->load_secret();
-  auto greet = [core = x.core](int fd, std::shared_ptr<guest> g) {
+  auto greet = [core = x.core](int fd, std::shared_ptr<half_open> g) {
     session::greet(core, fd, std::move(g));
   };
   auto set_address = [&core = *x.core](const std::string& where) {
