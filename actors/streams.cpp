@@ -77,7 +77,13 @@ public:
     if (closed_)
       return;
     lock.unlock();
-    auto from = streams_.open(std::move(call_), to_);
+    std::shared_ptr<chunk_source> from;
+    try {
+      from = streams_.open(std::move(call_), to_);
+    } catch (...) {
+      to_->fail(current_failure());
+      return;
+    }
     lock.lock();
     from_ = from;
     auto n = std::exchange(credit_, 0);

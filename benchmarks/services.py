@@ -119,7 +119,7 @@ def remote(out: Rows) -> None:
         out.table("another node, TLS", "µs")
         one = cost(lambda: execute("remote", "echo", 1), 1.0)
         erpc = remote_erlang("remote", "call")
-        out.row("execute", one, "erpc:call, no TLS", erpc, at_most=1.6)
+        out.row("execute", one, "erpc:call, no TLS", erpc, at_most=1.2)
         many_at_once(out, one, at)
         chunk = cost(lambda: count(stream("remote", "count", 10_000)), 2.0) / 10_000
         theirs = at and redis_chunk(at)

@@ -98,8 +98,9 @@ bool link::push(std::string f, kind is, bool urgent, std::uint64_t request) {
       large_casts_ += is_cast;
       large_.push_back({std::move(f), 0, next_number_++, is_cast, request});
     } else {
-      waiting_bytes_ += f.size();
+      small_casts_ += is_cast;
       small_.push_back({std::move(f), request, is_cast});
+      waiting_bytes_ += small_.back().cost();
     }
     wake = !std::exchange(awake_, true)
            || (!is_cast && std::exchange(lingering_, false));
@@ -203,6 +204,11 @@ bool link::behind() const {
   return waiting_bytes_ >= 2 * buffer_;
 }
 
+void link::count_unread() {
+  if (++unread_refusals_ > most_unread_refusals)
+    throw decode_error("requests, and reads no answer");
+}
+
 bool link::drained() const {
   lock_scope guard{out_mutex_};
   return small_.empty() && large_.empty();
@@ -220,10 +226,13 @@ std::string link::next_batch(bool lingering) {
   while (!small_.empty() && batch.size() < batch_size) {
     ar << small_.front().bytes;
     sent_casts_ |= small_.front().is_cast;
-    waiting_bytes_ -= small_.front().bytes.size();
+    waiting_bytes_ -= small_.front().cost();
+    small_casts_ -= small_.front().is_cast;
     small_.pop_front();
   }
-  if (!large_.empty() && in_flight_ < window) {
+  // A cast waits for those before it.
+  if (!large_.empty() && in_flight_ < window
+      && !(large_.front().is_cast && small_casts_ > 0)) {
     auto& f = large_.front();
     auto n = std::min(fragment_size, f.bytes.size() - f.sent);
     auto head = make_frame(frame::fragment, f.number,
@@ -272,8 +281,7 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
       auto until = ttl == 0 ? deadline{}
                             : deadline::in(static_cast<std::int64_t>(ttl - 1));
       if (behind()) {
-        if (++unread_refusals_ > most_unread_refusals)
-          throw decode_error("requests, and reads no answer");
+        count_unread();
         reply(id, failure{error_code::overloaded,
                           "too much that it has asked for waits to be sent to "
                             + peer_});
@@ -316,6 +324,8 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
       if (whole.empty()) // to grow by and by would copy it again and again
         whole.reserve(static_cast<std::size_t>(std::min(total, most_at_once)));
       whole.append(rest());
+      if (behind())
+        count_unread();
       push(make_frame(frame::credit, std::uint64_t{1}), kind::answer);
       if (whole.size() > total)
         throw decode_error("a fragment behind the end of its message");
@@ -344,6 +354,8 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
     case frame::alive:
       return;
     case frame::probe:
+      if (behind())
+        count_unread();
       push(make_frame(frame::alive), kind::answer);
       return;
     case frame::announced:
@@ -372,6 +384,7 @@ void link::close(const failure& why) {
     small_.clear();
     large_.clear();
     waiting_bytes_ = 0;
+    small_casts_ = large_casts_ = 0;
   }
   std::unordered_map<std::uint64_t, open_request> open_requests;
   {

@@ -126,6 +126,8 @@ private:
     std::string bytes;
     std::uint64_t request = 0; ///< its id, if it is one
     bool is_cast = false;
+    /// What it takes here, of which its bytes may be the least.
+    std::size_t cost() const noexcept { return bytes.size() + sizeof *this; }
   };
   struct large_frame {
     std::string bytes;
@@ -143,6 +145,8 @@ private:
             std::uint64_t request = 0);
   /// Whether the peer reads too little of what it has asked for.
   bool behind() const;
+  /// It asks for more all the same: that ends the link after a while.
+  void count_unread();
   /// `in_pieces`: it came in fragments, and so can be none itself.
   void take_frame(std::string_view frame, sink& to, bool in_pieces = false);
 
@@ -159,6 +163,7 @@ private:
   std::deque<large_frame> large_;
   std::size_t waiting_bytes_ = 0;
   std::size_t large_casts_ = 0;
+  std::size_t small_casts_ = 0;
   std::size_t in_flight_ = 0;
   std::uint64_t next_number_ = 1;
   bool awake_ = false;

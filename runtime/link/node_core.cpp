@@ -136,7 +136,12 @@ void node_core::joined() {
     waiters.swap(when_joined_);
   }
   for (auto& f : waiters)
-    f();
+    try {
+      f();
+    } catch (...) { // the others wait as well
+      log::say(log::level::error, "link", self()->name(),
+               "after joining: " + current_failure().message);
+    }
 }
 
 bool node_core::when_joined(std::function<void()> f) {

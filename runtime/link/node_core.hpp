@@ -211,6 +211,7 @@ struct attempt_result {
 using dial_atom = caf::atom_constant<caf::atom("dial")>;
 using retry_atom = caf::atom_constant<caf::atom("retry")>;
 using known_atom = caf::atom_constant<caf::atom("hbknown")>;
+using greeting_atom = caf::atom_constant<caf::atom("hbgreeting")>;
 using hello_atom = caf::atom_constant<caf::atom("hbhello")>;
 using beat_atom = caf::atom_constant<caf::atom("hbbeat")>;
 using failed_atom = caf::atom_constant<caf::atom("hbfailed")>;

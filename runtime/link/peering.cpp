@@ -42,6 +42,7 @@ constexpr auto proof_time = std::chrono::milliseconds(500);
 
 struct attempt {
   bool in_flight = false;
+  bool greets = false; ///< it has reached somebody
   bool scheduled = false;
   bool keep = false;                     ///< try until it is forgotten
   bool on_host = false;                  ///< the host's registry knew it
@@ -175,7 +176,9 @@ void connected(peering_actor* self, const std::string& name) {
     a.on_host = st.core->registry.find(name).has_value();
     answer(a, st.known.contains(name));
     if (!a.waiters.empty())
-      self->delayed_send(self, announcing_time, known_atom::value, name);
+      if (auto to = st.core->find_link(name))
+        self->delayed_send(self, announcing_time, known_atom::value, name,
+                           to->incarnation());
     a.keep = true; // until either side says goodbye
   }
   // Tell the newcomer whom it might not know.
@@ -231,16 +234,26 @@ void dial(peering_actor* self, const std::string& name) {
     return;
   }
   a.in_flight = true;
+  a.greets = false;
   auto until = deadline::in(st.core->settings.connect_ms);
   dialer::start(st.core->loop, *at,
                 std::chrono::milliseconds(st.core->settings.connect_ms),
                 [=, core = st.core](int fd, const std::string& why) {
-                  if (fd >= 0)
+                  auto tell = [&](const std::string& reason) {
+                    core->tell_peering(attempt_result{name, false, false,
+                                                      no_connection(reason)});
+                  };
+                  if (fd < 0) {
+                    tell(why);
+                    return;
+                  }
+                  core->tell_peering(greeting_atom::value, name);
+                  try {
                     session::dial(core, fd, name, address,
                                   std::chrono::milliseconds(until.left_ms()));
-                  else
-                    core->tell_peering(
-                      attempt_result{name, false, false, no_connection(why)});
+                  } catch (...) {
+                    tell(current_failure().message);
+                  }
                 });
 }
 
@@ -277,7 +290,7 @@ caf::behavior peering_state::run(peering_actor* self) {
       auto& from = newcomer->peer_hello();
       auto me = st.core->self();
       auto i = st.attempts.find(from.name);
-      if (i != st.attempts.end() && i->second.in_flight
+      if (i != st.attempts.end() && i->second.in_flight && i->second.greets
           && me->name() < from.name) {
         newcomer->refuse({{error_code::refused,
                            "both nodes connect at the same time", me->name()},
@@ -289,6 +302,11 @@ caf::behavior peering_state::run(peering_actor* self) {
         prove(self, newcomer);
       else
         newcomer->accept();
+    },
+    [=](greeting_atom, const std::string& name) {
+      if (auto i = self->state.attempts.find(name);
+          i != self->state.attempts.end())
+        i->second.greets = true;
     },
     [=](const connect_request_ptr& r) {
       auto t = parse_target(r->target);
@@ -313,9 +331,10 @@ caf::behavior peering_state::run(peering_actor* self) {
       dial(self, name);
     },
     // What that node has is known, or it takes too long.
-    [=](known_atom, const std::string& name) {
+    [=](known_atom, const std::string& name, std::uint64_t incarnation) {
       auto& st = self->state;
-      if (!st.core->find_link(name))
+      auto link = st.core->find_link(name);
+      if (!link || link->incarnation() != incarnation)
         return;
       st.known.insert(name);
       if (auto i = st.attempts.find(name); i != st.attempts.end())

@@ -344,6 +344,8 @@ void session::end(const std::string& why, log::level how) {
     c->close();
   core_->drop_peer(link_, down);
   core_->tell_peering(forget_atom::value, hello_.name, leaving_);
+  for (auto& f : std::exchange(when_proved_, {}))
+    core_->loop->post(std::move(f));
   if (auto a = std::exchange(actor_, nullptr))
     caf::anon_send(a, shut_atom::value);
 }
@@ -355,14 +357,21 @@ void session::prove_alive(std::chrono::milliseconds by,
     f();
     return;
   }
+  when_proved_.push_back(std::move(f));
+  if (when_proved_.size() > 1)
+    return; // it is asked already
   auto asked = clock::now();
   link_->probe();
-  timer_.after(by, [weak = weak_from_this(), asked, f = std::move(f)] {
+  timer_.after(by, [weak = weak_from_this(), asked] {
     auto self = weak.lock();
-    auto now = self ? self->connection_.lock() : nullptr;
-    if (self && (!now || now->heard() < asked))
+    if (!self || self->over_)
+      return;
+    auto now = self->connection_.lock();
+    if (!now || now->heard() < asked)
       self->end("gave no sign of life, and another of its name has come");
-    f();
+    else
+      for (auto& g : std::exchange(self->when_proved_, {}))
+        g();
   });
 }
 
@@ -385,9 +394,10 @@ void session::on_request(std::uint64_t id, const std::string& service,
 }
 
 void session::on_announced() {
-  core_->after_services([core = core_, name = hello_.name] {
-    core->tell_peering(known_atom::value, name);
-  });
+  core_->after_services(
+    [core = core_, name = hello_.name, incarnation = hello_.incarnation] {
+      core->tell_peering(known_atom::value, name, incarnation);
+    });
 }
 
 void session::on_cast(const std::string& service, std::string_view body) {

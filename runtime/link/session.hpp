@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "runtime/base/log.hpp"
 #include "runtime/base/small_mutex.hpp"
@@ -90,8 +91,9 @@ private:
   caf::actor actor_;                ///< of the link
   bool heard_hello_ = false;
   bool receiving_ = false; ///< what is answered meanwhile is sent afterwards
-  bool met_ = false;       ///< the peer has used the link
-  bool leaving_ = false;   ///< goodbyes are said
+  std::vector<std::function<void()>> when_proved_; ///< that it lives, or not
+  bool met_ = false;     ///< the peer has used the link
+  bool leaving_ = false; ///< goodbyes are said
   std::atomic<bool> over_{false};
 
   small_mutex mutex_;

@@ -274,8 +274,14 @@ void connection::write() {
     return;
   for (int i = 0; i < batches_in_a_row; ++i) {
     auto batch = user_->next_batch();
-    if (batch.empty())
+    if (batch.empty()) {
+      if (finishing_ && !std::exchange(finished_, true)) {
+        tls_.finish();
+        if (write_output())
+          ::shutdown(socket_.fd(), SHUT_WR);
+      }
       return;
+    }
     tls_.send(batch);
     if (!write_output())
       return;
@@ -296,7 +302,12 @@ void connection::flush() {
     flushing_ = flushing::busy;
     {
       lock_scope guard{mutex_};
-      write();
+      try {
+        write();
+      } catch (...) { // there is no memory: the peer will notice
+        broken_ = true;
+        ::shutdown(socket_.fd(), SHUT_RDWR);
+      }
     }
     if (flushing_.compare_exchange_strong(is, flushing::idle))
       return;
@@ -326,18 +337,11 @@ void connection::close() {
 void connection::close_gently() {
   if (closed_ || std::exchange(leaving_, true))
     return;
-  flush();
-  bool over = false;
   {
     lock_scope guard{mutex_};
-    tls_.finish();
-    over = blocked_ || !write_output();
-    ::shutdown(socket_.fd(), SHUT_WR);
+    finishing_ = true;
   }
-  if (over) {
-    close();
-    return;
-  }
+  flush();
   paused_ = false;
   socket_.arm_readable(); // until the peer ends it: else it loses the last
   timer_.after(gentle_end, [self = shared_from_this()] { self->close(); });

@@ -105,9 +105,11 @@ private:
   mutex_type mutex_;           ///< guards what follows
   std::shared_ptr<user> user_; ///< none once it is closed
   tls_session tls_;
-  std::size_t sent_ = 0; ///< of the output
-  bool blocked_ = false; ///< until the socket takes more
-  bool broken_ = false;  ///< reading tells why, when it has read all
+  std::size_t sent_ = 0;   ///< of the output
+  bool blocked_ = false;   ///< until the socket takes more
+  bool broken_ = false;    ///< reading tells why, when it has read all
+  bool finishing_ = false; ///< what is sent now is the last
+  bool finished_ = false;  ///< and the peer was told
 };
 
 } // namespace hornbeam::runtime

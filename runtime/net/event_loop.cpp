@@ -84,8 +84,11 @@ void let_go_of_loops() {
   loops_mutex.unlock();
 }
 
-[[maybe_unused]] const int held_around_forks = at_fork(
-  fork_stage::event_loops, {hold_loops, let_go_of_loops, let_go_of_loops});
+[[maybe_unused]] const int held_around_forks
+  = at_fork(fork_stage::event_loops, {hold_loops, let_go_of_loops, [] {
+                                        let_go_of_loops();
+                                        loops().clear(); // the parent's
+                                      }});
 
 /// Runs what must not end the thread.
 template <class F>
@@ -175,7 +178,12 @@ struct watched_descriptor::state
   : std::enable_shared_from_this<watched_descriptor::state> {
   state(std::shared_ptr<event_loop> l, int fd)
     : loop(std::move(l)), socket(loop->reactor_->context) {
-    socket.assign(fd);
+    try {
+      socket.assign(fd);
+    } catch (...) {
+      ::close(fd);
+      throw;
+    }
     loop->reactor_->add(loop->reactor_->descriptors, this);
   }
   ~state() { loop->reactor_->remove(loop->reactor_->descriptors, this); }
@@ -358,6 +366,11 @@ bool event_loop::send_now_scope::here() noexcept {
   return send_now_scopes > 0;
 }
 
+void event_loop::look_for_descriptors() {
+  if (::fcntl(reactor_->marker.native_handle(), F_GETFD) < 0)
+    stopped_ = true; // somebody has closed all: no wait would wait any more
+}
+
 void event_loop::run() {
   own_loop = this;
   while (!stopped_) {
@@ -369,8 +382,7 @@ void event_loop::run() {
       wake_soon();
       if (!stopped_)
         turn(clock::time_point::max());
-      if (::fcntl(reactor_->marker.native_handle(), F_GETFD) < 0)
-        stopped_ = true; // somebody has closed all descriptors
+      look_for_descriptors();
     }
     own_inside_ = false;
     if (due_)
@@ -399,13 +411,16 @@ bool event_loop::hold(clock::time_point until) {
   if (!lock(entrance_))
     return false;
   interrupt();
-  if (lock(running_))
+  if (lock(running_)) {
+    reactor_->mutex.lock(); // what it holds is whole in the child
     return true;
+  }
   entrance_.unlock();
   return false;
 }
 
 void event_loop::let_go() {
+  reactor_->mutex.unlock();
   running_.unlock();
   entrance_.unlock();
 }
@@ -545,13 +560,12 @@ void event_loop::wait(waitable& at, clock::time_point until) {
   if (!in_turn || !wakeup_baton::get().has_waiting())
     turn_deferred(); // nobody else does it next
   if (!crowded && turned == nullptr && !stopped_ && !leading_.exchange(true)) {
-    lead(at, until);
-    bool call = false;
+    bool call = lead(at, until);
     {
       std::lock_guard guard{mutex_};
       leading_ = false;
       ++led_;
-      call = deep_;
+      call |= deep_;
     }
     if (call || waiting_ > 1)
       unpark();
@@ -563,7 +577,7 @@ void event_loop::wait(waitable& at, clock::time_point until) {
   --waiting_;
 }
 
-void event_loop::lead(waitable& at, clock::time_point until) {
+bool event_loop::lead(waitable& at, clock::time_point until) {
   led = this;
   wakeup_baton::pass();
   at.watch(true);
@@ -575,11 +589,12 @@ void event_loop::lead(waitable& at, clock::time_point until) {
     more = turn(until);
     if (clock::now() >= until)
       break;
+    if (!more && !at.ready())
+      look_for_descriptors();
   }
   at.watch(false);
   led = nullptr;
-  if (more)
-    unpark();
+  return more;
 }
 
 void event_loop::wake() {

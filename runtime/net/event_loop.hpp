@@ -100,7 +100,9 @@ private:
   /// microsecond, where a wait itself ends to the millisecond.
   void wake_soon();
   void park();
-  void lead(waitable& at, clock::time_point until);
+  /// True if something may be left to do.
+  bool lead(waitable& at, clock::time_point until);
+  void look_for_descriptors();
   /// Waits until something is to be done, or `until` has passed, and does it.
   /// True if something may be left.
   bool turn(clock::time_point until);

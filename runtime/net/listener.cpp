@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "runtime/base/log.hpp"
+#include "runtime/call/service.hpp"
 #include "runtime/net/address.hpp"
 
 namespace hornbeam::runtime {
@@ -109,8 +110,11 @@ void listener::take() {
     auto error = errno;
     if (error == EAGAIN)
       break;
-    if (error == EMFILE || error == ENFILE || error == ENOMEM
-        || error == ENOBUFS) {
+    // That one has gone, or the network has: the next. All else lasts.
+    bool passes = error == ECONNABORTED || error == EINTR || error == EPROTO
+                  || error == ENETDOWN || error == ENETUNREACH
+                  || error == EHOSTDOWN || error == EHOSTUNREACH;
+    if (!passes) {
       log::say_once_a_minute(log::level::error, "link", node_, "no descriptors",
                              std::string{"no connection can be taken: "}
                                + std::strerror(error));
@@ -120,7 +124,6 @@ void listener::take() {
       });
       return;
     }
-    // Else that one has gone, or the network has: the next.
   }
   socket_->arm_readable();
 }
@@ -157,7 +160,13 @@ void listener::admit(int fd) {
   }
   auto g = std::make_shared<half_open>(half_open{host, clock::now(), nullptr});
   half_open_.push_back(g);
-  on_accept_(fd, std::move(g));
+  try {
+    on_accept_(fd, std::move(g));
+  } catch (...) { // there is no memory, say; who takes it over has closed it
+    log::say_once_a_minute(log::level::error, "link", node_, "not taken",
+                           "a connection can't be taken: "
+                             + current_failure().message);
+  }
 }
 
 } // namespace hornbeam::runtime

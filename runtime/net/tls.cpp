@@ -273,8 +273,10 @@ void tls_session::send(std::string_view plain) {
     auto n = SSL_write(
       ssl_, plain.data(),
       static_cast<int>(std::min(plain.size(), std::size_t{1} << 30)));
-    if (n <= 0) // the output takes everything, so the session is broken
+    if (n <= 0) { // the output takes everything, so the session is broken
+      ERR_clear_error();
       return;
+    }
     plain.remove_prefix(static_cast<std::size_t>(n));
   }
 }
@@ -284,6 +286,7 @@ void tls_session::finish() {
     return;
   ERR_clear_error();
   SSL_shutdown(ssl_);
+  ERR_clear_error();
 }
 
 } // namespace hornbeam::runtime

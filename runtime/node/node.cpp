@@ -157,6 +157,11 @@ std::shared_ptr<node> node::start(node_settings s) {
   x.core->unit = std::make_shared<loop_unit>(*x.core->system, x.core->loop);
   logger_share_scope here;
   x.procs = std::make_unique<runtime::processes>(self->system(), *self);
+  if (x.core->settings.join) { // whatever happens until then
+    auto& clock = x.procs->clock();
+    clock.add(x.procs->make_pid().serial, clock.in(x.core->settings.join_ms),
+              [core = x.core] { core->joined(); });
+  }
   x.host = std::make_shared<node_table_host>(*x.procs);
   x.tables.attach(x.host);
   x.procs->on_owner_end([&x](const term& pid) { x.tables.release(pid); });
@@ -424,9 +429,6 @@ void node::join_host() {
     if (other.name != name())
       connect(other.name, deadline::in(settings().connect_ms),
               responder{[all](const outcome&) {}});
-  auto& clock = impl_->procs->clock();
-  clock.add(impl_->procs->make_pid().serial, clock.in(settings().join_ms),
-            [core] { core->joined(); });
 }
 
 bool node::when_joined(std::function<void()> f) {

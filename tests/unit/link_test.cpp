@@ -128,6 +128,21 @@ TEST_CASE("casts keep their order, large ones too") {
   CHECK(b.got == std::vector<std::string>{"s:1", "s:1048576", "s:2", "s:3"});
 }
 
+TEST_CASE("a large cast does not overtake smaller ones of many batches") {
+  end a{"b"};
+  end b{"a"};
+  auto middle = encode(term::bytes(std::string(128 << 10, 'x')));
+  for (int i = 0; i < 24; ++i)
+    a.wire.cast("s", middle);
+  a.wire.cast("s", encode(term::bytes(std::string(300 << 10, 'x'))));
+  a.wire.cast("s", body(7));
+  exchange(a, b);
+  REQUIRE(b.got.size() == 26);
+  CHECK(b.got[23] == "s:131072");
+  CHECK(b.got[24] == "s:307200");
+  CHECK(b.got[25] == "s:7");
+}
+
 TEST_CASE("no more fragments are under way than the window allows") {
   end a{"b"};
   end b{"a"};
