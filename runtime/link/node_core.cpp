@@ -160,8 +160,7 @@ void node_core::load_secret() {
   lock_scope guard{secret_mutex_};
   if (tls_)
     return;
-  ensure_secret(settings.secret);
-  tls_ = tls_context::load(settings.secret);
+  tls_ = tls_context::make(read_secret(settings.secret));
 }
 
 std::shared_ptr<const tls_context> node_core::tls() const {

@@ -42,7 +42,8 @@ constexpr auto proof_time = std::chrono::milliseconds(500);
 
 struct attempt {
   bool in_flight = false;
-  bool greets = false; ///< it has reached somebody
+  bool greets = false;   ///< it has reached somebody
+  bool unwanted = false; ///< what it brings is left again
   bool scheduled = false;
   bool keep = false;                     ///< try until it is forgotten
   bool on_host = false;                  ///< the host's registry knew it
@@ -131,13 +132,20 @@ bool forgotten(peering_state& st, const std::string& name, const attempt& a) {
   return a.lost && clock::now() - *a.lost > limit;
 }
 
+/// A goodbye was said: nobody looks for that node, and what is under way to it
+/// comes to nothing.
+void let_go(attempt& a) {
+  a.keep = false;
+  a.unwanted = a.in_flight && a.waiters.empty();
+}
+
 void failed(peering_actor* self, const std::string& name, const failure& why,
             bool again) {
   auto i = self->state.attempts.find(name);
   if (i == self->state.attempts.end())
     return;
   auto& a = i->second;
-  a.in_flight = false;
+  a.in_flight = a.unwanted = false;
   // Whoever can't wait any longer hears why now.
   std::vector<connect_request_ptr> patient;
   for (auto& w : a.waiters) {
@@ -171,6 +179,11 @@ void connected(peering_actor* self, const std::string& name) {
   if (auto i = st.attempts.find(name); i != st.attempts.end()) {
     auto& a = i->second;
     a.in_flight = false;
+    if (std::exchange(a.unwanted, false)) {
+      if (auto link = st.core->find_link(name))
+        link->bye();
+      return;
+    }
     a.pause = first_pause;
     a.lost.reset();
     a.on_host = st.core->registry.find(name).has_value();
@@ -314,6 +327,7 @@ caf::behavior peering_state::run(peering_actor* self) {
       if (!t.address.empty())
         a.address = t.address;
       a.waiters.push_back(r);
+      a.unwanted = false;
       if (!a.scheduled || a.waiters.size() == 1)
         dial(self, t.name);
     },
@@ -327,8 +341,12 @@ caf::behavior peering_state::run(peering_actor* self) {
       auto i = self->state.attempts.find(name);
       if (i == self->state.attempts.end())
         return;
-      i->second.scheduled = false;
-      dial(self, name);
+      auto& a = i->second;
+      a.scheduled = false;
+      if (a.keep || !a.waiters.empty()) // as it was when this was planned
+        dial(self, name);
+      else if (!a.in_flight)
+        self->state.attempts.erase(i);
     },
     // What that node has is known, or it takes too long.
     [=](known_atom, const std::string& name, std::uint64_t incarnation) {
@@ -352,7 +370,7 @@ caf::behavior peering_state::run(peering_actor* self) {
       if (i == st.attempts.end() || st.core->stopping)
         return;
       if (left && !configured(st, name))
-        i->second.keep = false;
+        let_go(i->second);
       if (i->second.keep || !i->second.waiters.empty())
         again_later(self, name, i->second);
     },
@@ -361,7 +379,7 @@ caf::behavior peering_state::run(peering_actor* self) {
       self->state.members.erase(name);
       if (auto i = self->state.attempts.find(name);
           i != self->state.attempts.end())
-        i->second.keep = false;
+        let_go(i->second);
     },
     [=](const call_ptr& c) { // from another peering actor
       auto& st = self->state;

@@ -30,17 +30,7 @@ namespace hornbeam::runtime {
 
 namespace {
 
-template <auto F>
-struct deleter {
-  template <class T>
-  void operator()(T* p) const {
-    F(p);
-  }
-};
-using key_ptr = std::unique_ptr<EVP_PKEY, deleter<EVP_PKEY_free>>;
-using cert_ptr = std::unique_ptr<X509, deleter<X509_free>>;
-using bio_ptr = std::unique_ptr<BIO, deleter<BIO_free_all>>;
-using file_ptr = std::unique_ptr<FILE, deleter<std::fclose>>;
+using file_ptr = std::unique_ptr<FILE, freed_by<std::fclose>>;
 
 constexpr off_t largest_file = 1 << 20;
 
@@ -51,8 +41,8 @@ std::string text_in(BIO* x) {
 }
 
 std::string make_pem() {
-  key_ptr key{EVP_EC_gen("P-256")};
-  cert_ptr cert{X509_new()};
+  private_key_ptr key{EVP_EC_gen("P-256")};
+  certificate_ptr cert{X509_new()};
   if (!key || !cert)
     throw std::runtime_error("OpenSSL can't make a key");
   X509_set_version(cert.get(), 2);
@@ -160,24 +150,24 @@ bio_ptr reader_of(const std::string& pem) {
   return bio_ptr{BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size()))};
 }
 
-std::vector<cert_ptr> read_certificates(const std::string& pem) {
-  std::vector<cert_ptr> out;
+std::vector<certificate_ptr> read_certificates(const std::string& pem) {
+  std::vector<certificate_ptr> out;
   auto from = reader_of(pem);
   while (auto* x = PEM_read_bio_X509(from.get(), nullptr, nullptr, nullptr))
     out.emplace_back(x);
   return out;
 }
 
-/// Whether the key of `x` is in the file.
-bool has_key_of(X509* x, const std::string& pem) {
+/// The key of `x`, if it is in the file.
+private_key_ptr read_key_of(X509* x, const std::string& pem) {
   auto from = reader_of(pem);
   // Nobody is there who could type a password.
   auto none = [](char*, int, int, void*) { return -1; };
-  while (
-    key_ptr key{PEM_read_bio_PrivateKey(from.get(), nullptr, none, nullptr)})
+  while (private_key_ptr key{
+    PEM_read_bio_PrivateKey(from.get(), nullptr, none, nullptr)})
     if (X509_check_private_key(x, key.get()) == 1)
-      return true;
-  return false;
+      return key;
+  return nullptr;
 }
 
 /// Whether reading has ended with the file, rather than with what is broken.
@@ -225,17 +215,21 @@ std::string untimely(X509* x) {
   return {};
 }
 
-void check_contents(const std::string& path, const std::string& pem) {
+credentials read_contents(const std::string& path, const std::string& pem) {
   struct clean_errors {
     clean_errors() { ERR_clear_error(); }
     ~clean_errors() { ERR_clear_error(); }
   } for_others;
-  auto certificates = read_certificates(pem);
+  credentials out;
+  out.certificates = read_certificates(pem);
+  auto& certificates = out.certificates;
   if (!ended_with_file())
     fail(path, "the certificate number "
                  + std::to_string(certificates.size() + 1)
                  + " in it is broken");
-  if (certificates.empty() || !has_key_of(certificates.front().get(), pem))
+  if (!certificates.empty())
+    out.key = read_key_of(certificates.front().get(), pem);
+  if (!out.key)
     fail(path, "holds no private key with its certificate, one without a "
                "password; remove it to have a new one made, or copy it from "
                "another node");
@@ -249,6 +243,7 @@ void check_contents(const std::string& path, const std::string& pem) {
       fail(path,
            "the certificate number " + std::to_string(i + 1) + " in it " + why);
   }
+  return out;
 }
 
 /// Something that begins as paths do, or that is there.
@@ -285,9 +280,9 @@ void require_secret_path(const std::string& path) {
       "be the secret itself); one in the current folder begins with ./");
 }
 
-void ensure_secret(const std::string& path) {
+credentials read_secret(const std::string& path) {
   require_secret_path(path);
-  check_contents(path, read_file(path));
+  return read_contents(path, read_file(path));
 }
 
 } // namespace hornbeam::runtime

@@ -94,9 +94,11 @@ void let_go_of_connections() {
 
 namespace {
 
-[[maybe_unused]] const int held_around_forks
-  = at_fork(fork_stage::connections,
-            {hold_connections, let_go_of_connections, let_go_of_connections});
+[[maybe_unused]] const int held_around_forks = at_fork(
+  fork_stage::connections, {hold_connections, let_go_of_connections, [] {
+                              let_go_of_connections();
+                              all_connections().clear(); // the parent's
+                            }});
 
 } // namespace
 

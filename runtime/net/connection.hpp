@@ -64,8 +64,6 @@ public:
   /// Closes it behind what is still to be sent; what comes is not read any
   /// more.
   void close_gently();
-  bool open() const noexcept { return !closed_; }
-  bool established() const noexcept { return established_; }
   /// The other side, as `127.0.0.1:4370`.
   const std::string& peer() const noexcept { return peer_; }
 

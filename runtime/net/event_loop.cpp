@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -411,16 +411,13 @@ bool event_loop::hold(clock::time_point until) {
   if (!lock(entrance_))
     return false;
   interrupt();
-  if (lock(running_)) {
-    reactor_->mutex.lock(); // what it holds is whole in the child
+  if (lock(running_))
     return true;
-  }
   entrance_.unlock();
   return false;
 }
 
 void event_loop::let_go() {
-  reactor_->mutex.unlock();
   running_.unlock();
   entrance_.unlock();
 }
@@ -505,15 +502,10 @@ void event_loop::run_deferred() {
     fenced(f);
 }
 
-void event_loop::turn_deferred() {
-  if (has_deferred_)
-    run_deferred();
-}
-
 void event_loop::flush_deferred() {
   for (auto& x : std::exchange(unsettled, {}))
     if (auto loop = x.lock())
-      loop->turn_deferred();
+      loop->run_deferred();
 }
 
 void event_loop::park() {
@@ -558,7 +550,7 @@ void event_loop::wait(waitable& at, clock::time_point until) {
     --contended_waits_;
   bool in_turn = crowded && baton_waiter::here();
   if (!in_turn || !wakeup_baton::get().has_waiting())
-    turn_deferred(); // nobody else does it next
+    run_deferred(); // nobody else does it next
   if (!crowded && turned == nullptr && !stopped_ && !leading_.exchange(true)) {
     bool call = lead(at, until);
     {
@@ -640,9 +632,6 @@ void event_loop::close_descriptors_after_fork() noexcept {
   auto marker = reactor_->marker.native_handle();
   auto all = watched_with(marker);
   all.insert(marker);
-  for (auto* x : reactor_->descriptors)
-    if (!x->closed)
-      all.insert(x->socket.native_handle());
   for (auto fd : all)
     ::close(fd);
 }

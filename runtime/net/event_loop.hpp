@@ -113,7 +113,6 @@ private:
   /// Whether the own thread is going to look at what was deferred.
   bool looks() const noexcept { return looking_ || napping_; }
   void run_deferred();
-  void turn_deferred();
   void unpark();
 
   const std::uint32_t created_in_ = fork_generation();

@@ -1,17 +1,12 @@
 #include "runtime/net/tls.hpp"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
 #include <cstring>
 #include <stdexcept>
-#include <vector>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 
 // What OpenSSL reports lies in a queue of the thread, which Python's `ssl`
 // shares, and SSL_get_error takes any entry there for one of the connection it
@@ -28,45 +23,12 @@ constexpr unsigned protocol_size = sizeof protocol - 1;
 /// Plain bytes that are decrypted at a time: those of a TLS record.
 constexpr std::size_t record = std::size_t{16} << 10;
 
-template <auto F>
-struct deleter {
-  template <class T>
-  void operator()(T* p) const {
-    F(p);
-  }
-};
-using cert_ptr = std::unique_ptr<X509, deleter<X509_free>>;
-using key_ptr = std::unique_ptr<EVP_PKEY, deleter<EVP_PKEY_free>>;
-using file_ptr = std::unique_ptr<FILE, deleter<std::fclose>>;
-
-[[noreturn]] void fail(const std::string& path, const std::string& why) {
-  throw std::runtime_error("the cluster's secret " + path + ": " + why);
-}
-
-std::string last_error() {
+[[noreturn]] void fail() {
   char text[256] = "no reason given";
   if (auto e = ERR_peek_last_error(); e != 0)
     ERR_error_string_n(e, text, sizeof text);
   ERR_clear_error();
-  return text;
-}
-
-std::vector<cert_ptr> read_certificates(FILE* from) {
-  std::vector<cert_ptr> out;
-  while (auto* x = PEM_read_X509(from, nullptr, nullptr, nullptr))
-    out.emplace_back(x);
-  ERR_clear_error(); // that there are no more is one
-  return out;
-}
-
-/// The key of `shown` among those in the file.
-key_ptr read_key_of(X509* shown, FILE* from) {
-  while (auto* x = PEM_read_PrivateKey(from, nullptr, nullptr, nullptr)) {
-    key_ptr key{x};
-    if (X509_check_private_key(shown, x) == 1)
-      return key;
-  }
-  return nullptr;
+  throw std::runtime_error(std::string{"OpenSSL can't be used: "} + text);
 }
 
 int choose_protocol(SSL*, const unsigned char** out, unsigned char* size,
@@ -81,22 +43,12 @@ int choose_protocol(SSL*, const unsigned char** out, unsigned char* size,
 
 } // namespace
 
-std::shared_ptr<const tls_context> tls_context::load(const std::string& path) {
-  file_ptr file{std::fopen(path.c_str(), "re")};
-  if (!file)
-    fail(path, std::string{"can't be read: "} + std::strerror(errno));
-  auto certificates = read_certificates(file.get());
-  if (certificates.empty())
-    fail(path, "holds no certificate");
-  std::rewind(file.get());
-  auto key = read_key_of(certificates.front().get(), file.get());
-  if (!key)
-    fail(path, "holds no private key of its first certificate");
+std::shared_ptr<const tls_context> tls_context::make(const credentials& from) {
   std::shared_ptr<tls_context> self{new tls_context};
   self->context_ = SSL_CTX_new(TLS_method());
   auto* x = self->context_;
   if (x == nullptr)
-    fail(path, last_error());
+    fail();
   SSL_CTX_set_min_proto_version(x, TLS1_3_VERSION);
   SSL_CTX_set_num_tickets(x, 0); // nothing is resumed
   SSL_CTX_set_session_cache_mode(x, SSL_SESS_CACHE_OFF);
@@ -107,11 +59,11 @@ std::shared_ptr<const tls_context> tls_context::load(const std::string& path) {
                      nullptr);
   auto* store = SSL_CTX_get_cert_store(x);
   X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
-  for (auto& c : certificates)
+  for (auto& c : from.certificates)
     X509_STORE_add_cert(store, c.get());
-  if (SSL_CTX_use_certificate(x, certificates.front().get()) != 1
-      || SSL_CTX_use_PrivateKey(x, key.get()) != 1)
-    fail(path, last_error());
+  if (SSL_CTX_use_certificate(x, from.certificates.front().get()) != 1
+      || SSL_CTX_use_PrivateKey(x, from.key.get()) != 1)
+    fail();
   ERR_clear_error();
   return self;
 }

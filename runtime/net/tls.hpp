@@ -3,19 +3,25 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include <openssl/bio.h>
 #include <openssl/types.h>
+
+#include "runtime/net/openssl_ptr.hpp"
 
 namespace hornbeam::runtime {
 
-/// What the nodes of a cluster show each other, and whom they let in: all
-/// certificates of one PEM file are accepted, and its first one with its key is
-/// shown. It is read once, and no file is opened for a connection.
+/// What the nodes of a cluster show each other, and whom they let in.
+struct credentials {
+  private_key_ptr key;                       ///< of the first certificate
+  std::vector<certificate_ptr> certificates; ///< all of them are accepted
+};
+
+/// What all connections of a node share: no file is opened for one.
 class tls_context {
 public:
-  /// Raises `std::runtime_error` with the path and why it can't be used.
-  static std::shared_ptr<const tls_context> load(const std::string& path);
+  /// Raises `std::runtime_error` with OpenSSL's reason.
+  static std::shared_ptr<const tls_context> make(const credentials& x);
   ~tls_context();
   tls_context(const tls_context&) = delete;
   tls_context& operator=(const tls_context&) = delete;

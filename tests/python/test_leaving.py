@@ -190,6 +190,24 @@ def test_leaving_python_ends_the_node_cleanly_fifty_times():
     leave_busy(50)
 
 
+def test_what_is_called_while_python_leaves_begins_nothing_anew():
+    # A log that is opened again would be waited for.
+    Run(
+        textwrap.dedent(
+            """
+            import threading
+            from hornbeam import _engine, _log
+            from hornbeam_erlang import register_hook
+            register_hook("first", len)
+            _log.stop()
+            register_hook("while it leaves", len)
+            _engine.ensure()
+            print(any(x.name == "hornbeam.log" for x in threading.enumerate()))
+            """
+        )
+    ).check(0, ["False"])
+
+
 def test_a_program_that_only_imports_us_leaves_nothing_to_end():
     Run("import hornbeam, hornbeam_erlang; print('done')").check(0, ["done"])
 

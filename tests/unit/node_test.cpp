@@ -91,6 +91,37 @@ TEST_CASE_METHOD(fixture, "nodes that call each other at once both succeed") {
   }
 }
 
+TEST_CASE_METHOD(fixture,
+                 "who was disconnected stays so, whatever was under way "
+                 "when both had connected at once") {
+  for (int round = 0; round < 20; ++round) {
+    auto x = "x" + std::to_string(round) + "@127.0.0.1";
+    auto y = "y" + std::to_string(round) + "@127.0.0.1";
+    auto& a = start(x);
+    auto& b = start(y);
+    auto ab = std::make_shared<reply_slot>();
+    auto ba = std::make_shared<reply_slot>();
+    a.node->connect(y, deadline::in(20000),
+                    responder{[ab](outcome r) { ab->set(r); }});
+    b.node->connect(x, deadline::in(20000),
+                    responder{[ba](outcome r) { ba->set(r); }});
+    REQUIRE(wait(ab).ok());
+    REQUIRE(wait(ba).ok());
+    auto& first = round % 2 == 0 ? a : b;
+    first.node->disconnect(round % 2 == 0 ? y : x);
+    auto linked = [&] { return a.node->connected(y) || b.node->connected(x); };
+    auto until = clock::now() + std::chrono::seconds(20);
+    while (linked() && clock::now() < until)
+      std::this_thread::yield();
+    // Longer than what was under way, and its first pause, take.
+    bool again = false;
+    for (until = clock::now() + std::chrono::milliseconds(100);
+         clock::now() < until; std::this_thread::yield())
+      again |= linked();
+    CHECK_FALSE(again);
+  }
+}
+
 TEST_CASE_METHOD(fixture, "a node with another secret is refused") {
   auto& a = start("a@127.0.0.1", "one.pem");
   start("b@127.0.0.1", "two.pem");

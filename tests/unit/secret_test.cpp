@@ -153,7 +153,7 @@ TEST_CASE_METHOD(fixture, "without HOME the entry in passwd counts, never the "
     auto path = default_secret_file();
     CHECK((path.empty() || path[0] == '/'));
   }
-  CHECK_THROWS_WITH(ensure_secret(""), Contains("HORNBEAM_SECRET_FILE"));
+  CHECK_THROWS_WITH(read_secret(""), Contains("HORNBEAM_SECRET_FILE"));
 }
 
 TEST_CASE_METHOD(fixture,
@@ -162,24 +162,24 @@ TEST_CASE_METHOD(fixture,
   fs::current_path(folder);
   for (std::string x : {"-----BEGIN PRIVATE KEY-----MIG", "MIG\nHAg", "s3cr3t",
                         "MIGHAgEA/MBMGByq", "a\x01/b"}) {
-    CHECK_THROWS_WITH(ensure_secret(x), Contains("HORNBEAM_SECRET_FILE")
-                                          && Contains("not shown")
-                                          && !Contains(x));
-    CHECK_THROWS_WITH(ensure_secret(std::string(5000, 'x') + x),
+    CHECK_THROWS_WITH(read_secret(x), Contains("HORNBEAM_SECRET_FILE")
+                                        && Contains("not shown")
+                                        && !Contains(x));
+    CHECK_THROWS_WITH(read_secret(std::string(5000, 'x') + x),
                       !Contains("xxx"));
   }
   CHECK(fs::is_empty(folder));
-  ensure_secret("./mine.pem");
-  ensure_secret("mine.pem"); // it is there
+  read_secret("./mine.pem");
+  read_secret("mine.pem"); // it is there
 }
 
 // -- the file -----------------------------------------------------------------
 
 TEST_CASE_METHOD(fixture, "a secret is made once, for its user only") {
   auto path = file("a/b/secret.pem");
-  ensure_secret(path);
+  read_secret(path);
   auto text = text_in(path);
-  ensure_secret(path);
+  read_secret(path);
   CHECK(text_in(path) == text);
   CHECK((fs::status(path).permissions() & fs::perms::mask)
         == (fs::perms::owner_read | fs::perms::owner_write));
@@ -192,31 +192,31 @@ TEST_CASE_METHOD(fixture,
                  "reason") {
   put("x");
   auto below = file() + "/secret.pem";
-  CHECK_THROWS_WITH(ensure_secret(below),
+  CHECK_THROWS_WITH(read_secret(below),
                     Contains(below) && Contains("Not a directory"));
-  CHECK_THROWS_WITH(ensure_secret(folder),
+  CHECK_THROWS_WITH(read_secret(folder),
                     "the cluster's secret " + folder + ": is a folder");
   auto pipe = file("pipe");
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
-  CHECK_THROWS_WITH(ensure_secret(pipe), Contains("is no file"));
+  CHECK_THROWS_WITH(read_secret(pipe), Contains("is no file"));
 }
 
 TEST_CASE_METHOD(fixture, "a file that others can read is refused with what to "
                           "do") {
   auto pem = both(elliptic());
   for (::mode_t mode : {0600U, 0400U, 0700U})
-    CHECK_NOTHROW(ensure_secret(put(pem, mode)));
+    CHECK_NOTHROW(read_secret(put(pem, mode)));
   for (::mode_t mode : {0644U, 0604U, 0660U})
-    CHECK_THROWS_WITH(ensure_secret(put(pem, mode)),
+    CHECK_THROWS_WITH(read_secret(put(pem, mode)),
                       Contains("can be read by others; run: chmod 6"));
   // One of a group's may be, if it is root who shows it.
   put(pem, 0640);
   if (::geteuid() == 0)
-    CHECK_NOTHROW(ensure_secret(file()));
+    CHECK_NOTHROW(read_secret(file()));
   else
-    CHECK_THROWS_WITH(ensure_secret(file()), Contains("chmod 600"));
+    CHECK_THROWS_WITH(read_secret(file()), Contains("chmod 600"));
   if (::chown(file().c_str(), 1, 1) == 0)
-    CHECK_THROWS_WITH(ensure_secret(file()), Contains("another user"));
+    CHECK_THROWS_WITH(read_secret(file()), Contains("another user"));
 }
 
 // -- what it holds ------------------------------------------------------------
@@ -227,8 +227,8 @@ TEST_CASE_METHOD(fixture, "a key and its certificate are a secret in either "
                   EVP_PKEY_free};
   for (auto& key :
        {elliptic(), elliptic("P-384"), elliptic("P-224"), rsa(2048), edwards}) {
-    CHECK_NOTHROW(ensure_secret(put(both(key))));
-    CHECK_NOTHROW(ensure_secret(put(certificate(key) + pem_of(key))));
+    CHECK_NOTHROW(read_secret(put(both(key))));
+    CHECK_NOTHROW(read_secret(put(certificate(key) + pem_of(key))));
   }
 }
 
@@ -237,12 +237,11 @@ TEST_CASE_METHOD(fixture, "a file may hold several certificates and keys, of "
   auto a = elliptic();
   auto b = rsa(2048);
   auto c = elliptic("P-384");
-  CHECK_NOTHROW(ensure_secret(put(both(a) + both(b) + both(c))));
-  CHECK_NOTHROW(ensure_secret(put(both(a) + certificate(b))));
-  CHECK_NOTHROW(
-    ensure_secret(put(certificate(c) + pem_of(a) + certificate(b) + pem_of(b)
-                      + pem_of(c) + "Text between.\n")));
-  CHECK_THROWS_WITH(ensure_secret(put(certificate(b) + both(a))),
+  CHECK_NOTHROW(read_secret(put(both(a) + both(b) + both(c))));
+  CHECK_NOTHROW(read_secret(put(both(a) + certificate(b))));
+  CHECK_NOTHROW(read_secret(put(certificate(c) + pem_of(a) + certificate(b)
+                                + pem_of(b) + pem_of(c) + "Text between.\n")));
+  CHECK_THROWS_WITH(read_secret(put(certificate(b) + both(a))),
                     Contains("holds no private key with its certificate"));
 }
 
@@ -251,15 +250,15 @@ TEST_CASE_METHOD(fixture, "what is no secret is refused with its path and what "
   auto key = elliptic();
   for (auto& x : {std::string{}, std::string{"no PEM"}, pem_of(key),
                   certificate(key), pem_of(elliptic()) + certificate(key)})
-    CHECK_THROWS_WITH(ensure_secret(put(x)),
+    CHECK_THROWS_WITH(read_secret(put(x)),
                       Contains(file())
                         && Contains("holds no private key with its "
                                     "certificate"));
   auto half = certificate(elliptic());
   half.resize(half.size() / 2);
-  CHECK_THROWS_WITH(ensure_secret(put(both(key) + half)),
+  CHECK_THROWS_WITH(read_secret(put(both(key) + half)),
                     Contains("certificate number 2 in it is broken"));
-  CHECK_THROWS_WITH(ensure_secret(put(std::string(2 << 20, 'x'))),
+  CHECK_THROWS_WITH(read_secret(put(std::string(2 << 20, 'x'))),
                     Contains("too large"));
 }
 
@@ -273,7 +272,7 @@ TEST_CASE_METHOD(fixture,
     out.get(), key.get(), EVP_aes_128_cbc(),
     reinterpret_cast<const unsigned char*>(password.data()), 4, nullptr,
     nullptr);
-  CHECK_THROWS_WITH(ensure_secret(put(text_of(out) + certificate(key))),
+  CHECK_THROWS_WITH(read_secret(put(text_of(out) + certificate(key))),
                     Contains("without a password"));
 }
 
@@ -284,23 +283,23 @@ TEST_CASE_METHOD(fixture,
   auto b = elliptic();
   made_as old{-7200, -3600};
   made_as next{3600, 7200};
-  CHECK_THROWS_WITH(ensure_secret(put(both(a, old))),
-                    Contains(file()) && Contains("has expired")
-                      && Contains("GMT"));
-  CHECK_THROWS_WITH(ensure_secret(put(both(a, next))),
+  CHECK_THROWS_WITH(read_secret(put(both(a, old))), Contains(file())
+                                                      && Contains("has expired")
+                                                      && Contains("GMT"));
+  CHECK_THROWS_WITH(read_secret(put(both(a, next))),
                     Contains(file()) && Contains("not valid yet"));
-  CHECK_NOTHROW(ensure_secret(put(both(a) + both(b, old) + both(b, next))));
+  CHECK_NOTHROW(read_secret(put(both(a) + both(b, old) + both(b, next))));
 }
 
 TEST_CASE_METHOD(fixture, "weak keys are refused, those that are only accepted "
                           "too") {
-  CHECK_THROWS_WITH(ensure_secret(put(both(rsa(1024)))),
+  CHECK_THROWS_WITH(read_secret(put(both(rsa(1024)))),
                     Contains("too weak: 1024 bits")
                       && Contains("at least 2048"));
-  CHECK_THROWS_WITH(ensure_secret(put(both(rsa(2040)))), Contains("too weak"));
-  CHECK_THROWS_WITH(ensure_secret(put(both(elliptic("P-192")))),
+  CHECK_THROWS_WITH(read_secret(put(both(rsa(2040)))), Contains("too weak"));
+  CHECK_THROWS_WITH(read_secret(put(both(elliptic("P-192")))),
                     Contains("too weak: 192 bits") && Contains("224"));
-  CHECK_THROWS_WITH(ensure_secret(put(both(elliptic()) + both(rsa(1024)))),
+  CHECK_THROWS_WITH(read_secret(put(both(elliptic()) + both(rsa(1024)))),
                     Contains("certificate number 2")
                       && Contains("too weak: 1024 bits"));
 }
@@ -308,13 +307,13 @@ TEST_CASE_METHOD(fixture, "weak keys are refused, those that are only accepted "
 TEST_CASE_METHOD(fixture, "a certificate for another purpose is refused") {
   auto key = elliptic();
   for (auto* usage : {"serverAuth", "clientAuth", "codeSigning"})
-    CHECK_THROWS_WITH(ensure_secret(put(both(key, {-60, 60, usage}))),
+    CHECK_THROWS_WITH(read_secret(put(both(key, {-60, 60, usage}))),
                       Contains("clientAuth and serverAuth"));
   CHECK_NOTHROW(
-    ensure_secret(put(both(key, {-60, 60, "serverAuth,clientAuth"}))));
+    read_secret(put(both(key, {-60, 60, "serverAuth,clientAuth"}))));
   CHECK_THROWS_WITH(
-    ensure_secret(put(both(key, {-60, 60, nullptr, "keyCertSign"}))),
+    read_secret(put(both(key, {-60, 60, nullptr, "keyCertSign"}))),
     Contains("digitalSignature"));
-  CHECK_NOTHROW(ensure_secret(
+  CHECK_NOTHROW(read_secret(
     put(both(key, {-60, 60, nullptr, "digitalSignature,keyCertSign"}))));
 }

@@ -37,8 +37,10 @@ on_fork: list[Callable[[], None]] = []
 
 
 def ensure() -> None:
-    """Start the node of this process unless it runs."""
+    """Start the node of this process unless it runs, or has run and Python ends."""
     global _exit_hooked
+    if _native.running():
+        return
     # All processes of this user that name the same cluster find each other.
     local_cluster = os.environ.get("HORNBEAM_CLUSTER", "")
     with _lock:
