@@ -15,7 +15,7 @@ void directory::set_local(const std::string& name, std::int64_t count) {
     local_.erase(name);
   auto op = make_op("announce", term::string(name), count);
   for (auto& peer : peers_)
-    net_.cast(peer, service_, op);
+    net_.tell(peer, service_, op);
 }
 
 bool directory::handle(runtime::call& c, const runtime::operation& op) {
@@ -46,7 +46,7 @@ void directory::peer(const runtime::peer_event& e) {
   term::entries all;
   for (auto& [name, count] : local_)
     all.emplace_back(term::string(name), term{count});
-  net_.cast(e.name, service_, make_op("sync", term::map(std::move(all))));
+  net_.tell(e.name, service_, make_op("sync", term::map(std::move(all))));
 }
 
 std::int64_t directory::local(const std::string& name) const {

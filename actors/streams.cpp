@@ -38,7 +38,7 @@ public:
 
   void credit(std::uint64_t n) override {
     if (opened_.exchange(true)) {
-      streams_.net_.cast(node_, "streams",
+      streams_.net_.tell(node_, "streams",
                          make_op("credit", number(id_), number(n)));
       return;
     }
@@ -54,7 +54,7 @@ public:
 
   void close() override {
     if (streams_.sink(id_, true) && opened_)
-      streams_.net_.cast(node_, "streams", make_op("close", number(id_)));
+      streams_.net_.tell(node_, "streams", make_op("close", number(id_)));
   }
 
 private:
@@ -142,7 +142,7 @@ public:
   }
 
 private:
-  void send(const term& op) { streams_.net_.cast(to_.first, "streams", op); }
+  void send(const term& op) { streams_.net_.tell(to_.first, "streams", op); }
 
   streams& streams_;
   streams::session to_;

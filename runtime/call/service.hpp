@@ -68,6 +68,14 @@ public:
   virtual bool cast(const std::string& node, const std::string& service,
                     const term& op)
     = 0;
+  /// One-way to a node that is connected, in order with the casts, and never
+  /// refused: for what a connection needs, such as announcements and chunks
+  /// with credit. False if there is no connection; it is not lost then, as
+  /// both sides know that there is none and begin anew when there is.
+  virtual bool tell(const std::string& node, const std::string& service,
+                    const term& op) {
+    return cast(node, service, op);
+  }
   /// Asks once; `reply` is answered whatever happens, at the latest when the
   /// node is found to be down. Does not connect.
   virtual void request(const std::string& node, const std::string& service,

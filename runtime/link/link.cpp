@@ -82,7 +82,6 @@ link::link(std::string peer, std::uint64_t incarnation, waker wake,
 
 bool link::push(std::string f, kind is, bool urgent, std::uint64_t request) {
   bool wake = false;
-  bool is_cast = is == kind::cast || is == kind::behind_casts;
   {
     lock_scope guard{out_mutex_};
     if (!open_)
@@ -93,17 +92,17 @@ bool link::push(std::string f, kind is, bool urgent, std::uint64_t request) {
       ++refused_;
       return false;
     }
-    if (f.size() > fragment_size || (is_cast && large_casts_ > 0)) {
+    if (f.size() > fragment_size || (in_order(is) && large_casts_ > 0)) {
       waiting_bytes_ += large_.empty() ? 0 : f.size(); // the first is under way
-      large_casts_ += is_cast;
-      large_.push_back({std::move(f), 0, next_number_++, is_cast, request});
+      large_casts_ += in_order(is);
+      large_.push_back({std::move(f), 0, next_number_++, is, request});
     } else {
-      small_casts_ += is_cast;
-      small_.push_back({std::move(f), request, is_cast});
+      small_casts_ += in_order(is);
+      small_.push_back({std::move(f), request, is});
       waiting_bytes_ += small_.back().cost();
     }
     wake = !std::exchange(awake_, true)
-           || (!is_cast && std::exchange(lingering_, false));
+           || (!in_order(is) && std::exchange(lingering_, false));
   }
   if (wake)
     wake_(urgent);
@@ -112,6 +111,11 @@ bool link::push(std::string f, kind is, bool urgent, std::uint64_t request) {
 
 bool link::cast(const std::string& service, std::string_view body) {
   return push(with_body(make_frame(frame::cast, service), body), kind::cast);
+}
+
+bool link::tell(const std::string& service, std::string_view body) {
+  return push(with_body(make_frame(frame::cast, service), body),
+              kind::behind_casts);
 }
 
 std::uint64_t link::request(const std::string& service, std::string_view body,
@@ -225,14 +229,14 @@ std::string link::next_batch(bool lingering) {
   lock_scope guard{out_mutex_};
   while (!small_.empty() && batch.size() < batch_size) {
     ar << small_.front().bytes;
-    sent_casts_ |= small_.front().is_cast;
+    sent_casts_ |= in_order(small_.front().is);
     waiting_bytes_ -= small_.front().cost();
-    small_casts_ -= small_.front().is_cast;
+    small_casts_ -= in_order(small_.front().is);
     small_.pop_front();
   }
   // A cast waits for those before it.
   if (!large_.empty() && in_flight_ < window
-      && !(large_.front().is_cast && small_casts_ > 0)) {
+      && !(in_order(large_.front().is) && small_casts_ > 0)) {
     auto& f = large_.front();
     auto n = std::min(fragment_size, f.bytes.size() - f.sent);
     auto head = make_frame(frame::fragment, f.number,
@@ -242,7 +246,7 @@ std::string link::next_batch(bool lingering) {
     f.sent += n;
     ++in_flight_;
     if (f.sent == f.bytes.size()) {
-      large_casts_ -= f.is_cast;
+      large_casts_ -= in_order(f.is);
       large_.pop_front();
       if (!large_.empty())
         waiting_bytes_ -= large_.front().bytes.size();
@@ -371,16 +375,20 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
   }
 }
 
-void link::close(const failure& why) {
+std::size_t link::close(const failure& why) {
   std::set<std::uint64_t> unsent;
+  std::size_t lost = 0;
   {
     lock_scope guard{out_mutex_};
     open_ = false;
-    for (auto& f : small_)
-      unsent.insert(f.request);
-    for (auto& f : large_)
-      if (f.sent < f.bytes.size())
-        unsent.insert(f.request); // what is in pieces has not run
+    auto drop = [&](auto& f) {
+      if (f.is == kind::request)
+        unsent.insert(f.request);
+      lost += f.is == kind::cast;
+    };
+    std::for_each(small_.begin(), small_.end(), drop);
+    // What is in pieces has not run.
+    std::for_each(large_.begin(), large_.end(), drop);
     small_.clear();
     large_.clear();
     waiting_bytes_ = 0;
@@ -397,6 +405,7 @@ void link::close(const failure& why) {
     f.unsent = unsent.contains(id);
     r.reply(std::move(f));
   }
+  return lost;
 }
 
 } // namespace hornbeam::runtime

@@ -85,6 +85,8 @@ public:
 
   /// False if the link is closed, its outbox is full or the body is too long.
   bool cast(const std::string& service, std::string_view body);
+  /// A cast that is taken however much waits; false if the link is closed.
+  bool tell(const std::string& service, std::string_view body);
   /// Answers `reply` in every case. The return value can be given to
   /// `forget` by a caller that waits no longer.
   std::uint64_t request(const std::string& service, std::string_view body,
@@ -95,8 +97,8 @@ public:
   /// Says, behind all casts, that the announcements are complete.
   void announced();
   /// Fails every open request with `why`, and marks those that were never sent.
-  /// Later calls fail at once.
-  void close(const failure& why);
+  /// Later calls fail at once. Returns how many casts were never sent.
+  std::size_t close(const failure& why);
   bool open() const noexcept { return open_.load(); }
   /// Whether nothing waits to be sent.
   bool drained() const;
@@ -122,10 +124,15 @@ public:
   void expire();
 
 private:
+  /// What is behind casts, or an answer, is never refused.
+  enum class kind : std::uint8_t { request, cast, behind_casts, answer };
+  static bool in_order(kind x) noexcept {
+    return x == kind::cast || x == kind::behind_casts;
+  }
   struct small_frame {
     std::string bytes;
     std::uint64_t request = 0; ///< its id, if it is one
-    bool is_cast = false;
+    kind is = kind::answer;
     /// What it takes here, of which its bytes may be the least.
     std::size_t cost() const noexcept { return bytes.size() + sizeof *this; }
   };
@@ -133,12 +140,10 @@ private:
     std::string bytes;
     std::size_t sent = 0;
     std::uint64_t number = 0;
-    bool is_cast = false;
+    kind is = kind::answer;
     std::uint64_t request = 0;
   };
 
-  /// What is behind casts, or an answer, is never refused.
-  enum class kind : std::uint8_t { request, cast, behind_casts, answer };
   /// Appends a frame. False if the link is closed, and for what may be refused
   /// also if it is full.
   bool push(std::string frame, kind is, bool urgent = false,

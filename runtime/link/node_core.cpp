@@ -208,7 +208,8 @@ void node_core::drop_peer(const std::shared_ptr<runtime::link>& x,
       peers.erase(i);
     }
   }
-  x->close(why);
+  if (auto lost = x->close(why); lost > 0)
+    lose_casts(*x, lost);
   if (known)
     tell_services({x->peer(), x->incarnation(), false, hidden});
 }

@@ -13,6 +13,9 @@ namespace {
 constexpr std::string_view magic{"HORNBEAM"};
 /// Nobody has a longer name, cluster and address than that.
 constexpr std::size_t longest_hello = 4096;
+/// How long a goodbye waits for what was sent before it; how often it looks.
+constexpr auto longest_leave = std::chrono::seconds(5);
+constexpr auto leave_pause = std::chrono::milliseconds(5);
 
 std::string with_length(const std::string& body) {
   std::string out;
@@ -145,11 +148,8 @@ std::size_t session::received(std::string_view frames) {
     receiving_ = met_ = true;
     link_->receive(frames, *this);
     receiving_ = false;
-    if (leaving_ && !over_) { // goodbyes are said, and answered by the flush
-      if (auto c = connection_.lock())
-        c->close_gently();
-      end("has left");
-    }
+    if (leaving_)
+      leave();
     return frames.size();
   }
   wire_reader in{frames};
@@ -162,6 +162,28 @@ std::size_t session::received(std::string_view frames) {
   else
     take_hello(body);
   return taken;
+}
+
+void session::on_bye() {
+  if (!leaving_)
+    leaving_ = clock::now() + longest_leave;
+}
+
+void session::leave() {
+  if (over_)
+    return;
+  flush();
+  auto c = connection_.lock();
+  if (c && !link_->drained() && clock::now() < *leaving_) {
+    timer_.after(leave_pause, [weak = weak_from_this()] {
+      if (auto self = weak.lock())
+        self->leave();
+    });
+    return;
+  }
+  if (c)
+    c->close_gently();
+  end("has left");
 }
 
 void session::take_hello(std::string_view body) {
@@ -343,7 +365,7 @@ void session::end(const std::string& why, log::level how) {
   if (auto c = connection_.lock(); c && !leaving_)
     c->close();
   core_->drop_peer(link_, down);
-  core_->tell_peering(forget_atom::value, hello_.name, leaving_);
+  core_->tell_peering(forget_atom::value, hello_.name, leaving_.has_value());
   for (auto& f : std::exchange(when_proved_, {}))
     core_->loop->post(std::move(f));
   if (auto a = std::exchange(actor_, nullptr))

@@ -64,7 +64,7 @@ public:
   void on_request(std::uint64_t id, const std::string& service, deadline until,
                   std::uint32_t depth, std::string_view body) override;
   void on_cast(const std::string& service, std::string_view body) override;
-  void on_bye() override { leaving_ = true; }
+  void on_bye() override;
   void on_announced() override;
 
 private:
@@ -77,6 +77,8 @@ private:
   std::optional<refusal> connect();
   /// The attempt to connect has failed.
   void give_up(failure why, bool again);
+  /// Goodbyes are said: ends when what was sent before them has gone.
+  void leave();
   bool dialled() const noexcept { return !expected_.empty(); }
 
   const core_ptr core_;
@@ -92,8 +94,9 @@ private:
   bool heard_hello_ = false;
   bool receiving_ = false; ///< what is answered meanwhile is sent afterwards
   std::vector<std::function<void()>> when_proved_; ///< that it lives, or not
-  bool met_ = false;     ///< the peer has used the link
-  bool leaving_ = false; ///< goodbyes are said
+  bool met_ = false; ///< the peer has used the link
+  /// Set when goodbyes are said: how long what was sent before them may take.
+  std::optional<clock::time_point> leaving_;
   std::atomic<bool> over_{false};
 
   small_mutex mutex_;

@@ -313,6 +313,14 @@ bool node::cast(const std::string& to, const std::string& service,
   return taken;
 }
 
+bool node::tell(const std::string& to, const std::string& service,
+                const term& op) {
+  if (to == name())
+    return cast(to, service, op);
+  auto link = impl_->core->find_link(to);
+  return link && link->tell(service, encode(op));
+}
+
 void node::request(const std::string& to, const std::string& service,
                    const term& op, deadline until, std::uint32_t depth,
                    responder reply) {

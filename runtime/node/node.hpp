@@ -66,6 +66,8 @@ public:
   /// Connects first if there is no link; then it returns true at once.
   bool cast(const std::string& node, const std::string& service,
             const term& op) override;
+  bool tell(const std::string& node, const std::string& service,
+            const term& op) override;
   /// Connects first if there is no link.
   void request(const std::string& node, const std::string& service,
                const term& op, deadline until, std::uint32_t depth,

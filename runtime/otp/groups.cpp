@@ -169,7 +169,7 @@ bool groups::demonitor(const term& scope, const term& ref) {
 void groups::announce(const char* what, const term& scope, const term& group,
                       const std::vector<term>& pids) {
   for (auto& node : peers_)
-    processes_.net().cast(node, service_name,
+    processes_.net().tell(node, service_name,
                           make_op(what, scope, group, term::list(pids)));
 }
 
@@ -236,7 +236,7 @@ void groups::peer(const peer_event& e) {
         if (!g.local.empty())
           all.emplace_back(name, term::list(g.local));
       if (!all.empty())
-        processes_.net().cast(
+        processes_.net().tell(
           e.name, service_name,
           make_op("sync", scope, term::map(std::move(all))));
     }

@@ -190,6 +190,18 @@ TEST_CASE("a request that a closed link has never sent says so") {
   CHECK(late->error().unsent);
 }
 
+TEST_CASE("a closed link tells how many casts it has never sent") {
+  end a{"b"};
+  a.wire.cast("s", body(1));
+  a.wire.next_batch();
+  a.wire.cast("s", body(2));
+  a.wire.cast("s", encode(term::bytes(std::string(10'000'000, 'x'))));
+  a.wire.tell("s", body(3)); // without a connection nobody needs it
+  a.wire.request("s", body(4), {}, 0, {});
+  CHECK(a.wire.close({}) == 2);
+  CHECK(a.wire.close({}) == 0);
+}
+
 TEST_CASE("a link may be closed while a message comes in") {
   for (int i = 0; i < 20; ++i) {
     end a{"b"};

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <thread>
@@ -120,6 +121,45 @@ TEST_CASE_METHOD(fixture,
       again |= linked();
     CHECK_FALSE(again);
   }
+}
+
+TEST_CASE_METHOD(fixture,
+                 "what was cast before a goodbye came arrives, however "
+                 "large it is") {
+  auto& a = start("a@127.0.0.1");
+  auto& b = start("b@127.0.0.1");
+  std::atomic<int> arrived{0};
+  a.rpc.add_module("count", actors::make_function([&](auto&) -> outcome {
+                     ++arrived;
+                     return term{};
+                   }));
+  REQUIRE(call(b, "a@127.0.0.1", term{1}).ok());
+  auto large = term::bytes(std::string(1 << 20, 'x'));
+  for (int i = 0; i < 20; ++i)
+    REQUIRE(b.node->cast("a@127.0.0.1", "rpc",
+                         make_op("call", term::string("count"),
+                                 term::string("one"), term::list({large}))));
+  a.node->disconnect("b@127.0.0.1");
+  auto until = clock::now() + std::chrono::seconds(20);
+  while ((arrived < 20 || a.node->connected("b@127.0.0.1"))
+         && clock::now() < until)
+    std::this_thread::yield();
+  CHECK(arrived == 20);
+  CHECK_FALSE(a.node->connected("b@127.0.0.1"));
+}
+
+TEST_CASE_METHOD(fixture,
+                 "what is told to a node that is not connected dials nobody "
+                 "and is not lost") {
+  auto& a = start("a@127.0.0.1");
+  auto& b = start("b@127.0.0.1");
+  auto op = make_op("announce", term::string("x"), std::int64_t{1});
+  CHECK_FALSE(a.node->tell("b@127.0.0.1", "hooks", op));
+  CHECK_FALSE(a.node->tell("nobody@127.0.0.1", "hooks", op));
+  REQUIRE(connect(a, "b@127.0.0.1").ok());
+  CHECK(a.node->tell("b@127.0.0.1", "hooks", op));
+  a.node->stop();
+  CHECK(a.node->lost_casts() + b.node->lost_casts() == 0);
 }
 
 TEST_CASE_METHOD(fixture, "a node with another secret is refused") {

@@ -72,7 +72,7 @@ public:
       i->second->post(std::move(c));
       return true;
     }
-    void tell(const peer_event& e) {
+    void tell_services(const peer_event& e) {
       if (e.up)
         peers_.insert(e.name);
       else
@@ -113,12 +113,12 @@ public:
   test_node& node(const std::string& name) { return *nodes_.at(name); }
 
   void connect(const std::string& a, const std::string& b) {
-    node(a).tell({b, node(b).self()->incarnation, true, false});
-    node(b).tell({a, node(a).self()->incarnation, true, false});
+    node(a).tell_services({b, node(b).self()->incarnation, true, false});
+    node(b).tell_services({a, node(a).self()->incarnation, true, false});
   }
   void disconnect(const std::string& a, const std::string& b) {
-    node(a).tell({b, node(b).self()->incarnation, false, false});
-    node(b).tell({a, node(a).self()->incarnation, false, false});
+    node(a).tell_services({b, node(b).self()->incarnation, false, false});
+    node(b).tell_services({a, node(a).self()->incarnation, false, false});
   }
 
   /// Lets every actor run until nothing is left to do.
