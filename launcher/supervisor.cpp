@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -140,6 +141,10 @@ void supervisor::take_signals() {
   ::sigaction(SIGHUP, nullptr, &hangup);
   if (hangup.sa_handler != SIG_IGN) // as by nohup
     ::sigaddset(&set, SIGHUP);
+  if (int fd = ::open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC); fd >= 0) {
+    at_terminal_ = true;
+    ::close(fd);
+  }
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals_ < 0)
@@ -214,6 +219,12 @@ void supervisor::read_signals() {
   while (::read(signals_, &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGCHLD)
       continue; // several ends may have become one signal
+    if (info.ssi_signo == SIGHUP && !at_terminal_) {
+      for (auto& x : members_)
+        x->process.signal(SIGHUP);
+      say(level::info, "the nodes read their secret again");
+      continue;
+    }
     auto now = clock::now();
     if (signalled_ && now - *signalled_ < one_signal)
       continue;

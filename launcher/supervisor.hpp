@@ -19,7 +19,7 @@ namespace hornbeam::launcher {
 /// those that die (one for one, after pauses if they don't stay up), until
 /// there is a reason to end:
 ///
-/// - SIGINT, SIGTERM or SIGHUP: exit code 0;
+/// - SIGINT, SIGTERM, or SIGHUP at a terminal: exit code 0;
 /// - the node with the script ends: its exit code;
 /// - no node stays up: exit code 1.
 ///
@@ -28,7 +28,8 @@ namespace hornbeam::launcher {
 /// as when both a program and its process group are told.
 ///
 /// It owes nothing to whoever started it: nobody must read its output, nohup's
-/// SIGHUP is ignored, and as process 1 it waits for all that end.
+/// SIGHUP is ignored, without a terminal it is passed on to the nodes, and as
+/// process 1 it waits for all that end.
 class supervisor {
 public:
   static constexpr auto patience = std::chrono::seconds(3);
@@ -69,6 +70,7 @@ private:
   std::vector<std::unique_ptr<member>> members_;
   const member* script_ = nullptr;
   int signals_ = -1;
+  bool at_terminal_ = false;
   std::optional<clock::time_point> signalled_;
   bool stopping_ = false;
   clock::time_point kill_at_;

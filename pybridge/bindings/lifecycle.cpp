@@ -145,6 +145,8 @@ void bind_lifecycle(py::module_& m) {
     },
     guard());
   m.def(
+    "reload_secret", [] { node().node->reload_secret(); }, guard());
+  m.def(
     "disconnect",
     [](const text& name) { return node().node->disconnect(name); }, guard());
   m.def(

@@ -87,19 +87,23 @@ struct deadline {
 
   /// Milliseconds from now; negative counts as zero, and what the clock
   /// can't hold as none.
-  static deadline in(std::int64_t ms) {
+  static deadline in(std::int64_t ms, clock::time_point now = clock::now()) {
     constexpr std::int64_t century = 100ll * 365 * 24 * 3600 * 1000;
     if (ms >= century)
       return {};
-    return {clock::now() + std::chrono::milliseconds(ms < 0 ? 0 : ms)};
+    return {now + std::chrono::milliseconds(ms < 0 ? 0 : ms)};
   }
   bool infinite() const { return at == clock::time_point::max(); }
-  bool expired() const { return !infinite() && clock::now() >= at; }
+  bool expired() const { return !infinite() && expired(clock::now()); }
+  bool expired(clock::time_point now) const { return now >= at; }
   /// What is left, rounded up; -1 without a deadline.
   std::int64_t left_ms() const {
+    return infinite() ? -1 : left_ms(clock::now());
+  }
+  std::int64_t left_ms(clock::time_point now) const {
     if (infinite())
       return -1;
-    auto left = std::chrono::ceil<std::chrono::milliseconds>(at - clock::now());
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(at - now);
     return left.count() < 0 ? 0 : left.count();
   }
   deadline sooner(const deadline& other) const {

@@ -120,7 +120,7 @@ bool link::tell(const std::string& service, std::string_view body) {
 
 std::uint64_t link::request(const std::string& service, std::string_view body,
                             deadline until, std::uint32_t depth,
-                            responder reply) {
+                            responder reply, clock::time_point now) {
   std::uint64_t id = 0;
   auto waiter = reply.slot();
   if (waiter)
@@ -137,7 +137,7 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
     id = next_id_++;
     pending_.emplace(id, open_request{std::move(reply), until});
   }
-  auto left = until.left_ms();
+  auto left = until.left_ms(now);
   auto head = make_frame(frame::request, id, service,
                          static_cast<std::uint64_t>(left + 1), depth);
   if (!push(with_body(std::move(head), body), kind::request, waiter != nullptr,
@@ -191,12 +191,12 @@ void link::probe() {
   push(make_frame(frame::probe), kind::answer);
 }
 
-void link::expire() {
+void link::expire(clock::time_point now) {
   std::vector<std::uint64_t> late;
   {
     lock_scope guard{pending_mutex_};
     for (auto& [id, r] : pending_)
-      if (r.until.expired())
+      if (r.until.expired(now))
         late.push_back(id);
   }
   for (auto id : late)
@@ -264,13 +264,14 @@ bool link::lingers() const {
   return lingering_;
 }
 
-void link::receive(std::string_view batch, sink& to) {
+void link::receive(std::string_view batch, sink& to, clock::time_point now) {
   wire_reader in{batch};
   while (in.remaining() > 0)
-    take_frame(in.take(in.length()), to);
+    take_frame(in.take(in.length()), to, now);
 }
 
-void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
+void link::take_frame(std::string_view bytes, sink& to, clock::time_point now,
+                      bool in_pieces) {
   wire_reader in{bytes};
   std::uint64_t tag = 0;
   in >> tag;
@@ -282,8 +283,9 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
       std::uint64_t ttl = 0;
       std::uint32_t depth = 0;
       in >> id >> service >> ttl >> depth;
-      auto until = ttl == 0 ? deadline{}
-                            : deadline::in(static_cast<std::int64_t>(ttl - 1));
+      auto until = ttl == 0
+                     ? deadline{}
+                     : deadline::in(static_cast<std::int64_t>(ttl - 1), now);
       if (behind()) {
         count_unread();
         reply(id, failure{error_code::overloaded,
@@ -336,7 +338,7 @@ void link::take_frame(std::string_view bytes, sink& to, bool in_pieces) {
       if (whole.size() == total) {
         auto done = std::move(whole);
         partial_.erase(number);
-        take_frame(done, to, true);
+        take_frame(done, to, now, true);
       }
       return;
     }

@@ -90,7 +90,8 @@ public:
   /// Answers `reply` in every case. The return value can be given to
   /// `forget` by a caller that waits no longer.
   std::uint64_t request(const std::string& service, std::string_view body,
-                        deadline until, std::uint32_t depth, responder reply);
+                        deadline until, std::uint32_t depth, responder reply,
+                        clock::time_point now = clock::now());
   void forget(std::uint64_t id);
   void reply(std::uint64_t id, const outcome& x);
   void bye();
@@ -115,13 +116,14 @@ public:
   std::string next_batch(bool lingering = false);
   bool lingers() const;
   /// Raises `decode_error` for what no link wrote.
-  void receive(std::string_view batch, sink& to);
+  void receive(std::string_view batch, sink& to,
+               clock::time_point now = clock::now());
   void ping();
   /// Asks the peer for a sign of life.
   void probe();
   /// Fails the requests whose deadline has passed: their callers wait no
   /// longer, and a peer that never answers must not fill this table.
-  void expire();
+  void expire(clock::time_point now = clock::now());
 
 private:
   /// What is behind casts, or an answer, is never refused.
@@ -153,7 +155,8 @@ private:
   /// It asks for more all the same: that ends the link after a while.
   void count_unread();
   /// `in_pieces`: it came in fragments, and so can be none itself.
-  void take_frame(std::string_view frame, sink& to, bool in_pieces = false);
+  void take_frame(std::string_view frame, sink& to, clock::time_point now,
+                  bool in_pieces = false);
 
   const std::string peer_;
   const std::uint64_t incarnation_;

@@ -117,6 +117,29 @@ std::shared_ptr<session> node_core::find_session(
   return nullptr;
 }
 
+void node_core::tell_peering(
+  std::function<void(runtime::peering&, clock::time_point)> f) const {
+  caf::actor to;
+  {
+    shared_lock_scope lock{mutex};
+    to = peering;
+  }
+  if (to)
+    caf::anon_send(to, peering_event{std::move(f)});
+}
+
+void node_core::want_peer(const std::string& target, deadline until,
+                          responder reply, bool to_know) const {
+  caf::actor to;
+  {
+    shared_lock_scope lock{mutex};
+    to = peering;
+  }
+  if (to)
+    caf::anon_send(to, std::make_shared<connect_request>(connect_request{
+                         target, until, std::move(reply), to_know}));
+}
+
 void node_core::after_services(std::function<void()> f) {
   std::shared_ptr<void> token{nullptr, [f = std::move(f)](void*) { f(); }};
   shared_lock_scope lock{mutex};
@@ -163,6 +186,34 @@ void node_core::load_secret() {
   tls_ = tls_context::make(read_secret(settings.secret));
 }
 
+void node_core::reload_secret() {
+  if (settings.insecure_loopback_without_tls)
+    return;
+  if (::access(settings.secret.c_str(), F_OK) != 0) // none is made now
+    throw std::runtime_error("the file of the cluster's secret "
+                             + settings.secret
+                             + " can't be read again: " + std::strerror(errno));
+  auto fresh = tls_context::make(read_secret(settings.secret));
+  {
+    lock_scope guard{secret_mutex_};
+    tls_ = fresh;
+  }
+  log::say(log::level::info, "link", self()->name(), [&] {
+    return "the cluster's secret was read again from " + settings.secret;
+  });
+  loop->post([self = shared_from_this(), fresh] {
+    std::vector<std::shared_ptr<session>> all;
+    {
+      shared_lock_scope lock{self->mutex};
+      for (auto& x : self->sessions)
+        if (auto s = x.on.lock())
+          all.push_back(std::move(s));
+    }
+    for (auto& s : all)
+      s->require_trust(*fresh);
+  });
+}
+
 std::shared_ptr<const tls_context> node_core::tls() const {
   lock_scope guard{secret_mutex_};
   if (!tls_ && !settings.insecure_loopback_without_tls)
@@ -196,22 +247,25 @@ void node_core::tell_services(const peer_event& e) {
 
 void node_core::drop_peer(const std::shared_ptr<runtime::link>& x,
                           const failure& why) {
-  std::unique_lock news{news_mutex_};
-  bool known = false;
-  bool hidden = false;
   {
-    std::unique_lock lock{mutex};
-    auto i = peers.find(x->peer());
-    known = i != peers.end() && i->second.link == x;
-    if (known) {
-      hidden = i->second.hidden || settings.hidden;
-      peers.erase(i);
+    std::unique_lock news{news_mutex_};
+    bool known = false;
+    bool hidden = false;
+    {
+      std::unique_lock lock{mutex};
+      auto i = peers.find(x->peer());
+      known = i != peers.end() && i->second.link == x;
+      if (known) {
+        hidden = i->second.hidden || settings.hidden;
+        peers.erase(i);
+      }
     }
+    if (known)
+      tell_services({x->peer(), x->incarnation(), false, hidden});
   }
+  // Without a lock: whoever hears that its request has failed asks others.
   if (auto lost = x->close(why); lost > 0)
     lose_casts(*x, lost);
-  if (known)
-    tell_services({x->peer(), x->incarnation(), false, hidden});
 }
 
 bool node_core::cast_or_wait(const std::string& to, const std::string& service,

@@ -15,6 +15,7 @@
 #include "runtime/caf/caf.hpp"
 #include "runtime/caf/loop_actor.hpp"
 #include "runtime/link/link.hpp"
+#include "runtime/link/peering.hpp"
 #include "runtime/link/service_box.hpp"
 #include "runtime/net/tls.hpp"
 #include "runtime/settings/settings.hpp"
@@ -97,6 +98,10 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// Reads the cluster's secret, and makes it if there is none: once. Raises
   /// `std::runtime_error`. Nothing is done for nodes without TLS.
   void load_secret();
+  /// Reads it again. New connections use what is there now, and links whose
+  /// certificates are no longer among it end. Raises `std::runtime_error` if it
+  /// can't be used, and leaves all as it is.
+  void reload_secret();
   /// What was read; none without TLS.
   std::shared_ptr<const tls_context> tls() const;
 
@@ -115,17 +120,13 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// No connection to that node came about: what waited for it is lost.
   void connection_failed(const std::string& to);
 
-  /// Sends to the peering actor; nothing once the node has ended.
-  template <class... Ts>
-  void tell_peering(Ts&&... xs) const {
-    caf::actor to;
-    {
-      shared_lock_scope lock{mutex};
-      to = peering;
-    }
-    if (to)
-      caf::anon_send(to, std::forward<Ts>(xs)...);
-  }
+  /// Has the peering actor call `f`; nothing once the node has ended.
+  void tell_peering(
+    std::function<void(runtime::peering&, clock::time_point)> f) const;
+  /// Asks it for a connection to `target` (`name@host[:port]`); with `to_know`
+  /// it is answered when it is known what the other one has.
+  void want_peer(const std::string& target, deadline until, responder reply,
+                 bool to_know) const;
 
   const node_settings settings;
   std::atomic<bool> stopping{false};
@@ -191,35 +192,23 @@ bool is_node_name(const std::string& x);
 /// Starts the actor that connects to others and decides about those who come.
 caf::actor spawn_peering(const core_ptr& core);
 
-/// Asks `peering` for a connection to `target` (`name@host[:port]`).
+/// What is told to it.
+struct peering_event {
+  std::function<void(peering&, clock::time_point)> f;
+};
 struct connect_request {
   std::string target;
   deadline until;
   responder reply;
-  bool to_know = false; ///< when it is known what the other one has
+  bool to_know = false;
 };
 using connect_request_ptr = std::shared_ptr<connect_request>;
 
-/// How an attempt to connect ended.
-struct attempt_result {
-  std::string name; ///< the node that was asked for
-  bool ok = false;
-  bool again = false; ///< whether trying again may help
-  failure why;
-};
-
-using dial_atom = caf::atom_constant<caf::atom("dial")>;
-using retry_atom = caf::atom_constant<caf::atom("retry")>;
-using known_atom = caf::atom_constant<caf::atom("hbknown")>;
-using greeting_atom = caf::atom_constant<caf::atom("hbgreeting")>;
-using hello_atom = caf::atom_constant<caf::atom("hbhello")>;
 using beat_atom = caf::atom_constant<caf::atom("hbbeat")>;
-using failed_atom = caf::atom_constant<caf::atom("hbfailed")>;
 using shut_atom = caf::atom_constant<caf::atom("hbshut")>;
-using forget_atom = caf::atom_constant<caf::atom("hbforget")>;
+using tick_atom = caf::atom_constant<caf::atom("hbtick")>;
 
 } // namespace hornbeam::runtime
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::connect_request_ptr)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::attempt_result)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(std::shared_ptr<hornbeam::runtime::session>)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::peering_event)

@@ -1,77 +1,22 @@
+#include "runtime/link/peering.hpp"
+
 #include <algorithm>
-#include <optional>
-#include <random>
-#include <set>
+#include <utility>
 
-#include "runtime/base/log.hpp"
-#include "runtime/caf/loop_actor.hpp"
-#include "runtime/link/node_core.hpp"
-#include "runtime/link/session.hpp"
-#include "runtime/net/dialer.hpp"
-#include "runtime/term/wire.hpp"
-
-// The actor that decides about connections; the only one that dials. The hello
-// of every peer arrives here. It lives in the loop of the sockets.
-//
-// For each node that somebody wants there is at most one attempt at a time. If
-// two nodes dial each other at the same time, the attempt of the one with the
-// smaller name stands: the other's hello is refused, and its waiters are served
-// by the link that comes in.
-//
-// If another incarnation of a node that is connected says hello, the old link
-// has to prove that it lives: a node that was started again after its machine
-// has lost power would else wait until the silence is noticed.
-//
-// A new peer is told the members that this node knows; each dials those it
-// does not know, so that the mesh is full. Whom this node has dialled and who
-// went down without a goodbye is dialled again, with growing pauses;
-// configured peers after a goodbye too.
+#include "runtime/net/address.hpp"
 
 namespace hornbeam::runtime {
 
 namespace {
 
 constexpr std::uint16_t default_port = 4370;
-constexpr auto no_pause = std::chrono::milliseconds(0);
-constexpr auto first_pause = std::chrono::milliseconds(50);
-constexpr auto longest_pause = std::chrono::milliseconds(2000);
+constexpr peering::milliseconds first_pause{50};
+constexpr peering::milliseconds longest_pause{2000};
 /// How long whoever connects waits for what the other one has to announce.
-constexpr auto announcing_time = std::chrono::milliseconds(1000);
-/// How long a link has to prove that it lives.
-constexpr auto proof_time = std::chrono::milliseconds(500);
+constexpr peering::milliseconds announcing_time{1000};
 
-struct attempt {
-  bool in_flight = false;
-  bool greets = false;   ///< it has reached somebody
-  bool unwanted = false; ///< what it brings is left again
-  bool scheduled = false;
-  bool keep = false;                     ///< try until it is forgotten
-  bool on_host = false;                  ///< the host's registry knew it
-  std::string address;                   ///< that somebody has given
-  std::optional<clock::time_point> lost; ///< not reached since
-  std::chrono::milliseconds pause = first_pause;
-  std::vector<connect_request_ptr> waiters;
-};
-
-struct peering_state {
-  core_ptr core;
-  std::map<std::string, attempt> attempts;
-  std::map<std::string, std::string> members; ///< name to address
-  std::set<std::string> known; ///< connected, and what they have is known
-  std::minstd_rand random{std::random_device{}()};
-  static inline const char* name = "hornbeam.peering";
-
-  caf::behavior run(caf::stateful_actor<peering_state>* self);
-};
-using peering_actor = caf::stateful_actor<peering_state>;
-
-struct target {
-  std::string name;
-  std::string address;
-};
-
-/// `name@host[:port]`, or the name alone.
-target parse_target(const std::string& x) {
+/// `name@host[:port]`; the address is empty if there is no port.
+peering::member parse_target(const std::string& x) {
   auto at = x.find('@');
   auto colon = x.rfind(':');
   if (at == std::string::npos || colon == std::string::npos || colon < at)
@@ -79,336 +24,321 @@ target parse_target(const std::string& x) {
   return {x.substr(0, colon), x.substr(at + 1)};
 }
 
-std::string find_address(peering_state& st, const std::string& name) {
-  for (auto& p : st.core->settings.peers)
-    if (p.name == name && !p.address.empty())
-      return p.address;
-  // Before what others once said: a node that was started again has another
-  // port, and the registry of this host knows it.
-  if (auto found = st.core->registry.find(name))
-    return *found;
-  if (auto i = st.members.find(name); i != st.members.end())
-    return i->second;
-  auto at = name.find('@');
-  return to_string(runtime::address{name.substr(at + 1), default_port});
+} // namespace
+
+peering::peering(options o) : options_(std::move(o)), random_(options_.seed) {}
+
+std::vector<peering::effect> peering::take() {
+  return std::exchange(effects_, {});
 }
 
-bool configured(const peering_state& st, const std::string& name) {
-  auto& peers = st.core->settings.peers;
+std::optional<peering::time> peering::next() const {
+  std::optional<time> first;
+  auto at = [&](const std::optional<time>& x) {
+    if (x && (!first || *x < *first))
+      first = x;
+  };
+  for (auto& [name, x] : nodes_) {
+    at(x.dial_at);
+    if (x.on)
+      at(x.on->known_by);
+    else if (x.lost && x.dialling == 0 && !x.dial_at)
+      at(*x.lost + options_.forget);
+  }
+  return first;
+}
+
+// -- what happens -------------------------------------------------------------
+
+void peering::start(time now) {
+  for (auto& p : options_.peers) {
+    auto& x = nodes_[p.name];
+    x.keep = true;
+    x.pause = first_pause;
+    // If two nodes name each other, the one with the smaller name goes first.
+    x.dial_at = options_.self() < p.name ? now : now + 4 * first_pause;
+  }
+}
+
+void peering::want(time now, std::uint64_t who, const std::string& target,
+                   time until, bool to_know) {
+  auto [name, address] = parse_target(target);
+  auto i = nodes_.try_emplace(name).first;
+  auto& x = i->second;
+  if (!address.empty())
+    x.given = address;
+  x.waiters.push_back({who, until, to_know});
+  x.unwanted = false;
+  if (x.on) {
+    x.keep = true;
+    answer_waiters(x);
+    if (!x.waiters.empty() && !x.on->known_by)
+      x.on->known_by = now + announcing_time;
+  } else if (!x.dial_at || x.waiters.size() == 1) {
+    connect(now, *i); // also if a pause was to end later
+  }
+}
+
+void peering::tick(time now) {
+  std::vector<std::string> due;
+  for (auto& [name, x] : nodes_)
+    due.push_back(name);
+  for (auto& name : due) {
+    auto i = nodes_.find(name);
+    auto& x = i->second;
+    if (x.dial_at && *x.dial_at <= now) {
+      x.dial_at.reset();
+      // As it was when this was planned.
+      if (x.keep || !x.waiters.empty())
+        connect(now, *i); // and may be forgotten
+    } else if (x.on && x.on->known_by && *x.on->known_by <= now)
+      known(name, x.on->incarnation);
+    tidy(now, name);
+  }
+}
+
+void peering::reached(std::uint64_t number, const std::string& name) {
+  auto i = nodes_.find(name);
+  if (i != nodes_.end() && i->second.dialling == number)
+    i->second.greets = true;
+}
+
+void peering::failed(time now, std::uint64_t number, const std::string& name,
+                     const failure& why, bool again) {
+  auto i = nodes_.find(name);
+  if (i == nodes_.end() || i->second.dialling != number)
+    return;
+  auto& x = i->second;
+  x.dialling = 0;
+  x.greets = x.unwanted = false;
+  if (x.on)
+    return; // the other's dial stands
+  // Whoever can't wait any longer hears why now.
+  std::erase_if(x.waiters, [&](auto& w) {
+    bool patient = again && now < w.until;
+    if (!patient)
+      effects_.push_back(answer{w.id, false, why});
+    return !patient;
+  });
+  if (!x.lost)
+    x.lost = now;
+  if (x.keep && looked_for_in_vain(now, *i)) {
+    x.keep = false;
+    x.announced.clear();
+  }
+  bool again_soon = x.keep || !x.waiters.empty();
+  // Said aloud once, when it has lasted for some seconds.
+  bool lasts = x.pause < longest_pause && x.pause * 2 >= longest_pause;
+  effects_.push_back(
+    report{again_soon && lasts ? log::level::warning : log::level::debug,
+           why.message + (again_soon ? "; it is tried again" : "")});
+  if (again_soon)
+    connect_later(now, x);
+  tidy(now, name);
+}
+
+peering::reception peering::hello(const std::string& name,
+                                  std::uint64_t incarnation) const {
+  auto i = nodes_.find(name);
+  if (i == nodes_.end())
+    return reception::accept;
+  auto& x = i->second;
+  if (x.dialling != 0 && x.greets && !x.on && options_.self() < name)
+    return reception::both_dial;
+  if (x.on && x.on->incarnation != incarnation)
+    return reception::prove;
+  return reception::accept;
+}
+
+void peering::linked(time now, std::uint64_t number, const member& peer,
+                     std::uint64_t incarnation, bool hidden) {
+  auto& x = nodes_[peer.name];
+  bool ours = number != 0 && x.dialling == number;
+  if (ours) {
+    x.dialling = 0;
+    x.greets = false;
+  }
+  x.on = link{incarnation, hidden, false, {}};
+  x.announced = peer.address;
+  x.dial_at.reset();
+  if (ours && std::exchange(x.unwanted, false)) {
+    effects_.push_back(say_goodbye{peer.name});
+    return;
+  }
+  x.pause = first_pause;
+  x.lost.reset();
+  x.on_host = options_.on_host(peer.name).has_value();
+  if (ours || !x.waiters.empty())
+    x.keep = true; // until either side says goodbye
+  answer_waiters(x);
+  if (!x.waiters.empty())
+    x.on->known_by = now + announcing_time;
+  // Tell the newcomer whom it might not know.
+  if (options_.hidden)
+    return;
+  tell_members news{peer.name, {}};
+  for (auto& [name, other] : nodes_)
+    if (other.on && !other.on->hidden && !other.announced.empty()
+        && name != peer.name)
+      news.members.push_back({name, other.announced});
+  if (!news.members.empty())
+    effects_.push_back(std::move(news));
+}
+
+void peering::known(const std::string& name, std::uint64_t incarnation) {
+  auto i = nodes_.find(name);
+  if (i == nodes_.end() || !i->second.on
+      || i->second.on->incarnation != incarnation)
+    return;
+  i->second.on->known = true;
+  i->second.on->known_by.reset();
+  answer_waiters(i->second);
+}
+
+void peering::closed(time now, const std::string& name,
+                     std::uint64_t incarnation, bool left) {
+  auto i = nodes_.find(name);
+  if (i == nodes_.end() || !i->second.on
+      || i->second.on->incarnation != incarnation)
+    return;
+  auto& x = i->second;
+  x.on.reset();
+  x.lost = now;
+  x.pause = std::max(x.pause, first_pause);
+  if (left && !configured(name))
+    let_go(x);
+  if (x.keep || !x.waiters.empty())
+    connect_later(now, x);
+  tidy(now, name);
+}
+
+void peering::unwanted(const std::string& name) {
+  auto i = nodes_.find(name);
+  if (i == nodes_.end())
+    return;
+  i->second.announced.clear();
+  let_go(i->second);
+}
+
+void peering::told(time now, const std::vector<member>& members) {
+  for (auto& m : members) {
+    if (m.name == options_.self())
+      continue;
+    auto i = nodes_.try_emplace(m.name).first;
+    auto& x = i->second;
+    x.keep = true; // it is there, as a peer of ours sees it
+    if (x.on)      // though that may be a link that is dead already
+      continue;
+    x.announced = m.address;
+    if (!x.dial_at)
+      connect(now, *i);
+  }
+}
+
+bool peering::connected(const std::string& name) const {
+  auto i = nodes_.find(name);
+  return i != nodes_.end() && i->second.on;
+}
+
+// -- how ----------------------------------------------------------------------
+
+void peering::connect(time now, entry& e) {
+  auto& name = e.first;
+  auto& x = e.second;
+  if (x.dialling != 0 || x.on)
+    return;
+  auto address = address_of(e);
+  auto no = [&](const char* why) {
+    x.dialling = ++last_dial_; // and fails
+    failed(now, x.dialling, name,
+           {error_code::no_connection,
+            "can't connect to the node " + name + " at " + address + ": " + why,
+            name},
+           false);
+  };
+  auto at = parse_address(address);
+  if (!at) {
+    no("not an address of the form host:port or [::1]:port");
+    return;
+  }
+  if (options_.loopback_only && at->host != "127.0.0.1"
+      && at->host != "localhost") {
+    no("without TLS only loopback addresses are allowed");
+    return;
+  }
+  x.on_host |= options_.on_host(name).has_value();
+  x.dialling = ++last_dial_;
+  x.greets = false;
+  effects_.push_back(dial{x.dialling, name, address});
+}
+
+void peering::connect_later(time now, node& x) {
+  if (x.dial_at)
+    return;
+  x.pause = std::max(x.pause, first_pause);
+  // Not all at once, when a network or a node is back for all.
+  std::uniform_int_distribution<long> share{75, 125};
+  x.dial_at = now + x.pause * share(random_) / 100;
+  x.pause = std::min(x.pause * 2, longest_pause);
+}
+
+void peering::let_go(node& x) {
+  x.keep = false;
+  x.unwanted = x.dialling != 0 && x.waiters.empty();
+}
+
+void peering::answer_waiters(node& x) {
+  std::erase_if(x.waiters, [&](auto& w) {
+    bool now = x.on->known || !w.to_know;
+    if (now)
+      effects_.push_back(answer{w.id, true, {}});
+    return now;
+  });
+}
+
+void peering::tidy(time now, const std::string& name) {
+  auto i = nodes_.find(name);
+  if (i == nodes_.end())
+    return;
+  auto& x = i->second;
+  if (x.on || x.dialling != 0 || x.dial_at || !x.waiters.empty() || x.keep)
+    return;
+  if (!x.lost || x.announced.empty() || now - *x.lost >= options_.forget)
+    nodes_.erase(i);
+}
+
+bool peering::configured(const std::string& name) const {
+  auto& peers = options_.peers;
   return std::any_of(peers.begin(), peers.end(),
                      [&](auto& p) { return p.name == name; });
 }
 
-void dial(peering_actor* self, const std::string& name);
-
-/// Of those that wait for it, whoever needs no more than a link; or all.
-void answer(attempt& a, bool known) {
-  for (auto& w : std::exchange(a.waiters, {}))
-    if (known || !w->to_know)
-      w->reply(term{true});
-    else
-      a.waiters.push_back(w);
-}
-
-void again_later(peering_actor* self, const std::string& name, attempt& a) {
-  if (a.scheduled)
-    return;
-  a.scheduled = true;
-  // Not all at once, when a network or a node is back for all.
-  std::uniform_int_distribution<long> share{75, 125};
-  self->delayed_send(self, a.pause * share(self->state.random) / 100,
-                     retry_atom::value, name);
-  a.pause = std::min(a.pause * 2, longest_pause);
-}
-
 /// Whether nobody has to look for that node any longer: it has left this host,
 /// or has not been seen for too long.
-bool forgotten(peering_state& st, const std::string& name, const attempt& a) {
-  if (configured(st, name) || !a.waiters.empty())
+bool peering::looked_for_in_vain(time now, const entry& e) const {
+  auto& [name, x] = e;
+  if (configured(name) || !x.waiters.empty())
     return false;
-  if (a.on_host && !st.core->registry.find(name))
+  if (x.on_host && !options_.on_host(name))
     return true;
-  auto limit = std::chrono::milliseconds(st.core->settings.forget_ms);
-  return a.lost && clock::now() - *a.lost > limit;
+  return x.lost && now - *x.lost > options_.forget;
 }
 
-/// A goodbye was said: nobody looks for that node, and what is under way to it
-/// comes to nothing.
-void let_go(attempt& a) {
-  a.keep = false;
-  a.unwanted = a.in_flight && a.waiters.empty();
-}
-
-void failed(peering_actor* self, const std::string& name, const failure& why,
-            bool again) {
-  auto i = self->state.attempts.find(name);
-  if (i == self->state.attempts.end())
-    return;
-  auto& a = i->second;
-  a.in_flight = a.unwanted = false;
-  // Whoever can't wait any longer hears why now.
-  std::vector<connect_request_ptr> patient;
-  for (auto& w : a.waiters) {
-    if (again && !w->until.expired())
-      patient.push_back(w);
-    else
-      w->reply(why);
-  }
-  a.waiters = std::move(patient);
-  if (!a.lost)
-    a.lost = clock::now();
-  if (a.keep && forgotten(self->state, name, a)) {
-    a.keep = false;
-    self->state.members.erase(name);
-  }
-  bool again_soon = a.keep || !a.waiters.empty();
-  // Said aloud once, when it has lasted for some seconds.
-  bool lasts = a.pause < longest_pause && a.pause * 2 >= longest_pause;
-  log::say(again_soon && lasts ? log::level::warning : log::level::debug,
-           "link", self->state.core->self()->name(), [&] {
-             return why.message + (again_soon ? "; it is tried again" : "");
-           });
-  if (again_soon)
-    again_later(self, name, a);
-  else
-    self->state.attempts.erase(i);
-}
-
-void connected(peering_actor* self, const std::string& name) {
-  auto& st = self->state;
-  if (auto i = st.attempts.find(name); i != st.attempts.end()) {
-    auto& a = i->second;
-    a.in_flight = false;
-    if (std::exchange(a.unwanted, false)) {
-      if (auto link = st.core->find_link(name))
-        link->bye();
-      return;
-    }
-    a.pause = first_pause;
-    a.lost.reset();
-    a.on_host = st.core->registry.find(name).has_value();
-    answer(a, st.known.contains(name));
-    if (!a.waiters.empty())
-      if (auto to = st.core->find_link(name))
-        self->delayed_send(self, announcing_time, known_atom::value, name,
-                           to->incarnation());
-    a.keep = true; // until either side says goodbye
-  }
-  // Tell the newcomer whom it might not know.
-  auto link = st.core->find_link(name);
-  if (!link || st.core->settings.hidden)
-    return;
-  term::sequence news;
-  for (auto& p : st.core->all_peers()) {
-    if (p.hidden || p.address.empty())
-      continue;
-    st.members[p.link->peer()] = p.address;
-    if (p.link->peer() != name)
-      news.push_back(
-        term::tuple({term::string(p.link->peer()), term::string(p.address)}));
-  }
-  if (!news.empty())
-    link->cast("$peering",
-               encode(make_op("members", term::list(std::move(news)))));
-}
-
-void dial(peering_actor* self, const std::string& name) {
-  auto& st = self->state;
-  auto& a = st.attempts[name];
-  if (a.in_flight)
-    return;
-  if (auto link = st.core->find_link(name); link && link->open()) {
-    connected(self, name);
-    return;
-  }
-  // Who is started again has another port: then the registry knows better than
-  // whoever gave the address once.
-  bool given = !a.address.empty()
-               && (!a.waiters.empty() || !st.core->registry.find(name));
-  auto address = given ? a.address : find_address(st, name);
-  auto no_connection = [=](const std::string& why) {
-    return failure{error_code::no_connection,
-                   "can't connect to the node " + name + " at " + address + ": "
-                     + why,
-                   name};
-  };
-  auto at = parse_address(address);
-  if (!at) {
-    failed(self, name,
-           no_connection("not an address of the form host:port or [::1]:port"),
-           false);
-    return;
-  }
-  if (st.core->settings.insecure_loopback_without_tls && at->host != "127.0.0.1"
-      && at->host != "localhost") {
-    failed(self, name,
-           no_connection("without TLS only loopback addresses are allowed"),
-           false);
-    return;
-  }
-  a.in_flight = true;
-  a.greets = false;
-  auto until = deadline::in(st.core->settings.connect_ms);
-  dialer::start(st.core->loop, *at,
-                std::chrono::milliseconds(st.core->settings.connect_ms),
-                [=, core = st.core](int fd, const std::string& why) {
-                  auto tell = [&](const std::string& reason) {
-                    core->tell_peering(attempt_result{name, false, false,
-                                                      no_connection(reason)});
-                  };
-                  if (fd < 0) {
-                    tell(why);
-                    return;
-                  }
-                  core->tell_peering(greeting_atom::value, name);
-                  try {
-                    session::dial(core, fd, name, address,
-                                  std::chrono::milliseconds(until.left_ms()));
-                  } catch (...) {
-                    tell(current_failure().message);
-                  }
-                });
-}
-
-/// Another incarnation of a node that is connected has come.
-void prove(peering_actor* self, const std::shared_ptr<session>& newcomer) {
-  auto& st = self->state;
-  auto old = st.core->find_session(newcomer->peer_hello().name);
-  if (!old) {
-    newcomer->accept();
-    return;
-  }
-  old->prove_alive(proof_time, [newcomer] { newcomer->accept(); });
-}
-
-} // namespace
-
-caf::behavior peering_state::run(peering_actor* self) {
-  return {
-    // Time for the configured peers. If two nodes name each other, the one
-    // with the smaller name goes first.
-    [=](dial_atom) {
-      auto me = self->state.core->self()->name();
-      for (auto& p : self->state.core->settings.peers) {
-        auto& a = self->state.attempts[p.name];
-        a.keep = true;
-        a.scheduled = true;
-        self->delayed_send(self, me < p.name ? no_pause : first_pause * 4,
-                           retry_atom::value, p.name);
-      }
-    },
-    // A peer says hello.
-    [=](hello_atom, const std::shared_ptr<session>& newcomer) {
-      auto& st = self->state;
-      auto& from = newcomer->peer_hello();
-      auto me = st.core->self();
-      auto i = st.attempts.find(from.name);
-      if (i != st.attempts.end() && i->second.in_flight && i->second.greets
-          && me->name() < from.name) {
-        newcomer->refuse({{error_code::refused,
-                           "both nodes connect at the same time", me->name()},
-                          true});
-        return;
-      }
-      auto link = st.core->find_link(from.name);
-      if (link && link->incarnation() != from.incarnation)
-        prove(self, newcomer);
-      else
-        newcomer->accept();
-    },
-    [=](greeting_atom, const std::string& name) {
-      if (auto i = self->state.attempts.find(name);
-          i != self->state.attempts.end())
-        i->second.greets = true;
-    },
-    [=](const connect_request_ptr& r) {
-      auto t = parse_target(r->target);
-      auto& a = self->state.attempts[t.name];
-      if (!t.address.empty())
-        a.address = t.address;
-      a.waiters.push_back(r);
-      a.unwanted = false;
-      if (!a.scheduled || a.waiters.size() == 1)
-        dial(self, t.name);
-    },
-    [=](const attempt_result& r) {
-      if (r.ok)
-        connected(self, r.name);
-      else
-        failed(self, r.name, r.why, r.again);
-    },
-    [=](retry_atom, const std::string& name) {
-      auto i = self->state.attempts.find(name);
-      if (i == self->state.attempts.end())
-        return;
-      auto& a = i->second;
-      a.scheduled = false;
-      if (a.keep || !a.waiters.empty()) // as it was when this was planned
-        dial(self, name);
-      else if (!a.in_flight)
-        self->state.attempts.erase(i);
-    },
-    // What that node has is known, or it takes too long.
-    [=](known_atom, const std::string& name, std::uint64_t incarnation) {
-      auto& st = self->state;
-      auto link = st.core->find_link(name);
-      if (!link || link->incarnation() != incarnation)
-        return;
-      st.known.insert(name);
-      if (auto i = st.attempts.find(name); i != st.attempts.end())
-        answer(i->second, true);
-    },
-    // A cast has found no way to that node.
-    [=](failed_atom, const std::string& name) {
-      self->state.core->connection_failed(name);
-    },
-    // A link has closed; `left`: with a goodbye.
-    [=](forget_atom, const std::string& name, bool left) {
-      auto& st = self->state;
-      st.known.erase(name);
-      auto i = st.attempts.find(name);
-      if (i == st.attempts.end() || st.core->stopping)
-        return;
-      if (left && !configured(st, name))
-        let_go(i->second);
-      if (i->second.keep || !i->second.waiters.empty())
-        again_later(self, name, i->second);
-    },
-    // The user does not want this peer any more.
-    [=](shut_atom, const std::string& name) {
-      self->state.members.erase(name);
-      if (auto i = self->state.attempts.find(name);
-          i != self->state.attempts.end())
-        let_go(i->second);
-    },
-    [=](const call_ptr& c) { // from another peering actor
-      auto& st = self->state;
-      try {
-        operation op{c->op};
-        if (op.name != "members")
-          return;
-        auto me = st.core->self()->name();
-        for (auto& m : op.arg(0).items()) {
-          std::string name{m.at(0).text()};
-          std::string address{m.at(1).text()};
-          if (name == me || st.core->find_link(name))
-            continue;
-          st.members[name] = address;
-          auto& a = st.attempts[name];
-          if (!a.in_flight && !a.scheduled)
-            dial(self, name);
-        }
-      } catch (const std::exception&) {
-        return; // news that can't be read are no news
-      }
-    },
-    [](const peer_event&) {},
-  };
-}
-
-caf::actor spawn_peering(const core_ptr& core) {
-  return core->system->spawn<loop_actor<peering_state>>(
-    core->unit, [&core](peering_state& st) { st.core = core; });
+std::string peering::address_of(const entry& e) const {
+  auto& [name, x] = e;
+  // Who is started again has another port: then the registry of this host
+  // knows better than whoever gave the address once, or what was announced.
+  auto on_host = options_.on_host(name);
+  if (!x.given.empty() && (!x.waiters.empty() || !on_host))
+    return x.given;
+  for (auto& p : options_.peers)
+    if (p.name == name && !p.address.empty())
+      return p.address;
+  if (on_host)
+    return *on_host;
+  if (!x.announced.empty())
+    return x.announced;
+  return to_string(address{name.substr(name.find('@') + 1), default_port});
 }
 
 } // namespace hornbeam::runtime

@@ -16,6 +16,8 @@ constexpr std::size_t longest_hello = 4096;
 /// How long a goodbye waits for what was sent before it; how often it looks.
 constexpr auto longest_leave = std::chrono::seconds(5);
 constexpr auto leave_pause = std::chrono::milliseconds(5);
+/// How long a link has to prove that it lives.
+constexpr auto proof_time = std::chrono::milliseconds(500);
 
 std::string with_length(const std::string& body) {
   std::string out;
@@ -62,16 +64,14 @@ struct link_state {
 
 } // namespace
 
-void session::dial(core_ptr core, int fd, std::string expected,
-                   std::string address, std::chrono::milliseconds patience) {
-  auto self = std::make_shared<session>(std::move(core), std::move(expected),
-                                        std::move(address));
+void session::dial(core_ptr core, int fd, peering::dial x,
+                   std::chrono::milliseconds patience) {
+  auto self = std::make_shared<session>(std::move(core), std::move(x));
   self->open(fd, tls_session::role::client, patience);
 }
 
 void session::greet(core_ptr core, int fd, std::shared_ptr<half_open> g) {
-  auto self = std::make_shared<session>(std::move(core), std::string{},
-                                        std::string{});
+  auto self = std::make_shared<session>(std::move(core), std::nullopt);
   g->turn_away = [weak = self->weak_from_this()] {
     if (auto x = weak.lock())
       x->closed("it was turned away for others");
@@ -81,11 +81,8 @@ void session::greet(core_ptr core, int fd, std::shared_ptr<half_open> g) {
   self->open(fd, tls_session::role::server, patience);
 }
 
-session::session(core_ptr core, std::string expected, std::string address)
-  : core_(std::move(core)),
-    expected_(std::move(expected)),
-    address_(std::move(address)),
-    timer_(core_->loop) {}
+session::session(core_ptr core, std::optional<peering::dial> x)
+  : core_(std::move(core)), dial_(std::move(x)), timer_(core_->loop) {}
 
 void session::open(int fd, tls_session::role role,
                    std::chrono::milliseconds patience) {
@@ -193,7 +190,37 @@ void session::take_hello(std::string_view body) {
   in >> hello_;
   if (auto c = connection_.lock())
     c->pause(); // until it is decided
-  core_->tell_peering(hello_atom::value, shared_from_this());
+  core_->tell_peering(
+    [self = shared_from_this()](const peering& p, clock::time_point) {
+      self->decide(p);
+    });
+}
+
+void session::decide(const peering& p) {
+  switch (p.hello(hello_.name, hello_.incarnation)) {
+    case peering::reception::accept:
+      accept();
+      return;
+    case peering::reception::both_dial:
+      refuse({{error_code::refused, "both nodes connect at the same time",
+               core_->self()->name()},
+              true});
+      return;
+    case peering::reception::prove:
+      if (auto old = core_->find_session(hello_.name))
+        old->prove_alive(proof_time,
+                         [self = shared_from_this()] { self->accept(); });
+      else
+        accept();
+      return;
+  }
+}
+
+void session::tell_linked() const {
+  core_->tell_peering([number = dial_ ? dial_->number : 0,
+                       x = hello_](peering& p, clock::time_point now) {
+    p.linked(now, number, {x.name, x.address}, x.incarnation, x.hidden);
+  });
 }
 
 void session::accept() {
@@ -203,7 +230,7 @@ void session::accept() {
     refuse(*no);
     return;
   }
-  core_->tell_peering(attempt_result{hello_.name, true, false, {}});
+  tell_linked();
   if (auto c = connection_.lock())
     c->resume();
 }
@@ -231,11 +258,11 @@ void session::take_answer(std::string_view body) {
     return;
   }
   in >> hello_;
-  if (hello_.name != expected_) {
+  if (hello_.name != dial_->name) {
     give_up(
       {error_code::no_connection,
-       "the node that answers there is " + hello_.name + ", not " + expected_,
-       expected_},
+       "the node that answers there is " + hello_.name + ", not " + dial_->name,
+       dial_->name},
       false);
     return;
   }
@@ -243,7 +270,7 @@ void session::take_answer(std::string_view body) {
     give_up(no->why, no->again);
     return;
   }
-  core_->tell_peering(attempt_result{expected_, true, false, {}});
+  tell_linked();
 }
 
 std::optional<refusal> session::connect() {
@@ -267,7 +294,14 @@ std::optional<refusal> session::connect() {
                                   std::move(wake), core_->loop,
                                   core_->settings.link_buffer_bytes);
   link_ = x;
-  auto no = core_->add_peer(hello_, x);
+  // It was let in by what the secret's file held when it came.
+  auto c = connection_.lock();
+  auto tls = core_->tls();
+  auto no
+    = c && tls && !c->trusted_by(*tls)
+        ? refusal{{error_code::refused, "its certificate is no longer accepted",
+                   core_->self()->name()}}
+        : core_->add_peer(hello_, x);
   if (no) {
     link_ = nullptr;
     return no;
@@ -297,7 +331,10 @@ void session::give_up(failure why, bool again) {
   timer_.cancel();
   if (auto c = connection_.lock())
     c->close();
-  core_->tell_peering(attempt_result{expected_, false, again, std::move(why)});
+  core_->tell_peering([x = *dial_, again, why = std::move(why)](
+                        peering& p, clock::time_point now) {
+    p.failed(now, x.number, x.name, why, again);
+  });
 }
 
 void session::closed(const std::string& why) {
@@ -317,9 +354,9 @@ void session::closed(const std::string& why) {
           "have the same secret file?";
   if (dialled()) {
     give_up({error_code::no_connection,
-             "can't connect to the node " + expected_ + " at " + address_ + ": "
-               + text,
-             expected_},
+             "can't connect to the node " + dial_->name + " at "
+               + dial_->address + ": " + text,
+             dial_->name},
             false);
     return;
   }
@@ -365,11 +402,20 @@ void session::end(const std::string& why, log::level how) {
   if (auto c = connection_.lock(); c && !leaving_)
     c->close();
   core_->drop_peer(link_, down);
-  core_->tell_peering(forget_atom::value, hello_.name, leaving_.has_value());
+  core_->tell_peering([x = hello_, left = leaving_.has_value(),
+                       core = core_](peering& p, clock::time_point now) {
+    if (!core->stopping)
+      p.closed(now, x.name, x.incarnation, left);
+  });
   for (auto& f : std::exchange(when_proved_, {}))
     core_->loop->post(std::move(f));
   if (auto a = std::exchange(actor_, nullptr))
     caf::anon_send(a, shut_atom::value);
+}
+
+void session::require_trust(const tls_context& x) {
+  if (auto c = connection_.lock(); linked() && c && !c->trusted_by(x))
+    end("shows a certificate that is no longer accepted");
 }
 
 void session::prove_alive(std::chrono::milliseconds by,
@@ -418,7 +464,8 @@ void session::on_request(std::uint64_t id, const std::string& service,
 void session::on_announced() {
   core_->after_services(
     [core = core_, name = hello_.name, incarnation = hello_.incarnation] {
-      core->tell_peering(known_atom::value, name, incarnation);
+      core->tell_peering(
+        [=](peering& p, clock::time_point) { p.known(name, incarnation); });
     });
 }
 

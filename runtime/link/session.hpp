@@ -26,15 +26,15 @@ class session : public connection::user,
                 public link::sink,
                 public std::enable_shared_from_this<session> {
 public:
-  /// Says hello through `fd`, where the node `expected` is to answer, at
-  /// `address`. Tells the peering actor how it went.
-  static void dial(core_ptr core, int fd, std::string expected,
-                   std::string address, std::chrono::milliseconds patience);
+  /// Says hello through `fd`, where the node of `x` is to answer. Tells the
+  /// peering actor how it went.
+  static void dial(core_ptr core, int fd, peering::dial x,
+                   std::chrono::milliseconds patience);
   /// Waits for the hello of whoever has connected, and gives it to the peering
   /// actor.
   static void greet(core_ptr core, int fd, std::shared_ptr<half_open> g);
 
-  session(core_ptr core, std::string expected, std::string address);
+  session(core_ptr core, std::optional<peering::dial> x);
 
   // -- in the loop -----------------------------------------------------------
 
@@ -47,6 +47,8 @@ public:
   void refuse(const refusal& why);
   /// Looks whether the peer still lives. False: it doesn't, and it is over.
   bool beat();
+  /// Ends the link if the peer's certificate is not among those of `x`.
+  void require_trust(const tls_context& x);
   /// Ends the link.
   void end(const std::string& why, log::level how = log::level::warning);
   /// Ends it unless something is heard of the peer by then; then calls `f`.
@@ -73,17 +75,19 @@ private:
   void say(const std::string& frame);
   void take_hello(std::string_view body);
   void take_answer(std::string_view body);
+  /// Asks the peering actor what to answer, and answers.
+  void decide(const peering& p);
+  void tell_linked() const;
   /// Makes the link; or says why not.
   std::optional<refusal> connect();
   /// The attempt to connect has failed.
   void give_up(failure why, bool again);
   /// Goodbyes are said: ends when what was sent before them has gone.
   void leave();
-  bool dialled() const noexcept { return !expected_.empty(); }
+  bool dialled() const noexcept { return dial_.has_value(); }
 
   const core_ptr core_;
-  const std::string expected_; ///< whom we dialled; else they did
-  const std::string address_;  ///< and where
+  const std::optional<peering::dial> dial_; ///< ours; else they have dialled
   std::weak_ptr<connection> connection_;
   std::shared_ptr<half_open> half_open_; ///< until it is greeted
   loop_timer timer_;

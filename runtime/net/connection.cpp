@@ -316,6 +316,11 @@ void connection::flush() {
   }
 }
 
+bool connection::trusted_by(const tls_context& x) {
+  lock_scope guard{mutex_};
+  return tls_.trusted_by(x);
+}
+
 void connection::fail(const std::string& why) {
   if (closed_)
     return;

@@ -54,6 +54,9 @@ public:
     return clock::time_point{clock::duration{heard_.load()}};
   }
 
+  /// Whether the peer's certificate is one of those that `x` accepts.
+  bool trusted_by(const tls_context& x);
+
   // -- in the loop -----------------------------------------------------------
 
   /// No more is read until `resume`.

@@ -207,7 +207,7 @@ struct watched_descriptor::state
 
   /// Returns the descriptor that it had if it is to stay open, else -1.
   int close(bool keep_open = false) {
-    if (std::exchange(closed, true))
+    if (closed.exchange(true))
       return -1;
     int out = -1;
     boost::system::error_code ignored;
@@ -227,7 +227,9 @@ struct watched_descriptor::state
   bool reading = false; ///< armed
   bool writing = false; //
   bool running = false; ///< one of the handlers
-  bool closed = false;
+  /// Once, also when a loop is stopped in one thread and its users go in
+  /// another.
+  std::atomic<bool> closed{false};
 };
 
 struct loop_timer::state : std::enable_shared_from_this<loop_timer::state> {

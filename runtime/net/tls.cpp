@@ -233,6 +233,21 @@ void tls_session::send(std::string_view plain) {
   }
 }
 
+bool tls_session::trusted_by(const tls_context& x) const {
+  if (&x == context_.get() || !context_)
+    return true;
+  auto* peer = SSL_get0_peer_certificate(ssl_);
+  auto* check = X509_STORE_CTX_new();
+  bool good = peer != nullptr && check != nullptr
+              && X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(x.context_),
+                                     peer, nullptr)
+                   == 1
+              && X509_verify_cert(check) == 1;
+  X509_STORE_CTX_free(check);
+  ERR_clear_error();
+  return good;
+}
+
 void tls_session::finish() {
   if (!context_ || !established_)
     return;

@@ -57,6 +57,8 @@ public:
   void finish();
   /// For the socket; whoever sends it clears it.
   std::string& output() noexcept { return output_; }
+  /// Whether the peer could show its certificate there as well.
+  bool trusted_by(const tls_context& x) const;
   /// What went wrong, in words, or empty.
   const std::string& why() const noexcept { return why_; }
 

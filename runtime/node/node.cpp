@@ -195,7 +195,7 @@ void node::start_networking() {
     core->joined(); // nobody is reached any more
     throw;
   }
-  core->tell_peering(dial_atom::value);
+  core->tell_peering([](peering& p, clock::time_point now) { p.start(now); });
 }
 
 node::~node() {
@@ -307,7 +307,9 @@ bool node::cast(const std::string& to, const std::string& service,
                  responder{[core, to](const outcome& x) {
                    // By another thread: this one may hold locks of a service.
                    if (!x || !core->find_link(to))
-                     core->tell_peering(failed_atom::value, to);
+                     core->tell_peering([=](peering&, clock::time_point) {
+                       core->connection_failed(to);
+                     });
                  }},
                  false);
   return taken;
@@ -373,14 +375,14 @@ void node::ask_for_link(const std::string& target, deadline until,
     reply(failure{error_code::refused, e.what()});
     return;
   }
-  core->tell_peering(std::make_shared<connect_request>(
-    connect_request{target, until, std::move(reply), to_know}));
+  core->want_peer(target, until, std::move(reply), to_know);
 }
 
 bool node::disconnect(const std::string& name) {
   auto& core = impl_->core;
   auto link = core->find_link(name);
-  core->tell_peering(shut_atom::value, name);
+  core->tell_peering(
+    [name](peering& p, clock::time_point) { p.unwanted(name); });
   if (!link)
     return false;
   link->bye();
@@ -427,13 +429,26 @@ void node::listen() {
   }
 }
 
+void node::reload_secret() {
+  impl_->core->reload_secret();
+}
+
 void node::join_host() {
   auto& core = impl_->core;
   // The last share is dropped when all have answered, or it takes too long.
   std::shared_ptr<void> all{nullptr, [core](void*) { core->joined(); }};
   // Before it looks who is there: of two that start, one sees the other.
   listen();
-  for (auto& other : core->registry.all())
+  auto others = core->registry.all();
+  // Those that don't answer now, as they stand still, are members all the same.
+  core->tell_peering([=](peering& p, clock::time_point now) {
+    std::vector<peering::member> members;
+    members.reserve(others.size());
+    for (auto& x : others)
+      members.push_back({x.name, x.address});
+    p.told(now, members);
+  });
+  for (auto& other : others)
     if (other.name != name())
       connect(other.name, deadline::in(settings().connect_ms),
               responder{[all](const outcome&) {}});

@@ -87,6 +87,8 @@ public:
   std::uint64_t lost_casts() const noexcept;
   /// Opens the listener if there is none.
   void listen();
+  /// Reads the file of the cluster's secret again: see `node_core`.
+  void reload_secret();
   /// Connects to the nodes of this cluster and user that live on this host
   /// now. Does not wait: `when_joined` does, if the settings say that this node
   /// joins. Whoever starts later joins this one.

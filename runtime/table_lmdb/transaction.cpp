@@ -471,12 +471,12 @@ void lmdb_transaction::clear() {
 
 void lmdb_transaction::commit() {
   auto* txn = std::exchange(txn_, nullptr); // LMDB frees it in any case
+  // While this is still the only one that writes.
+  bool scarce = whole_ == nullptr && std::exchange(env_.scarce_, false);
   if (auto code = ::mdb_txn_commit(txn); code != 0)
     fail(code);
-  if (whole_ == nullptr && env_.scarce_) [[unlikely]] {
-    env_.scarce_ = false;
+  if (scarce) [[unlikely]]
     env_.free_at_once();
-  }
 }
 
 bool find_lmdb(MDB_txn* txn, MDB_dbi dbi, const std::string& path,

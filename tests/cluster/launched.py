@@ -14,7 +14,9 @@ ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("HORNBEAM_BIN") or str(
     ROOT / "build/release/launcher/hornbeam"
 )
-PATIENCE = 30  # seconds; a deadline for what should take far less
+# How many times as long things may take, as under a sanitizer.
+SLOWER = int(os.environ.get("HORNBEAM_TEST_SLOWER", 1))
+PATIENCE = 30 * SLOWER  # seconds; a deadline for what should take far less
 _started = weakref.WeakSet()
 
 

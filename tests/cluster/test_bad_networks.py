@@ -15,8 +15,9 @@ import threading
 import time
 
 import pytest
+from launched import SLOWER
 
-PATIENCE = 60
+PATIENCE = 60 * SLOWER
 FAST = {"heartbeat_ms": 100, "detection_ms": 500, "cluster": "bad_networks"}
 
 SERVER = """

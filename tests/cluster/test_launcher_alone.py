@@ -1,6 +1,7 @@
 """`hornbeam up` that nobody looks after: no reader, no terminal, no manners."""
 
 import os
+import pty
 import re
 import shutil
 import signal
@@ -180,11 +181,35 @@ def test_nohup_keeps_the_launcher_when_its_terminal_goes(folder):
         assert not [x for x in up.err if "Hangup" in x]
 
 
-def test_a_hangup_ends_the_cluster_otherwise(folder):
-    with folder.up(folder.cluster(greeting("a"))) as up:
+def test_the_end_of_its_terminal_ends_the_cluster_otherwise(folder):
+    ours, its = pty.openpty()
+    with Launched(
+        "up",
+        folder.cluster(greeting("a")),
+        env=folder.env,
+        cwd=folder.path,
+        before=["sh", "-c", f'exec setsid --ctty "$0" "$@" < {os.ttyname(its)}'],
+    ) as up:
+        up.line("hello from a")
+        os.close(its)
+        os.close(ours)
+        assert up.wait() == 0
+
+
+def test_without_a_terminal_a_hangup_is_for_the_nodes(folder):
+    with Launched(
+        "up",
+        folder.cluster(greeting("a")),
+        env=folder.env,
+        cwd=folder.path,
+        before=["setsid"],
+    ) as up:
         up.line("hello from a")
         up.send(signal.SIGHUP)
+        up.line("the nodes read their secret again")
+        up.send()
         assert up.wait() == 0
+        assert not [x for x in up.out + up.err if "restarted" in x]
 
 
 def test_signals_that_come_together_are_one(folder):

@@ -14,8 +14,9 @@ import textwrap
 import time
 
 import pytest
+from launched import SLOWER
 
-PATIENCE = 60
+PATIENCE = 60 * SLOWER
 
 # A node that tells its address, and then answers each line with its own
 # processor time in seconds, after what the line says has been done.

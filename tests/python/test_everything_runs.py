@@ -22,6 +22,9 @@ NO_SUITE = {
     "hornbeam_fuzz_corpus": "made for the fuzzers",
 }
 
+# Suites of their own kind: ctest has the runs that are asked for.
+NO_CASES = {"hornbeam_simulate": "seeds"}
+
 
 def output_of(*command):
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
@@ -54,14 +57,15 @@ def registered():
 
 def test_each_case_of_each_program_is_a_test_of_ctest(registered):
     for program, tests in registered.items():
-        assert sorted(name for name, _ in tests) == cases_of(program, EVERY_CASE)
+        if Path(program).name not in NO_CASES:
+            assert sorted(name for name, _ in tests) == cases_of(program, EVERY_CASE)
 
 
 def test_only_cases_marked_long_are_left_to_long(registered):
     for program, tests in registered.items():
-        assert sorted(x for x, is_long in tests if is_long) == cases_of(
-            program, "[long]"
-        )
+        if Path(program).name not in NO_CASES:
+            long = sorted(x for x, is_long in tests if is_long)
+            assert long == cases_of(program, "[long]")
 
 
 def test_each_program_in_tests_is_a_suite_of_ctest(registered):

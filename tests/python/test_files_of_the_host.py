@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 import pytest
+from launched import SLOWER
 
-PATIENCE = 60
+PATIENCE = 60 * SLOWER
 
 #: A process that has joined, until its input ends.
 MEMBER = """

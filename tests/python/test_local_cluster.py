@@ -4,7 +4,9 @@ import os
 import subprocess
 import sys
 
-PATIENCE = 60
+from launched import SLOWER
+
+PATIENCE = 60 * SLOWER
 
 FIRST = """
 import sys

@@ -211,6 +211,7 @@ def test_a_forked_child_has_a_log_of_its_own():
     assert (out, err) == ("1\n1\n", "")
 
 
+@pytest.mark.forks
 def test_a_forked_child_says_at_its_end_what_it_has_to_say():
     out, err = run(
         """

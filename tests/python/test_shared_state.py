@@ -70,6 +70,7 @@ def test_state_outlives_the_processes_that_share_it(environment):
     assert run(code, other) == "1 None\n"
 
 
+@pytest.mark.forks
 def test_forked_and_spawned_processes_count_in_one_state(environment):
     code = """
         import multiprocessing

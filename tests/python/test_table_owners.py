@@ -359,6 +359,7 @@ def test_wrong_pids_are_type_errors(name):
             call()
 
 
+@pytest.mark.forks
 def test_a_forked_child_does_not_own_its_parents_tables(fresh_python):
     out = fresh_python(
         """

@@ -136,6 +136,7 @@ def test_a_watch_hears_that_its_node_is_lost(other_nodes, heard):
     assert table.unwatch(watch) is False
 
 
+@pytest.mark.forks
 def test_a_child_has_a_copy_of_the_tables_and_no_watches(fresh_python):
     out = fresh_python(
         """

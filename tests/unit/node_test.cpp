@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
+#include <future>
 #include <thread>
 
 #include "actors/services.hpp"
@@ -160,6 +161,35 @@ TEST_CASE_METHOD(fixture,
   CHECK(a.node->tell("b@127.0.0.1", "hooks", op));
   a.node->stop();
   CHECK(a.node->lost_casts() + b.node->lost_casts() == 0);
+}
+
+TEST_CASE_METHOD(fixture,
+                 "who hears that the node it has asked is gone may ask others "
+                 "at once") {
+  auto& a = start("a@127.0.0.1");
+  auto& b = start("b@127.0.0.1");
+  std::promise<void> asked;
+  std::promise<void> over;
+  b.rpc.add_module("slow", actors::make_function([&](auto&) -> outcome {
+                     asked.set_value();
+                     over.get_future().wait();
+                     return term{};
+                   }));
+  auto slot = std::make_shared<reply_slot>();
+  auto ask_others = [&a, slot](const outcome& x) {
+    a.hooks.pick("of some other node"); // the build with ranked locks looks
+    slot->set(x);
+  };
+  a.node->request(
+    "b@127.0.0.1", "rpc",
+    make_op("call", term::string("slow"), term::string("one"), term::list({})),
+    deadline::in(20000), 0, responder{ask_others});
+  asked.get_future().wait();
+  a.node->disconnect("b@127.0.0.1");
+  auto lost = wait(slot);
+  over.set_value();
+  REQUIRE_FALSE(lost);
+  CHECK(lost.error().code == error_code::no_connection);
 }
 
 TEST_CASE_METHOD(fixture, "a node with another secret is refused") {

@@ -16,7 +16,8 @@ from hornbeam import _context, _engine, _log, _native, _pool, rpc
 
 def main(config: str, script: str | None = None) -> int:
     """Run a node as `config` (a JSON object) says. With a script, run that and
-    end with its exit code; else serve until SIGTERM or SIGINT."""
+    end with its exit code; else serve until SIGTERM or SIGINT. SIGHUP has the
+    cluster's secret read again, but at a terminal."""
     settings = json.loads(config)
     python = settings["python"]
     _native.configure_log(settings["log"]["level"])
@@ -30,16 +31,21 @@ def main(config: str, script: str | None = None) -> int:
     _engine.task_keep_count = python["task_keep_count"]
     _engine.configure(**settings["node"])
 
+    # With a terminal it says that that is gone, and ends the node.
+    ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    reloads = () if ignored or _has_terminal() else (signal.SIGHUP,)
     if script is None:
         # A signal may reach any thread, and only Python's own wakes the main
         # one: the pipe does so whoever got it.
         told, tell = os.pipe()
         os.set_blocking(tell, False)
         signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, *reloads):
             signal.signal(number, lambda *_: None)
     else:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        for number in reloads:
+            signal.signal(number, lambda *_: _reload())
     try:
         _engine.ensure()
     except RuntimeError as e:
@@ -55,9 +61,26 @@ def main(config: str, script: str | None = None) -> int:
     print(f"{_native.name()} serves at {_native.address() or 'no address'}", flush=True)
     if script is not None:
         return _run(script)
-    while os.read(told, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
-        pass
+    while (number := os.read(told, 1)[0]) not in (signal.SIGTERM, signal.SIGINT):
+        if number in reloads:
+            _reload()
     return 0
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY | os.O_CLOEXEC))
+    except OSError:
+        return False
+    return True
+
+
+def _reload() -> None:
+    try:
+        _native.reload_secret()
+    except RuntimeError as e:
+        text = f"the cluster's secret is not read again: {e}"
+        _log.say(_log.ERROR, "node", text)
 
 
 def _run(script: str) -> int:

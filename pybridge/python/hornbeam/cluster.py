@@ -33,6 +33,17 @@ def disconnect(name: str) -> bool:
     return _native.disconnect(_native.full_name(name))
 
 
+def reload_secret() -> None:
+    """Read the file of the cluster's secret again, as a node of the launcher does on
+    SIGHUP.
+
+    New connections use what is there now, and those to nodes whose certificates are no
+    longer in it end; all others go on. Raises `RuntimeError` with the reason if the
+    file can't be used, and changes nothing then.
+    """
+    _native.reload_secret()
+
+
 class _Answer(str):
     """What Erlang says of a ping; true if it is "pong"."""
 
