@@ -18,7 +18,50 @@ void directory::set_local(const std::string& name, std::int64_t count) {
     net_.tell(peer, service_, op);
 }
 
+void directory::when_known(runtime::responder reply) {
+  answer_ptr all{new runtime::responder(std::move(reply)),
+                 [](runtime::responder* x) {
+                   (*x)(term{true});
+                   delete x;
+                 }};
+  auto now = runtime::clock::now();
+  std::unique_lock lock{mutex_};
+  for (auto& peer : peers_) {
+    auto owes = silent_.find(peer);
+    if (owes != silent_.end() && now - owes->second > patience)
+      continue;
+    auto number = ++last_question_;
+    auto op = make_op("ask", static_cast<std::int64_t>(number));
+    if (!net_.tell(peer, service_, op))
+      continue; // it is about to be forgotten
+    silent_.try_emplace(peer, now);
+    open_[number] = {peer, all};
+  }
+  lock.unlock(); // `all` may be the last
+}
+
+bool directory::has_peers() const {
+  runtime::shared_lock_scope lock{mutex_};
+  return !peers_.empty();
+}
+
 bool directory::handle(runtime::call& c, const runtime::operation& op) {
+  if (op.name == "ask") { // behind what it has announced
+    net_.tell(c.from, service_, make_op("known", op.arg(0)));
+    return true;
+  }
+  if (op.name == "known") {
+    answer_ptr answered; // goes without the lock
+    std::unique_lock lock{mutex_};
+    silent_.erase(c.from);
+    auto i = open_.find(static_cast<std::uint64_t>(op.arg(0).as_int()));
+    if (i != open_.end() && i->second.peer == c.from) {
+      answered = std::move(i->second.answer);
+      open_.erase(i);
+    }
+    lock.unlock();
+    return true;
+  }
   if (op.name == "announce") {
     std::unique_lock lock{mutex_};
     set_remote(c.from, std::string{op.arg(0).text()}, op.arg(1).as_int());
@@ -35,10 +78,19 @@ bool directory::handle(runtime::call& c, const runtime::operation& op) {
 }
 
 void directory::peer(const runtime::peer_event& e) {
+  std::vector<answer_ptr> answered; // go without the lock
   std::unique_lock lock{mutex_};
   if (!e.up) {
     peers_.erase(e.name);
+    silent_.erase(e.name);
+    std::erase_if(open_, [&](auto& x) {
+      bool gone = x.second.peer == e.name;
+      if (gone)
+        answered.push_back(std::move(x.second.answer));
+      return gone;
+    });
     forget(e.name);
+    lock.unlock();
     return;
   }
   // Under the lock: no announcement falls between this and the first one.

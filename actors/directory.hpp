@@ -1,7 +1,9 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <shared_mutex>
 #include <string>
@@ -23,6 +25,8 @@ namespace hornbeam::actors {
 /// forgotten. Announcements go to the very actor that gets the service's other
 /// casts: who subscribes and then publishes is known as a subscriber to
 /// whoever gets the message. Between other nodes it is eventually consistent.
+/// Behind what it has announced a node may `ask n`, and each peer says `known
+/// n`.
 class directory {
 public:
   struct member {
@@ -39,6 +43,14 @@ public:
   /// Sets how many this node has.
   void set_local(const std::string& name, std::int64_t count);
   std::int64_t local(const std::string& name) const;
+  /// Answers `reply` (true) when each connected node knows what this one has
+  /// now. A node that has not answered for `patience` is not waited for until
+  /// it does; whoever can't wait for the others for so long has to stop by
+  /// itself.
+  void when_known(runtime::responder reply);
+  static constexpr auto patience = std::chrono::milliseconds(1000);
+  /// Whether there is anybody to wait for.
+  bool has_peers() const;
   /// The other nodes that have it.
   std::vector<member> remote(const std::string& name) const;
   /// All names that some node has, in order.
@@ -56,13 +68,23 @@ private:
   void set_remote(const std::string& node, const std::string& name,
                   std::int64_t count);
   void forget(const std::string& node);
+  /// Answers when the last one who has it lets go.
+  using answer_ptr = std::shared_ptr<runtime::responder>;
+  struct question {
+    std::string peer;
+    answer_ptr answer;
+  };
 
   runtime::router& net_;
   const std::string service_;
   mutable runtime::ranked_shared_mutex<runtime::lock_rank::directory> mutex_;
   std::map<std::string, std::int64_t> local_;
   std::map<std::string, std::map<std::string, std::int64_t>> remote_;
-  std::set<std::string> peers_; ///< those that have been sent a sync
+  std::set<std::string> peers_;            ///< those that have been sent a sync
+  std::map<std::uint64_t, question> open_; ///< questions by number
+  std::uint64_t last_question_ = 0;
+  /// Since when a peer owes an answer.
+  std::map<std::string, runtime::clock::time_point> silent_;
 };
 
 } // namespace hornbeam::actors

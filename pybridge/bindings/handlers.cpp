@@ -117,6 +117,20 @@ void bind_handlers(py::module_& m) {
       return handlers(scope).remove(name);
     },
     guard());
+  auto directory_of = [](const std::string& scope) -> actors::directory& {
+    return scope == "topic" ? node().topics.directory()
+                            : handlers(scope).directory();
+  };
+  m.def(
+    "wait_until_known",
+    [=](const text& scope) { wait_until_known(directory_of(scope)); }, guard());
+  m.def(
+    "when_known",
+    [=](const std::shared_ptr<completions>& c, std::uint64_t key,
+        const text& scope) {
+      directory_of(scope).when_known(c->responder_for(key));
+    },
+    guard());
   m.def(
     "drop_unused", [] { drop_unused(); }, guard());
   m.def(

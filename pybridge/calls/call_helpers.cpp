@@ -110,6 +110,15 @@ void wait_until_joined() {
     wait_for(slot, {}, "the start of this node", nullptr);
 }
 
+void wait_until_known(actors::directory& from) {
+  if (!from.has_peers())
+    return;
+  // Who does not answer in time is not waited for: no error.
+  static_cast<void>(
+    ask([&](responder reply) { from.when_known(std::move(reply)); },
+        deadline::in(actors::directory::patience.count()), "the other nodes"));
+}
+
 term::sequence to_sequence(const py::object& xs, const char* root) {
   return to_term(xs, root).to_sequence();
 }

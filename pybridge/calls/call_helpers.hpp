@@ -31,6 +31,9 @@ runtime::outcome wait_for(const runtime::reply_slot_ptr& slot,
 
 /// Returns when this node has joined those that it joins at its start, if any.
 void wait_until_joined();
+/// Waits until the connected nodes know what `from` has announced, a second at
+/// the most.
+void wait_until_known(actors::directory& from);
 
 /// Calls `send` without Python's lock (a large value takes a while to encode)
 /// and waits for the answer.

@@ -4,6 +4,7 @@ The interface of Hornbeam's module of this name. Everything raised at run time
 derives from RuntimeError (see `hornbeam.errors`).
 """
 
+from hornbeam._engine import announce as _announce
 from hornbeam._native import (
     state_decr,
     state_delete,
@@ -26,7 +27,8 @@ from hornbeam.tasks import await_result, execute_async
 def subscribe(topic: str) -> None:
     """Subscribe whoever calls (see `hornbeam.process.self`) to `topic`. To
     subscribe twice is to subscribe once."""
-    _listener().subscribe(topic)
+    if _listener().subscribe(topic):
+        _announce("topic")
 
 
 hook = register_hook

@@ -26,7 +26,8 @@
 // node has, locks it, writes it and only then gives it its name: what has the
 // name of a node and isn't locked belongs to nobody, for ever. Who removes such
 // a file locks another byte of it, so that nobody removes what has taken its
-// place meanwhile.
+// place meanwhile. Its mode says whether somebody has waited for that
+// node in vain.
 
 namespace hornbeam::runtime {
 
@@ -40,6 +41,8 @@ constexpr int most_to_remove = 500;
 constexpr off_t owner_byte = 0;
 constexpr off_t remover_byte = 1;
 constexpr std::size_t longest_entry = 512;
+constexpr mode_t plain_mode = 0600;
+constexpr mode_t silent_mode = 0700;
 
 std::runtime_error failure_of_system(const std::string& what, int why = errno) {
   return std::runtime_error{what + ": " + std::strerror(why)};
@@ -119,7 +122,7 @@ std::optional<host_registry::entry> read_entry(int file,
   if (size < 2 || text[size - 1] != '\n')
     return std::nullopt;
   const char* end = text + size - 1;
-  host_registry::entry out{name, {}, 0};
+  host_registry::entry out{name, {}, 0, false};
   auto [rest, error] = std::from_chars(text, end, out.process);
   if (error != std::errc{} || out.process <= 0)
     return std::nullopt;
@@ -181,7 +184,7 @@ public:
       name_(name_beside()),
       file_(::openat(folder, name_.c_str(),
                      O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                     0600)) {
+                     plain_mode)) {
     if (!file_)
       throw failure_of_system("can't make the file " + path);
     try {
@@ -259,6 +262,9 @@ std::optional<host_registry::entry> look_at(int folder, const std::string& name,
   }
   if (!held || is_name_beside(name) || !out || out->address.empty())
     return std::nullopt;
+  struct stat info {};
+  out->silent = ::fstat(file.get(), &info) == 0
+                && (info.st_mode & silent_mode) == silent_mode;
   return out;
 }
 
@@ -318,6 +324,17 @@ void host_registry::withdraw() noexcept {
 void host_registry::disown() noexcept {
   if (descriptor_ >= 0)
     ::close(std::exchange(descriptor_, -1));
+}
+
+void host_registry::set_silent(const std::string& name,
+                               bool on) const noexcept {
+  try {
+    if (auto folder = open_folder(find_runtime_directory() + "/" + cluster_))
+      if (auto file = open_entry(folder.get(), name))
+        ::fchmod(file.get(), on ? silent_mode : plain_mode);
+  } catch (const std::exception&) {
+    // Others wait for it as well then.
+  }
 }
 
 std::optional<std::string> host_registry::find(const std::string& name) const {

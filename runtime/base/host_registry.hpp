@@ -22,6 +22,7 @@ public:
     std::string name;
     std::string address;
     long process = 0;
+    bool silent = false; ///< somebody has waited for its answer in vain
   };
 
   /// Touches no file: only who joins others needs any. The name of the cluster
@@ -48,6 +49,9 @@ public:
   /// All nodes whose processes live, by name; raises `std::runtime_error` if
   /// the folder can't be looked into.
   std::vector<entry> all() const;
+
+  /// Notes whether that node answers, for all who look from now on.
+  void set_silent(const std::string& name, bool on) const noexcept;
 
   /// Leaves the entry and its lock to whoever owns them, as a forked child
   /// must: the lock would live as long as either.

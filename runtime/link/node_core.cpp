@@ -153,10 +153,24 @@ void node_core::begin_join() {
 
 void node_core::joined() {
   std::vector<std::function<void()>> waiters;
+  std::map<std::string, long> missing;
   {
     lock_scope guard{joining_mutex_};
     joining_ = false;
     waiters.swap(when_joined_);
+    missing.swap(missing_);
+  }
+  if (!stopping && !missing.empty()) {
+    std::string who;
+    for (auto& [name, process] : missing) {
+      registry.set_silent(name, true);
+      who += (who.empty() ? "" : ", ") + name + " (pid "
+             + std::to_string(process) + ")";
+    }
+    log::say(log::level::warning, "link", self()->name(), [&] {
+      return "joined without " + who + ", which did not answer within "
+             + std::to_string(settings.join_ms) + " ms";
+    });
   }
   for (auto& f : waiters)
     try {
@@ -165,6 +179,25 @@ void node_core::joined() {
       log::say(log::level::error, "link", self()->name(),
                "after joining: " + current_failure().message);
     }
+}
+
+void node_core::join_with(std::map<std::string, long> members) {
+  {
+    lock_scope guard{joining_mutex_};
+    missing_ = std::move(members);
+    if (!missing_.empty())
+      return;
+  }
+  joined();
+}
+
+void node_core::member_answered(const std::string& name) {
+  {
+    lock_scope guard{joining_mutex_};
+    if (missing_.erase(name) == 0 || !missing_.empty())
+      return;
+  }
+  joined();
 }
 
 bool node_core::when_joined(std::function<void()> f) {

@@ -92,6 +92,10 @@ struct node_core : std::enable_shared_from_this<node_core> {
 
   /// Until `joined` whoever finds nothing waits.
   void begin_join();
+  /// Joins when each of those has answered, by name with their processes.
+  void join_with(std::map<std::string, long> members);
+  void member_answered(const std::string& name);
+  /// Whoever has not answered is told of, and noted in the host's registry.
   void joined();
   bool when_joined(std::function<void()> f);
 
@@ -180,6 +184,7 @@ private:
   ranked_mutex<lock_rank::joining> joining_mutex_;
   std::atomic<bool> joining_{false};
   std::vector<std::function<void()>> when_joined_;
+  std::map<std::string, long> missing_; ///< members that have not answered
   mutable ranked_mutex<lock_rank::secret> secret_mutex_;
   std::shared_ptr<const tls_context> tls_;
   const origin_ptr self_;

@@ -435,11 +435,15 @@ void node::reload_secret() {
 
 void node::join_host() {
   auto& core = impl_->core;
-  // The last share is dropped when all have answered, or it takes too long.
-  std::shared_ptr<void> all{nullptr, [core](void*) { core->joined(); }};
-  // Before it looks who is there: of two that start, one sees the other.
-  listen();
-  auto others = core->registry.all();
+  std::vector<host_registry::entry> others;
+  try {
+    // Before it looks who is there: of two that start, one sees the other.
+    listen();
+    others = core->registry.all();
+  } catch (...) {
+    core->joined(); // nobody is reached any more
+    throw;
+  }
   // Those that don't answer now, as they stand still, are members all the same.
   core->tell_peering([=](peering& p, clock::time_point now) {
     std::vector<peering::member> members;
@@ -448,10 +452,20 @@ void node::join_host() {
       members.push_back({x.name, x.address});
     p.told(now, members);
   });
-  for (auto& other : others)
-    if (other.name != name())
-      connect(other.name, deadline::in(settings().connect_ms),
-              responder{[all](const outcome&) {}});
+  std::erase_if(others, [&](auto& x) { return x.name == name(); });
+  std::map<std::string, long> awaited;
+  for (auto& x : others)
+    if (!x.silent) // nobody waits for it again
+      awaited.emplace(x.name, x.process);
+  core->join_with(std::move(awaited));
+  for (auto& x : others)
+    connect(x.name, deadline::in(settings().connect_ms),
+            responder{[core, name = x.name,
+                       was_silent = x.silent](const outcome& answer) {
+              if (answer && was_silent)
+                core->registry.set_silent(name, false);
+              core->member_answered(name);
+            }});
 }
 
 bool node::when_joined(std::function<void()> f) {

@@ -1,8 +1,11 @@
 """HORNBEAM_CLUSTER: the processes of one user on one host find each other."""
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import time
 
 from launched import SLOWER
 
@@ -10,6 +13,7 @@ PATIENCE = 60 * SLOWER
 
 FIRST = """
 import sys
+import time
 from hornbeam_erlang import node, publish, receive_pubsub, register_hook, subscribe
 
 register_hook("greeter", lambda action, name: f"{action}, {name}")
@@ -70,3 +74,42 @@ def test_processes_that_name_the_same_cluster_share_topics_hooks_and_tasks(tmp_p
         first.stdin.write("\n")
         first.stdin.close()
         assert first.wait(PATIENCE) == 0
+
+
+LOOKS = """
+import sys, time
+began = time.monotonic()
+from hornbeam_erlang import node, nodes
+found = nodes()
+print(node(), time.monotonic() - began, *found, flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_member_that_stands_still_is_waited_for_once(tmp_path):
+    tmp_path.chmod(0o700)
+    with contextlib.ExitStack() as stack:
+
+        def look():
+            x = stack.enter_context(start(LOOKS, tmp_path))
+            stack.callback(x.kill)
+            name, seconds, *found = x.stdout.readline().split()
+            return x, name, float(seconds), found
+
+        first, name, _, _ = look()
+        first.send_signal(signal.SIGSTOP)
+        _, second, seconds, found = look()
+        assert 1.9 < seconds < 4 * SLOWER and found == []
+        for known in ([second], [second], [second]):
+            _, _, seconds, found = look()
+            assert seconds < 1 * SLOWER
+            assert set(known) <= set(found) and name not in found
+        first.send_signal(signal.SIGCONT)
+        # As soon as it has answered somebody it is waited for again.
+        until = time.monotonic() + PATIENCE
+        while True:
+            _, _, _, found = look()
+            entry = tmp_path / "workers" / name
+            if name in found and entry.stat().st_mode & 0o777 == 0o600:
+                break
+            assert time.monotonic() < until, found

@@ -66,6 +66,34 @@ TEST_CASE_METHOD(fixture, "the last of many changes is what peers know") {
   CHECK(b().remote("t")[0].count == 5);
 }
 
+TEST_CASE_METHOD(fixture,
+                 "who wants to know whether the others know is told when they "
+                 "do") {
+  bool known = false;
+  auto ask = [&] {
+    known = false;
+    a().when_known(responder{[&](const outcome&) { known = true; }});
+  };
+  ask();
+  CHECK(known); // there is nobody else
+  connect("a@h", "b@h");
+  run();
+  a().set_local("x", 1);
+  ask();
+  CHECK_FALSE(known);
+  CHECK(b().remote("x").empty());
+  run();
+  CHECK(known);
+  CHECK(b().remote("x").size() == 1);
+
+  ask();
+  disconnect("a@h", "b@h");
+  run();
+  CHECK(known);
+  ask();
+  CHECK(known);
+}
+
 TEST_CASE_METHOD(fixture, "a node that goes down is forgotten") {
   a().set_local("x", 1);
   connect("a@h", "b@h");

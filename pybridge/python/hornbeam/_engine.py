@@ -8,7 +8,7 @@ import sys
 import threading
 from typing import Any, Callable
 
-from hornbeam import _log, _native, errors
+from hornbeam import _late, _log, _native, errors
 
 _UNNAMED = "hornbeam@localhost"
 
@@ -26,6 +26,9 @@ SETTINGS = frozenset(
     "handshake_ms link_buffer_bytes "
     "plugins".split()
 )
+
+#: How long whoever registers something waits for the nodes that are to know it.
+ANNOUNCING_MS = 1000
 
 #: What the processes of a local cluster keep of cached results at most.
 CACHE_BYTES = 256 << 20
@@ -71,6 +74,13 @@ def ensure() -> None:
             _native.join_host()
     except RuntimeError as e:
         raise errors.HornbeamError(f"this node can't be reached: {e}") from e
+
+
+def announce(scope: str) -> None:
+    """Wait until the connected nodes know what this one has of `hook`, `function` or
+    `topic`: at most a second, and not on a running event loop."""
+    if _late.running_loop() is None:
+        _native.wait_until_known(scope)
 
 
 def _hook_multiprocessing() -> None:

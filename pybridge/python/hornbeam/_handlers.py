@@ -104,12 +104,15 @@ class Registry:
         if not name:
             raise ValueError(f"the name of a {self.scope} must not be empty")
         _engine.ensure()
-        self._register(name, handler)
+        if self._register(name, handler):
+            _engine.announce(self.scope)
 
-    def _register(self, name: str, handler: Handler) -> None:
+    def _register(self, name: str, handler: Handler) -> bool:
+        """Whether there was none of that name."""
         bounds = handler.bounds
         with self._lock:
             before = self.local.get(name)
+            is_new = before is None
             self.local[name] = _native.register_handler(
                 self.scope,
                 name,
@@ -122,6 +125,7 @@ class Registry:
             )
         del before  # without the lock: what it held may run code
         _native.drop_unused()
+        return is_new
 
     def remove(self, name: str) -> bool:
         if not isinstance(name, str):

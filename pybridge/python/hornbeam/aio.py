@@ -4,12 +4,13 @@ cancelling the task that awaits stops the waiting."""
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, AsyncGenerator, Sequence
+from typing import TYPE_CHECKING, Any, AsyncGenerator, Callable, Sequence
 
 from hornbeam import (
     _calls,
     _chunks,
     _context,
+    _engine,
     _handlers,
     _late,
     _native,
@@ -20,6 +21,7 @@ from hornbeam import (
     functions,
     hooks,
     process,
+    pubsub,
     rpc,
     tasks,
 )
@@ -92,6 +94,36 @@ async def rpc_call(
         _native.request_async(c, key, to, "rpc", "call", op, timeout, depth)
 
     return (await _ports.port().wait(start, timeout, f"rpc on {to}"))[1]
+
+
+async def register_hook(app_path: str, handler: Any, **bounds: Any) -> None:
+    """As `hornbeam.hooks.register_hook`; returns when the connected nodes know it."""
+    hooks.register_hook(app_path, handler, **bounds)
+    await _announce("hook")
+
+
+async def register_function(
+    name: str, function: Callable[..., Any], **bounds: Any
+) -> None:
+    """As `hornbeam.functions.register_function`; returns when the connected nodes
+    know of it."""
+    functions.register_function(name, function, **bounds)
+    await _announce("function")
+
+
+async def subscribe(topic: str) -> pubsub.Subscription:
+    """As `hornbeam.pubsub.subscribe`; returns when the connected nodes know of it."""
+    made = pubsub.subscribe(topic)
+    await _announce("topic")
+    return made
+
+
+async def _announce(scope: str) -> None:
+    def start(c: Any, key: int) -> None:
+        _native.when_known(c, key, scope)
+
+    with contextlib.suppress(errors.HornbeamTimeout):
+        await _ports.port().wait(start, _engine.ANNOUNCING_MS, "the other nodes")
 
 
 async def await_result(task_id: str, timeout_ms: float = 30000) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any
 
-from hornbeam import _context, _native, _ports, errors, process
+from hornbeam import _context, _engine, _native, _ports, errors, process
 
 
 def publish(topic: str, message: Any) -> int:
@@ -24,6 +24,8 @@ class Subscription:
         self.topic = topic
         self._box = process.listener()
         self._is_new = self._box.subscribe(topic)
+        if self._is_new:
+            _engine.announce("topic")
 
     def receive(self, timeout_ms: float | None = None, default: Any = None) -> Any:
         """The next message, or `default` if none comes within `timeout_ms`
