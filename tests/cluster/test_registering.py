@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import pytest
 from launched import SLOWER
@@ -116,11 +118,23 @@ def test_what_a_task_subscribes_to_is_known_everywhere_at_once(pair):
         assert b(f"publish('t{i}', 1)") == 1, i
 
 
+def until_stopped(pid):
+    states = {}
+    until = time.monotonic() + PATIENCE
+    while set(states.values()) != {"T"}:
+        assert time.monotonic() < until, states
+        states = {
+            x.name: (x / "stat").read_text().rsplit(") ", 1)[1][0]
+            for x in Path(f"/proc/{pid}/task").iterdir()
+        }
+
+
 def test_a_node_that_stands_still_is_waited_for_once(pair):
     a, b = pair
     assert a("timed(register_hook, 'first', bool)") < 0.5
     os.kill(b.process.pid, signal.SIGSTOP)
     try:
+        until_stopped(b.process.pid)
         once = a("timed(register_hook, 'second', bool)")
         assert 0.9 < once < 3 * SLOWER
         for name in ("third", "fourth"):

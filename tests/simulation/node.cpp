@@ -179,12 +179,17 @@ void node::request(const std::string& peer, milliseconds patience) {
       return;
     auto id = ++last_id_;
     calls_[id] = {s, false, now() + patience};
-    auto on_answer = [this, id](const outcome& x) {
-      auto& c = calls_.at(id);
-      if (std::exchange(c.answered, true))
-        world_.broken("a request of " + name() + " is answered twice");
+    auto on_answer = [weak = weak_from_this(), id](const outcome& x) {
+      auto self = weak.lock();
+      if (!self || !self->alive_)
+        return; // it has ended with all that waits in it
+      auto i = self->calls_.find(id);
+      if (i == self->calls_.end() || std::exchange(i->second.answered, true))
+        self->world_.broken("a request of " + self->name()
+                            + " is answered twice");
       if (x.ok() && x->as_int() != static_cast<std::int64_t>(id))
-        world_.broken("a request of " + name() + " gets another's answer");
+        self->world_.broken("a request of " + self->name()
+                            + " gets another's answer");
     };
     s->link_->request("echo", encode(term{static_cast<std::int64_t>(id)}),
                       deadline{now() + patience}, 0, responder{on_answer},
