@@ -32,18 +32,10 @@ std::string to_json(const node_config& x) {
        {"cluster", n.cluster},
        {"listen", n.listen},
        {"host", n.host},
-       {"port", n.port},
        {"secret", n.secret},
        {"insecure_loopback_without_tls", n.insecure_loopback_without_tls},
        {"hidden", n.hidden},
        {"peers", peers},
-       {"workers", n.workers},
-       {"heartbeat_ms", n.heartbeat_ms},
-       {"detection_ms", n.detection_ms},
-       {"connect_ms", n.connect_ms},
-       {"flush_ms", n.flush_ms},
-       {"handshake_ms", n.handshake_ms},
-       {"link_buffer_bytes", n.link_buffer_bytes},
        {"tables", tables},
        {"plugins", x.plugins},
      }},
@@ -59,6 +51,8 @@ std::string to_json(const node_config& x) {
        {"task_keep_count", p.task_keep_count},
      }},
   };
+  runtime::each_node_number(
+    [&](auto option) { out["node"][option.name] = n.*option.member; });
   // Paths need not be UTF-8: what is not is shown as such, not an exception.
   return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }

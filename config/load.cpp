@@ -8,8 +8,6 @@
 #include <map>
 #include <sstream>
 
-#include <arpa/inet.h>
-
 #include "config/table_reader.hpp"
 #include "runtime/settings/home_folder.hpp"
 
@@ -68,29 +66,13 @@ document open(const std::string& path) {
   return out;
 }
 
-bool word(const std::string& x) {
-  for (unsigned char c : x)
-    if (!std::isalnum(c) && c != '_' && c != '-' && c != '.')
-      return false;
-  return !x.empty() && x.size() <= 100;
-}
-
-/// Whether it can be the name or the address of a host. Only addresses end
-/// with a number.
-bool host(const std::string& x) {
-  if (!word(x) || x.find("..") != std::string::npos || x.front() == '.'
-      || x.front() == '-' || x.back() == '.' || x.back() == '-')
-    return false;
-  auto last = x.substr(x.rfind('.') + 1);
-  in_addr address{};
-  return last.find_first_not_of("0123456789") != std::string::npos
-         || ::inet_pton(AF_INET, x.c_str(), &address) == 1;
-}
-
-bool full_name(const std::string& x) {
-  auto at = x.find('@');
-  return at != std::string::npos && word(x.substr(0, at))
-         && host(x.substr(at + 1));
+/// Reads one of the numbers that each node has.
+void read_number(table_reader& t, const char* name,
+                 runtime::node_settings& out) {
+  runtime::each_node_number([&](auto option) {
+    if (std::string_view{option.name} == name)
+      t.read(name, out.*option.member, option.least, option.most);
+  });
 }
 
 constexpr const char* words
@@ -111,25 +93,24 @@ void read_cluster(table_reader& t, const document& doc,
   if (!out.secret.empty())
     out.secret = doc.resolve(out.secret);
   t.read("insecure_loopback_without_tls", out.insecure_loopback_without_tls);
-  t.read("heartbeat_ms", out.heartbeat_ms, 10, 3600000);
-  t.read("detection_ms", out.detection_ms, 20, std::int64_t{24} * 3600000);
+  read_number(t, "heartbeat_ms", out);
+  read_number(t, "detection_ms", out);
   if (out.detection_ms < 2 * out.heartbeat_ms)
     t.fail("detection_ms",
            "must be at least twice heartbeat_ms, or a healthy node is taken "
            "for dead: "
              + std::to_string(out.detection_ms) + " with "
              + std::to_string(out.heartbeat_ms));
-  t.read("connect_ms", out.connect_ms, 1, std::int64_t{24} * 3600000);
-  t.read("flush_ms", out.flush_ms, 0, 3600000);
-  t.read("handshake_ms", out.handshake_ms, 10, 3600000);
-  t.read("link_buffer_bytes", out.link_buffer_bytes, std::size_t{64} << 10,
-         std::size_t{1} << 40);
+  for (auto* name : {"connect_ms", "flush_ms", "handshake_ms", "forget_ms",
+                     "link_buffer_bytes"})
+    read_number(t, name, out);
 }
 
 /// Keys of one node's engine that may also be defaults for all.
 void read_engine(table_reader& t, runtime::node_settings& out) {
   t.read("host", out.host);
-  if (!host(out.host))
+  // Names of nodes end with it.
+  if (!runtime::is_host(out.host) || out.host.find(':') != std::string::npos)
     t.fail("host", "must be the name of a host or its address, as 127.0.0.1, "
                    "not '"
                      + out.host + "'");
@@ -137,7 +118,7 @@ void read_engine(table_reader& t, runtime::node_settings& out) {
     t.fail("host", "must be 127.0.0.1 as long as [cluster] has "
                    "insecure_loopback_without_tls, not "
                      + out.host);
-  t.read("workers", out.workers, 0, 1024);
+  read_number(t, "workers", out);
 }
 
 void read_python(table_reader& t, const document& doc, python_settings& out) {
@@ -169,7 +150,7 @@ void read_peers(table_reader& t, runtime::node_settings& out) {
     bool number = !port.empty() && port.size() <= 5
                   && port.find_first_not_of("0123456789") == std::string::npos
                   && std::stoi(port) > 0 && std::stoi(port) <= 65535;
-    if (!full_name(name) || (colon != std::string::npos && !number))
+    if (!runtime::is_full_name(name) || (colon != std::string::npos && !number))
       t.fail("peers", "a peer is given as name@host or name@host:port, "
                       "unlike '"
                         + x + "'");
@@ -223,7 +204,7 @@ runtime::table_setting read_table(const document& doc, const std::string& name,
       t.fail(option.name, "is for tables with engine = \"lmdb\" only");
     read_option(t, option, x.*option.member);
   });
-  if (!x.home.empty() && !full_name(x.home))
+  if (!x.home.empty() && !runtime::is_full_name(x.home))
     t.fail("home", "a node's name looks like worker1@127.0.0.1, unlike '"
                      + x.home + "'");
   if (x.engine == table_engine::lmdb && x.kind != table_kind::set)
@@ -290,12 +271,12 @@ node_config read_node(const document& doc) {
   out.node.listen = true;
   node.read("name", out.node.name);
   node.read("listen", out.node.listen);
-  node.read("port", out.node.port, 0, 65535);
+  read_number(node, "port", out.node);
   read_engine(node, out.node);
   read_plugins(node, doc, out.plugins);
-  if (!out.node.name.empty() && word(out.node.name))
+  if (!out.node.name.empty() && runtime::is_word(out.node.name))
     out.node.name += "@" + out.node.host;
-  if (!out.node.name.empty() && !full_name(out.node.name))
+  if (!out.node.name.empty() && !runtime::is_full_name(out.node.name))
     node.fail("name", "a node's name looks like worker1@127.0.0.1, unlike '"
                         + out.node.name + "'");
   read_peers(node, out.node);
@@ -319,12 +300,12 @@ node_config read_member(const document& doc, const std::string& key,
   table_reader t{*table, where, doc.file};
   read_engine(t, out.node);
   read_plugins(t, doc, out.plugins);
-  t.read("port", out.node.port, 0, 65535);
+  read_number(t, "port", out.node);
   read_python(t, doc, out.python);
   t.finish();
   out.node.listen = true;
-  out.node.name = word(key) ? key + "@" + out.node.host : key;
-  if (!full_name(out.node.name))
+  out.node.name = runtime::is_word(key) ? key + "@" + out.node.host : key;
+  if (!runtime::is_full_name(out.node.name))
     fail_at(doc.file, value, where,
             "a node's name is made of " + std::string{words});
   return out;

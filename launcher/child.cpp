@@ -27,9 +27,11 @@ constexpr std::size_t longest_line = std::size_t{64} << 10;
   if (::getppid() != parent)
     ::_exit(1);
   ::signal(SIGPIPE, SIG_DFL); // which this program has changed
-  sigset_t none;
-  ::sigemptyset(&none);
-  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  // SIGHUP has a node read its secret again: it waits until the node can.
+  sigset_t later;
+  ::sigemptyset(&later);
+  ::sigaddset(&later, SIGHUP);
+  ::sigprocmask(SIG_SETMASK, &later, nullptr);
   auto null = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   ::dup2(null, STDIN_FILENO);
   ::dup2(out, STDOUT_FILENO);

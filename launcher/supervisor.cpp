@@ -220,6 +220,8 @@ void supervisor::read_signals() {
     if (info.ssi_signo == SIGCHLD)
       continue; // several ends may have become one signal
     if (info.ssi_signo == SIGHUP && !at_terminal_) {
+      if (stopping_)
+        continue;
       for (auto& x : members_)
         x->process.signal(SIGHUP);
       say(level::info, "the nodes read their secret again");

@@ -15,44 +15,111 @@ using namespace runtime;
 
 namespace {
 
+[[noreturn]] void refuse(const std::string& key, const char* what,
+                         const py::handle& x) {
+  throw py::type_error(
+    key + " " + what
+    + py::cast<std::string>(py::type::handle_of(x).attr("__name__")));
+}
+
+std::int64_t to_number(const py::object& x, const char* key, std::int64_t least,
+                       std::int64_t most) {
+  if (py::isinstance<py::bool_>(x) || PyIndex_Check(x.ptr()) == 0)
+    refuse(key, "must be an int, not ", x);
+  auto number = py::reinterpret_steal<py::object>(PyNumber_Index(x.ptr()));
+  if (!number)
+    throw py::error_already_set();
+  int beyond = 0;
+  auto value = PyLong_AsLongLongAndOverflow(number.ptr(), &beyond);
+  if (beyond != 0 || value < least || value > most)
+    throw py::value_error(std::string{key} + " must be between "
+                          + std::to_string(least) + " and "
+                          + std::to_string(most) + ", not "
+                          + (beyond == 0  ? std::to_string(value)
+                             : beyond > 0 ? "more than 2**63"
+                                          : "less than -2**63"));
+  return value;
+}
+
+/// `name@host`, `name@host:port` or a dict with `name` and `address`.
+peer_setting to_peer(const py::handle& x) {
+  if (py::isinstance<py::str>(x)) {
+    auto text = to_text(x, "a peer");
+    auto colon = text.rfind(':');
+    auto at = text.find('@');
+    if (colon == std::string::npos || at == std::string::npos || colon < at)
+      return {text, ""};
+    return {text.substr(0, colon), text.substr(at + 1)};
+  }
+  if (!py::isinstance<py::dict>(x))
+    refuse("peers:",
+           "a peer is a str as 'name@host:port', or a dict with name and "
+           "address, not ",
+           x);
+  peer_setting out;
+  for (auto [k, v] : py::reinterpret_borrow<py::dict>(x)) {
+    auto key = to_text(k, "a key of a peer");
+    if (key == "name")
+      out.name = to_text(v, "the name of a peer");
+    else if (key == "address")
+      out.address = v.is_none() ? "" : to_text(v, "the address of a peer");
+    else
+      throw py::type_error("peers: a peer has name and address, but no '" + key
+                           + "'");
+  }
+  if (out.name.empty())
+    throw py::type_error("peers: a peer needs a name");
+  return out;
+}
+
 node_settings read_settings(const py::dict& d) {
   node_settings s;
   auto text = [&](const char* key, std::string& to) {
     if (d.contains(key))
       to = to_text(d[key], key);
   };
-  auto number = [&](const char* key, auto& to) {
-    if (d.contains(key))
-      to = py::cast<std::remove_reference_t<decltype(to)>>(d[key]);
+  auto flag = [&](const char* key, bool& to) {
+    if (!d.contains(key))
+      return;
+    py::object x = d[key];
+    if (!py::isinstance<py::bool_>(x))
+      refuse(key, "must be True or False, not ", x);
+    to = x.cast<bool>();
   };
   text("name", s.name);
   text("cluster", s.cluster);
-  number("listen", s.listen);
+  flag("listen", s.listen);
   text("host", s.host);
-  number("port", s.port);
   text("secret", s.secret);
-  number("insecure_loopback_without_tls", s.insecure_loopback_without_tls);
-  number("hidden", s.hidden);
-  number("workers", s.workers);
-  number("heartbeat_ms", s.heartbeat_ms);
-  number("detection_ms", s.detection_ms);
-  number("connect_ms", s.connect_ms);
-  number("flush_ms", s.flush_ms);
-  number("join_ms", s.join_ms);
-  number("handshake_ms", s.handshake_ms);
-  number("link_buffer_bytes", s.link_buffer_bytes);
-  if (d.contains("tables"))
-    for (auto [k, v] : py::cast<py::dict>(d["tables"])) {
+  flag("insecure_loopback_without_tls", s.insecure_loopback_without_tls);
+  flag("hidden", s.hidden);
+  each_node_number([&](auto option) {
+    if (d.contains(option.name))
+      s.*option.member
+        = static_cast<std::remove_reference_t<decltype(s.*option.member)>>(
+          to_number(d[option.name], option.name, option.least, option.most));
+  });
+  if (is_word(s.name))
+    s.name += "@" + s.host;
+  if (d.contains("tables")) {
+    py::object all = d["tables"];
+    if (!py::isinstance<py::dict>(all))
+      refuse("tables", "is a dict of names with dicts of options, not ", all);
+    for (auto [k, v] : py::reinterpret_borrow<py::dict>(all)) {
       auto name = to_text(k, "the name of a table");
-      s.tables.push_back({name, to_table_options(py::cast<py::dict>(v))});
+      if (!py::isinstance<py::dict>(v))
+        refuse("tables['" + name + "']", "must be a dict of options, not ", v);
+      s.tables.push_back(
+        {name, to_table_options(py::reinterpret_borrow<py::dict>(v))});
     }
-  if (d.contains("peers"))
-    for (auto p : d["peers"]) {
-      auto peer = py::reinterpret_borrow<py::dict>(p);
-      s.peers.push_back(
-        {to_text(peer["name"], "peer name"),
-         peer.contains("address") ? to_text(peer["address"], "address") : ""});
-    }
+  }
+  if (d.contains("peers")) {
+    py::object all = d["peers"];
+    if (!py::isinstance<py::list>(all) && !py::isinstance<py::tuple>(all))
+      refuse("peers", "is a list of peers, not ", all);
+    for (auto p : all)
+      s.peers.push_back(to_peer(p));
+  }
   return s;
 }
 
@@ -84,6 +151,10 @@ void bind_lifecycle(py::module_& m) {
       return true;
     },
     guard());
+  // Raises TypeError or ValueError for what no node can be started with.
+  m.def("check_settings", [](const py::dict& settings) {
+    require_settings(read_settings(settings));
+  });
   m.def(
     "running", [] { return engine::get().running() != nullptr; }, guard());
   m.def(
@@ -145,7 +216,13 @@ void bind_lifecycle(py::module_& m) {
     },
     guard());
   m.def(
-    "reload_secret", [] { node().node->reload_secret(); }, guard());
+    "reload_secret",
+    [] {
+      auto& n = *node().node;
+      without_gil free;
+      n.reload_secret();
+    },
+    guard());
   m.def(
     "disconnect",
     [](const text& name) { return node().node->disconnect(name); }, guard());

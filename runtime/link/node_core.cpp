@@ -226,9 +226,10 @@ void node_core::reload_secret() {
     throw std::runtime_error("the file of the cluster's secret "
                              + settings.secret
                              + " can't be read again: " + std::strerror(errno));
-  auto fresh = tls_context::make(read_secret(settings.secret));
+  std::shared_ptr<const tls_context> fresh;
   {
-    lock_scope guard{secret_mutex_};
+    lock_scope guard{secret_mutex_}; // who reads later sets later
+    fresh = tls_context::make(read_secret(settings.secret));
     tls_ = fresh;
   }
   log::say(log::level::info, "link", self()->name(), [&] {

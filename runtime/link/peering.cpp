@@ -63,6 +63,7 @@ void peering::start(time now) {
 void peering::want(time now, std::uint64_t who, const std::string& target,
                    time until, bool to_know) {
   auto [name, address] = parse_target(target);
+  declined_.erase(name);
   auto i = nodes_.try_emplace(name).first;
   auto& x = i->second;
   if (!address.empty())
@@ -143,7 +144,8 @@ peering::reception peering::hello(const std::string& name,
   if (i == nodes_.end())
     return reception::accept;
   auto& x = i->second;
-  if (x.dialling != 0 && x.greets && !x.on && options_.self() < name)
+  if (x.dialling != 0 && x.greets && !x.on && !x.unwanted
+      && options_.self() < name)
     return reception::both_dial;
   if (x.on && x.on->incarnation != incarnation)
     return reception::prove;
@@ -152,6 +154,8 @@ peering::reception peering::hello(const std::string& name,
 
 void peering::linked(time now, std::uint64_t number, const member& peer,
                      std::uint64_t incarnation, bool hidden) {
+  if (number == 0) // it wants this one
+    declined_.erase(peer.name);
   auto& x = nodes_[peer.name];
   bool ours = number != 0 && x.dialling == number;
   if (ours) {
@@ -213,6 +217,7 @@ void peering::closed(time now, const std::string& name,
 }
 
 void peering::unwanted(const std::string& name) {
+  declined_.insert(name);
   auto i = nodes_.find(name);
   if (i == nodes_.end())
     return;
@@ -222,14 +227,16 @@ void peering::unwanted(const std::string& name) {
 
 void peering::told(time now, const std::vector<member>& members) {
   for (auto& m : members) {
-    if (m.name == options_.self())
+    if (m.name == options_.self() || declined_.contains(m.name))
       continue;
     auto i = nodes_.try_emplace(m.name).first;
     auto& x = i->second;
-    x.keep = true; // it is there, as a peer of ours sees it
-    if (x.on)      // though that may be a link that is dead already
+    bool sought = std::exchange(x.keep, true); // a peer of ours sees it
+    if (x.on) // though that may be a link that is dead already
       continue;
     x.announced = m.address;
+    if (!sought)
+      x.lost.reset();
     if (!x.dial_at)
       connect(now, *i);
   }

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -125,7 +126,8 @@ public:
   /// A link is over; `left`: goodbyes were said.
   void closed(time now, const std::string& name, std::uint64_t incarnation,
               bool left);
-  /// The user does not want that node any more.
+  /// The user does not want that node any more: whatever others tell, it is not
+  /// dialled until somebody wants it.
   void unwanted(const std::string& name);
   /// A peer tells of others.
   void told(time now, const std::vector<member>& members);
@@ -179,6 +181,9 @@ private:
 
   const options options_;
   std::map<std::string, node> nodes_;
+  /// Those that the user does not want, until somebody asks for them, or they
+  /// come.
+  std::set<std::string> declined_;
   std::vector<effect> effects_;
   std::uint64_t last_dial_ = 0;
   std::minstd_rand random_;

@@ -41,6 +41,19 @@ struct peering_state {
 
   caf::behavior run(caf::stateful_actor<peering_state>* self);
 
+  /// False, and it is said, if `f` raises: one effect must not cost the others,
+  /// nor this node all of its connections.
+  template <class F>
+  bool fenced(F f) const {
+    try {
+      f();
+      return true;
+    } catch (...) {
+      log::say(log::level::error, "link", core->self()->name(),
+               [] { return current_failure().message; });
+      return false;
+    }
+  }
   void perform(const peering::dial& x) const;
   void perform(const peering::say_goodbye& x) const;
   void perform(const peering::tell_members& x) const;
@@ -135,15 +148,15 @@ std::vector<peering::member> read_members(const term& op) {
 caf::behavior peering_state::run(peering_actor* self) {
   machine.emplace(options_of(core));
   auto step = [this, self](const peering_event& happened) {
-    try {
-      happened.f(*machine, clock::now());
-      for (auto todo = machine->take(); !todo.empty(); todo = machine->take())
-        for (auto& x : todo)
-          std::visit([this](auto& y) { perform(y); }, x);
-    } catch (...) { // nobody would connect this node any more
-      log::say(log::level::error, "link", core->self()->name(),
-               [&] { return current_failure().message; });
-    }
+    fenced([&] { happened.f(*machine, clock::now()); });
+    for (auto todo = machine->take(); !todo.empty(); todo = machine->take())
+      for (auto& x : todo)
+        if (!fenced([&] { std::visit([this](auto& y) { perform(y); }, x); }))
+          if (auto* d = std::get_if<peering::dial>(&x))
+            machine->failed(clock::now(), d->number, d->name,
+                            {error_code::no_connection,
+                             "can't connect to the node " + d->name, d->name},
+                            true);
     auto next = machine->next();
     if (!next || (wakes && *wakes <= *next))
       return;
@@ -161,6 +174,8 @@ caf::behavior peering_state::run(peering_actor* self) {
       }});
     },
     [=, this](tick_atom) {
+      if (!wakes || *wakes > clock::now())
+        return; // what it was planned for has become earlier, and then later
       wakes.reset();
       step({[](peering& p, clock::time_point now) { p.tick(now); }});
     },

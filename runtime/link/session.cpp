@@ -141,6 +141,8 @@ std::string session::next_batch() {
 
 std::size_t session::received(std::string_view frames) {
   logger_share_scope here;
+  if (over_)
+    return frames.size();
   if (linked_) {
     receiving_ = met_ = true;
     link_->receive(frames, *this);
@@ -178,8 +180,10 @@ void session::leave() {
     });
     return;
   }
-  if (c)
+  if (c) {
+    gently_ = true;
     c->close_gently();
+  }
   end("has left");
 }
 
@@ -216,7 +220,8 @@ void session::decide(const peering& p) {
   }
 }
 
-void session::tell_linked() const {
+void session::tell_linked() {
+  told_linked_ = true;
   core_->tell_peering([number = dial_ ? dial_->number : 0,
                        x = hello_](peering& p, clock::time_point now) {
     p.linked(now, number, {x.name, x.address}, x.incarnation, x.hidden);
@@ -399,14 +404,20 @@ void session::end(const std::string& why, log::level how) {
   bool expected = leaving_ || core_->stopping;
   log::say(expected ? log::level::info : how, "link", core_->self()->name(),
            down.message);
-  if (auto c = connection_.lock(); c && !leaving_)
+  if (auto c = connection_.lock(); c && !gently_)
     c->close();
-  core_->drop_peer(link_, down);
-  core_->tell_peering([x = hello_, left = leaving_.has_value(),
-                       core = core_](peering& p, clock::time_point now) {
-    if (!core->stopping)
+  // First: who wants that node because of this loss wants another link.
+  core_->tell_peering([x = hello_, left = leaving_.has_value(), core = core_,
+                       was = told_linked_, dial = dial_,
+                       down](peering& p, clock::time_point now) {
+    if (core->stopping)
+      return;
+    if (was)
       p.closed(now, x.name, x.incarnation, left);
+    else if (dial)
+      p.failed(now, dial->number, dial->name, down, true);
   });
+  core_->drop_peer(link_, down);
   for (auto& f : std::exchange(when_proved_, {}))
     core_->loop->post(std::move(f));
   if (auto a = std::exchange(actor_, nullptr))
@@ -463,9 +474,11 @@ void session::on_request(std::uint64_t id, const std::string& service,
 
 void session::on_announced() {
   core_->after_services(
-    [core = core_, name = hello_.name, incarnation = hello_.incarnation] {
-      core->tell_peering(
-        [=](peering& p, clock::time_point) { p.known(name, incarnation); });
+    [core = core_, on = link_, incarnation = hello_.incarnation] {
+      core->tell_peering([=](peering& p, clock::time_point) {
+        if (core->find_link(on->peer()) == on) // and not a later one
+          p.known(on->peer(), incarnation);
+      });
     });
 }
 

@@ -77,7 +77,7 @@ private:
   void take_answer(std::string_view body);
   /// Asks the peering actor what to answer, and answers.
   void decide(const peering& p);
-  void tell_linked() const;
+  void tell_linked();
   /// Makes the link; or says why not.
   std::optional<refusal> connect();
   /// The attempt to connect has failed.
@@ -98,7 +98,9 @@ private:
   bool heard_hello_ = false;
   bool receiving_ = false; ///< what is answered meanwhile is sent afterwards
   std::vector<std::function<void()>> when_proved_; ///< that it lives, or not
-  bool met_ = false; ///< the peer has used the link
+  bool met_ = false;         ///< the peer has used the link
+  bool told_linked_ = false; ///< to the peering actor
+  bool gently_ = false;      ///< the connection closes by itself
   /// Set when goodbyes are said: how long what was sent before them may take.
   std::optional<clock::time_point> leaving_;
   std::atomic<bool> over_{false};

@@ -240,7 +240,7 @@ bool tls_session::trusted_by(const tls_context& x) const {
   auto* check = X509_STORE_CTX_new();
   bool good = peer != nullptr && check != nullptr
               && X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(x.context_),
-                                     peer, nullptr)
+                                     peer, SSL_get_peer_cert_chain(ssl_))
                    == 1
               && X509_verify_cert(check) == 1;
   X509_STORE_CTX_free(check);

@@ -138,10 +138,7 @@ struct node::impl {
 node::node(std::unique_ptr<impl> x) : impl_(std::move(x)) {}
 
 std::shared_ptr<node> node::start(node_settings s) {
-  require_cluster_name(s.cluster);
-  if (!s.name.empty() && !is_node_name(s.name))
-    throw std::runtime_error("not the name of a node: '" + s.name
-                             + "'; names look like worker1@127.0.0.1");
+  require_settings(s);
   if (s.secret.empty())
     s.secret = default_secret_file();
   for (auto& p : s.peers)

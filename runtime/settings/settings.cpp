@@ -4,6 +4,8 @@
 #include <cctype>
 #include <stdexcept>
 
+#include <arpa/inet.h>
+
 namespace hornbeam::runtime {
 
 namespace {
@@ -22,14 +24,76 @@ std::string shown(const std::string& x) {
   return x.size() > longest_name + 1 ? out + "..." : out;
 }
 
+[[noreturn]] void refuse(const std::string& setting, const std::string& what) {
+  throw std::invalid_argument(setting + " " + what);
+}
+
 } // namespace
 
+bool is_word(const std::string& x) {
+  return !x.empty() && x.size() <= longest_name
+         && std::all_of(x.begin(), x.end(), [](unsigned char c) {
+              return std::isalnum(c) || c == '_' || c == '-' || c == '.';
+            });
+}
+
+bool is_host(const std::string& x) {
+  in6_addr long_address{};
+  if (::inet_pton(AF_INET6, x.c_str(), &long_address) == 1)
+    return true;
+  if (!is_word(x) || x.find("..") != std::string::npos || x.front() == '.'
+      || x.front() == '-' || x.back() == '.' || x.back() == '-')
+    return false;
+  auto last = x.substr(x.rfind('.') + 1);
+  in_addr address{};
+  return last.find_first_not_of("0123456789") != std::string::npos
+         || ::inet_pton(AF_INET, x.c_str(), &address) == 1;
+}
+
+bool is_full_name(const std::string& x) {
+  auto at = x.find('@');
+  return at != std::string::npos && is_word(x.substr(0, at))
+         && x.find(':') == std::string::npos && is_host(x.substr(at + 1));
+}
+
+void require_settings(const node_settings& x) {
+  each_node_number([&](auto option) {
+    auto value = static_cast<std::int64_t>(x.*option.member);
+    if (value < option.least || value > option.most)
+      refuse(option.name, "must be between " + std::to_string(option.least)
+                            + " and " + std::to_string(option.most) + ", not "
+                            + std::to_string(value));
+  });
+  if (x.detection_ms < 2 * x.heartbeat_ms)
+    refuse(
+      "detection_ms",
+      "must be at least twice heartbeat_ms, or a healthy node is taken for "
+      "dead: "
+        + std::to_string(x.detection_ms) + " with "
+        + std::to_string(x.heartbeat_ms));
+  if (!x.name.empty() && !is_full_name(x.name))
+    refuse("name",
+           "must look like worker1@127.0.0.1, unlike '" + shown(x.name) + "'");
+  try {
+    require_cluster_name(x.cluster);
+  } catch (const std::runtime_error& e) {
+    refuse("cluster:", e.what());
+  }
+  if (!is_host(x.host))
+    refuse("host", "must be the name of a host or its address, as 127.0.0.1, "
+                   "not '"
+                     + shown(x.host) + "'");
+  if (x.insecure_loopback_without_tls && x.host != "127.0.0.1")
+    refuse("host", "must be 127.0.0.1 with insecure_loopback_without_tls, not "
+                     + shown(x.host));
+  for (auto& p : x.peers)
+    if (!is_full_name(p.name) && !is_word(p.name))
+      refuse("peers:", "a peer's name looks like worker1@127.0.0.1, unlike '"
+                         + shown(p.name) + "'");
+}
+
 void require_cluster_name(const std::string& x) {
-  bool valid = !x.empty() && x.size() <= longest_name && x[0] != '.'
-               && std::all_of(x.begin(), x.end(), [](unsigned char c) {
-                    return std::isalnum(c) || c == '_' || c == '-' || c == '.';
-                  });
-  if (!valid)
+  if (!is_word(x) || x[0] == '.')
     throw std::runtime_error(
       "a cluster's name is made of letters, digits, '_', '-' and (not in "
       "front) '.', at most "

@@ -61,6 +61,48 @@ struct node_settings {
   std::vector<table_setting> tables;
 };
 
+/// A number among the settings, and what it may be.
+template <class T>
+struct node_number {
+  const char* name;
+  T node_settings::*member;
+  std::int64_t least;
+  std::int64_t most;
+};
+
+/// Calls `f` with a `node_number` for each: whoever reads settings has these
+/// bounds.
+template <class F>
+void each_node_number(F f) {
+  constexpr std::int64_t hour = 3'600'000;
+  using s = node_settings;
+  f(node_number<std::uint16_t>{"port", &s::port, 0, 65535});
+  f(node_number<unsigned>{"workers", &s::workers, 0, 1024});
+  f(node_number<std::int64_t>{"heartbeat_ms", &s::heartbeat_ms, 10, hour});
+  f(node_number<std::int64_t>{"detection_ms", &s::detection_ms, 20, hour * 24});
+  f(node_number<std::int64_t>{"connect_ms", &s::connect_ms, 1, hour * 24});
+  f(node_number<std::int64_t>{"join_ms", &s::join_ms, 0, hour});
+  f(node_number<std::int64_t>{"handshake_ms", &s::handshake_ms, 10, hour});
+  f(node_number<std::int64_t>{"forget_ms", &s::forget_ms, 1000,
+                              hour * 24 * 365});
+  f(node_number<std::int64_t>{"flush_ms", &s::flush_ms, 0, hour});
+  f(node_number<std::size_t>{"link_buffer_bytes", &s::link_buffer_bytes,
+                             std::int64_t{64} << 10, std::int64_t{1} << 40});
+}
+
+/// Whether it is made of letters, digits, `_`, `-` and `.`, at most 100 of
+/// them.
+bool is_word(const std::string& x);
+/// Whether it can be the name or the address of a host. Only addresses end with
+/// a number.
+bool is_host(const std::string& x);
+/// Whether it is `name@host`, a word and a host.
+bool is_full_name(const std::string& x);
+
+/// Raises `std::invalid_argument` that begins with the name of the setting that
+/// can't be, and says what it may be.
+void require_settings(const node_settings& x);
+
 /// Raises `std::runtime_error` that says what names of clusters look like,
 /// unless `x` may be one: it is also that of a folder.
 void require_cluster_name(const std::string& x);

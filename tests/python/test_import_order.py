@@ -14,7 +14,7 @@ FLOORS = [
     {"_context"},
     {"_engine"},
     {"_pool", "_ports"},
-    {"_loop"},
+    {"_loop", "_settings"},
     {"process"},
     {"cluster", "middleware", "pubsub", "tables"},
     {"_calls"},

@@ -30,6 +30,7 @@ constexpr known_bug known_bugs[] = {
   {bug::no_timers, "the pauses between dials never end"},
   {bug::swapped, "a service gets two messages in the wrong order"},
   {bug::doubled, "a batch arrives twice"},
+  {bug::told_late, "who asks again because of a loss is taken for connected"},
 };
 constexpr std::uint64_t enough_for_a_bug = 200;
 

@@ -99,11 +99,8 @@ void network::arrive(const end_ptr& from) {
         f();
       return;
     }
-    if (auto f = to->on_message) {
-      if (doubles && one_in(dice_, 40))
-        f(x.message);
+    if (auto f = to->on_message)
       f(std::move(x.message));
-    }
   }
 }
 

@@ -100,8 +100,6 @@ public:
   void lose_power(int machine);
   /// A machine that is up again answers to old connections that there are none.
   void restore_power(int machine) { without_power_.erase(machine); }
-  /// A batch arrives twice: no network does that.
-  bool doubles = false;
 
 private:
   friend class end;

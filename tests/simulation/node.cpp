@@ -1,5 +1,7 @@
 #include "node.hpp"
 
+#include <algorithm>
+
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::simulation {
@@ -9,6 +11,7 @@ using namespace runtime;
 namespace {
 
 constexpr std::size_t most_open_calls = 200;
+constexpr int most_ticks = 50;
 
 peering::options options_of(surroundings& w, const std::string& name,
                             std::vector<peer_setting> peers) {
@@ -52,14 +55,14 @@ void node::start() {
       s->open(connecting);
     });
   run([this] {
-    peering_.start(now());
+    tell_peering([this](peering& p) { p.start(now()); });
     if (!world_.one_host)
       return;
     std::vector<peering::member> others;
     for (auto& [other, where] : world_.registry)
       if (other != name())
         others.push_back({other, where});
-    peering_.told(now(), others);
+    tell_peering([=, this](peering& p) { p.told(now(), others); });
   });
 }
 
@@ -90,10 +93,28 @@ void node::after(milliseconds d, std::function<void()> f) {
   });
 }
 
-void node::settle() {
+void node::tell_peering(std::function<void(peering&)> f) {
+  mail_.push_back(std::move(f));
+  if (!std::exchange(mail_comes_, true))
+    after(milliseconds(roll(world_.random, 0, 2)), [this] { take_mail(); });
+}
+
+void node::take_mail() {
+  mail_comes_ = false;
+  for (auto& f : std::exchange(mail_, {})) {
+    f(peering_);
+    do_what_is_asked();
+  }
+}
+
+void node::do_what_is_asked() {
   for (auto todo = peering_.take(); !todo.empty(); todo = peering_.take())
     for (auto& x : todo)
       std::visit([this](auto& y) { perform(y); }, x);
+}
+
+void node::settle() {
+  do_what_is_asked();
   for (auto& s : std::vector(sessions_.begin(), sessions_.end()))
     s->flush();
   std::erase_if(sessions_, [](auto& s) { return s->over_; });
@@ -101,8 +122,13 @@ void node::settle() {
   if (!next || world_.with == bug::no_timers || (wakes_ && *wakes_ <= *next))
     return;
   wakes_ = next;
+  if (++ticks_ > most_ticks)
+    world_.broken(name() + " plans more and more ticks");
   auto wait = std::chrono::ceil<milliseconds>(*next - now());
   after(std::max(wait, milliseconds(0)), [this] {
+    --ticks_;
+    if (!wakes_ || *wakes_ > now())
+      return;
     wakes_.reset();
     peering_.tick(now());
     if (auto then = peering_.next(); then && *then <= now())
@@ -156,17 +182,26 @@ void node::handle(const call& c) {
 
 // -- what its program does ----------------------------------------------------
 
-void node::connect(const std::string& target, milliseconds patience) {
+void node::connect(const std::string& target, milliseconds patience,
+                   bool to_know) {
   run([=, this] {
     auto id = ++last_id_;
-    waiters_[id] = {false, now() + patience};
-    peering_.want(now(), id, target, now() + patience, true);
+    auto until = now() + patience;
+    waiters_[id] = {false, until, target, made_[target], to(target) != nullptr};
+    declined_.erase(target);
+    tell_peering(
+      [=, this](peering& p) { p.want(now(), id, target, until, to_know); });
   });
 }
 
 void node::disconnect(const std::string& peer) {
   run([=, this] {
-    peering_.unwanted(peer);
+    // Who has asked for it and still waits gets it all the same.
+    if (std::none_of(waiters_.begin(), waiters_.end(), [&](auto& x) {
+          return x.second.whom == peer && !x.second.answered;
+        }))
+      declined_.insert(peer);
+    tell_peering([peer](peering& p) { p.unwanted(peer); });
     if (auto s = to(peer))
       s->link_->bye();
   });
@@ -179,7 +214,8 @@ void node::request(const std::string& peer, milliseconds patience) {
       return;
     auto id = ++last_id_;
     calls_[id] = {s, false, now() + patience};
-    auto on_answer = [weak = weak_from_this(), id](const outcome& x) {
+    auto on_answer = [weak = weak_from_this(), id,
+                      to = peer](const outcome& x) {
       auto self = weak.lock();
       if (!self || !self->alive_)
         return; // it has ended with all that waits in it
@@ -187,6 +223,9 @@ void node::request(const std::string& peer, milliseconds patience) {
       if (i == self->calls_.end() || std::exchange(i->second.answered, true))
         self->world_.broken("a request of " + self->name()
                             + " is answered twice");
+      // Who has asked a node that is lost may ask it again, or another.
+      if (!x && one_in(self->world_.random, 3))
+        self->connect(to, milliseconds(3000), false);
       if (x.ok() && x->as_int() != static_cast<std::int64_t>(id))
         self->world_.broken("a request of " + self->name()
                             + " gets another's answer");
@@ -262,12 +301,13 @@ void node::perform(const peering::dial& x) {
       return;
     self->run([self = self.get(), x, wire] {
       if (!wire) {
-        self->peering_.failed(
-          self->now(), x.number, x.name,
-          {error_code::no_connection, "not reached", x.name}, false);
+        self->tell_peering([self, x](peering& p) {
+          p.failed(self->now(), x.number, x.name,
+                   {error_code::no_connection, "not reached", x.name}, false);
+        });
         return;
       }
-      self->peering_.reached(x.number, x.name);
+      self->tell_peering([x](peering& p) { p.reached(x.number, x.name); });
       auto s = std::make_shared<session>(*self, wire, x);
       self->sessions_.insert(s);
       s->open(connecting);
@@ -297,6 +337,10 @@ void node::perform(const peering::answer& x) {
   auto i = waiters_.find(x.waiter);
   if (i == waiters_.end() || std::exchange(i->second.answered, true))
     world_.broken(name() + " answers somebody who does not wait");
+  else if (auto& w = i->second;
+           x.connected && !w.had_link && w.made == made_[w.whom])
+    world_.broken(name() + " says that " + w.whom
+                  + " is connected, and it was not since it was asked");
 }
 
 // -- its peers ----------------------------------------------------------------
@@ -314,6 +358,7 @@ std::optional<bool> node::add_peer(const std::shared_ptr<session>& s) {
   if (auto other = to(from.name))
     return other->peer_.incarnation == from.incarnation;
   peers_[from.name] = s;
+  ++made_[from.name];
   post(peer_event{from.name, from.incarnation, true, false});
   return std::nullopt;
 }

@@ -27,6 +27,7 @@ enum class bug {
   no_timers,       ///< the pauses between dials never end
   swapped,         ///< a service gets two of its messages in the wrong order
   doubled,         ///< a batch arrives twice
+  told_late,       ///< who asks again because of a loss is taken for connected
 };
 
 /// What all nodes of a run share.
@@ -67,7 +68,7 @@ public:
 
   // -- what its program does -------------------------------------------------
 
-  void connect(const std::string& target, milliseconds patience);
+  void connect(const std::string& target, milliseconds patience, bool to_know);
   void disconnect(const std::string& peer);
   void request(const std::string& peer, milliseconds patience);
   void cast(const std::string& peer, std::size_t bytes);
@@ -85,6 +86,11 @@ public:
   // -- to look at ------------------------------------------------------------
 
   bool alive() const noexcept { return alive_; }
+  /// Whether its program has disconnected that node, and not asked for it
+  /// since.
+  bool declines(const std::string& peer) const {
+    return declined_.contains(peer);
+  }
   /// Names of connected nodes and their incarnations.
   std::map<std::string, std::uint64_t> links() const;
   const actors::directory& topics() const noexcept { return topics_; }
@@ -117,6 +123,10 @@ private:
   void run(std::function<void()> f);
   void after(milliseconds d, std::function<void()> f);
   void thaw();
+  /// Has `f` happen to `peering` a little later, in order: as by a mailbox.
+  void tell_peering(std::function<void(runtime::peering&)> f);
+  void take_mail();
+  void do_what_is_asked();
   void settle();
   void post(note x);
   void serve();
@@ -146,6 +156,11 @@ private:
   runtime::clock::duration ahead_{};
   time awake_since_{}; ///< by its own clock: then it could do what was due
   std::optional<time> wakes_;
+  int ticks_ = 0; ///< that are planned
+  std::deque<std::function<void(runtime::peering&)>> mail_;
+  bool mail_comes_ = false;
+  std::map<std::string, int> made_; ///< links
+  std::set<std::string> declined_;  ///< by its program
 
   std::map<std::string, std::shared_ptr<session>> peers_;
   std::set<std::shared_ptr<session>> sessions_;
@@ -156,6 +171,9 @@ private:
   struct waiter {
     bool answered = false;
     time until;
+    std::string whom;
+    int made = 0; ///< links to it by then
+    bool had_link = false;
   };
   std::map<std::uint64_t, waiter> waiters_;
   struct open_call {
@@ -193,6 +211,7 @@ private:
   void say(char what, const std::string& body);
   void received(const std::string& message);
   void take_hello(std::string_view body);
+  void decide(const runtime::peering& p);
   void take_answer(char what, std::string_view body);
   void accept();
   void refuse(bool again);

@@ -64,11 +64,14 @@ void session::received(const std::string& message) {
   auto body = std::string_view{message}.substr(1);
   switch (message[0]) {
     case says_hello:
-      take_hello(body);
-      return;
     case accepts:
     case refuses:
-      take_answer(message[0], body);
+      if (std::exchange(heard_hello_, true))
+        node_.world_.broken("a hello comes twice");
+      else if (message[0] == says_hello)
+        take_hello(body);
+      else
+        take_answer(message[0], body);
       return;
     default:
       if (!link_) {
@@ -76,6 +79,8 @@ void session::received(const std::string& message) {
         return;
       }
       link_->receive(body, *this, node_.now());
+      if (node_.world_.with == bug::doubled && one_in(node_.world_.random, 20))
+        link_->receive(body, *this, node_.now());
       if (leaving_)
         leave();
   }
@@ -84,7 +89,14 @@ void session::received(const std::string& message) {
 void session::take_hello(std::string_view body) {
   wire_reader in{body};
   in >> peer_.name >> peer_.incarnation >> peer_.address;
-  switch (node_.peering_.hello(peer_.name, peer_.incarnation)) {
+  node_.tell_peering([weak = weak_from_this()](const peering& p) {
+    if (auto self = weak.lock(); self && !self->over_)
+      self->decide(p);
+  });
+}
+
+void session::decide(const peering& p) {
+  switch (p.hello(peer_.name, peer_.incarnation)) {
     case peering::reception::accept:
       accept();
       return;
@@ -163,8 +175,12 @@ std::optional<bool> session::connect() {
 }
 
 void session::tell_linked() {
-  node_.peering_.linked(node_.now(), dial_ ? dial_->number : 0,
-                        {peer_.name, peer_.address}, peer_.incarnation, false);
+  if (!dial_)
+    node_.declined_.erase(peer_.name);
+  node_.tell_peering(
+    [&n = node_, number = dial_ ? dial_->number : 0, x = peer_](peering& p) {
+      p.linked(n.now(), number, {x.name, x.address}, x.incarnation, false);
+    });
 }
 
 void session::closed() {
@@ -181,8 +197,10 @@ void session::closed() {
 void session::give_up(bool again) {
   over_ = true;
   wire_->close();
-  node_.peering_.failed(node_.now(), dial_->number, dial_->name,
-                        {error_code::no_connection, "no", dial_->name}, again);
+  node_.tell_peering([&n = node_, x = *dial_, again](peering& p) {
+    p.failed(n.now(), x.number, x.name,
+             {error_code::no_connection, "no", x.name}, again);
+  });
 }
 
 void session::beat() {
@@ -218,9 +236,18 @@ void session::end() {
   if (std::exchange(over_, true))
     return;
   wire_->close();
-  node_.drop_peer(*this);
   bool left = leaving_ || node_.world_.with == bug::loss_is_goodbye;
-  node_.peering_.closed(node_.now(), peer_.name, peer_.incarnation, left);
+  auto tell = [&] {
+    node_.tell_peering([&n = node_, x = peer_, left](peering& p) {
+      p.closed(n.now(), x.name, x.incarnation, left);
+    });
+  };
+  // First: who wants that node because of this loss wants another link.
+  if (node_.world_.with != bug::told_late)
+    tell();
+  node_.drop_peer(*this);
+  if (node_.world_.with == bug::told_late)
+    tell();
   for (auto& f : std::exchange(when_proved_, {}))
     f();
 }
@@ -266,7 +293,8 @@ void session::on_cast(const std::string& service, std::string_view body) {
     for (auto& m : op.items()[1].items())
       members.push_back(
         {std::string{m.at(0).text()}, std::string{m.at(1).text()}});
-    node_.peering_.told(node_.now(), members);
+    node_.tell_peering(
+      [&n = node_, members](peering& p) { p.told(n.now(), members); });
   } else if (service == "order") {
     if (op.at(1).as_int() != ++got_casts_)
       node_.world_.broken("casts to " + node_.name()
@@ -287,7 +315,10 @@ void session::on_bye() {
 void session::on_announced() {
   node_.post([this, weak = weak_from_this()] {
     if (auto self = weak.lock())
-      node_.peering_.known(peer_.name, peer_.incarnation);
+      node_.tell_peering([&n = node_, self](peering& p) {
+        if (n.to(self->peer_.name) == self)
+          p.known(self->peer_.name, self->peer_.incarnation);
+      });
   });
 }
 

@@ -25,7 +25,6 @@ class world {
 public:
   world(std::uint64_t seed, bug with) : all_(seed), places_(roll_count()) {
     all_.with = with;
-    all_.net.doubles = with == bug::doubled;
     all_.one_host = one_in(luck(), 2);
     // Then nobody looks for the other any more, and they need not meet again.
     disconnects_ = one_in(luck(), 4);
@@ -110,7 +109,8 @@ private:
     auto other = name_of(any());
     switch (roll(luck(), 0, 9)) {
       case 0:
-        at(i).connect(other, milliseconds(roll(luck(), 0, 8000)));
+        at(i).connect(other, milliseconds(roll(luck(), 0, 8000)),
+                      one_in(luck(), 2));
         return;
       case 1:
       case 2:
@@ -254,6 +254,9 @@ private:
                       + " do not agree whether they are connected");
         if (!connected && !disconnects_)
           all_.broken(a->name() + " is not connected to " + b->name());
+        if (connected && a->declines(b->name()))
+          all_.broken(a->name() + " is connected to " + b->name()
+                      + ", which it does not want");
         if (connected)
           compare(*a, *b);
       }

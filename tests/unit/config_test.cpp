@@ -228,7 +228,7 @@ TEST_CASE("settings are handed to Python as JSON with all fields") {
   CHECK(json["node"]["peers"][0]["address"] == "127.0.0.1:4444");
   CHECK(json["node"]["tables"].empty());
   CHECK(json["node"]["plugins"].empty());
-  CHECK(json["node"].size() == 18);
+  CHECK(json["node"].size() == 20);
   CHECK(json["python"]["modules"] == std::vector<std::string>{"jobs"});
   CHECK(json["python"]["task_keep_ms"] == 3600000);
   CHECK(json["python"].size() == 7);

@@ -29,7 +29,7 @@ from hornbeam import (
     tasks,
 )
 from hornbeam._context import deadline, left_ms
-from hornbeam._engine import configure
+from hornbeam._settings import configure
 from hornbeam.errors import (
     HandlerError,
     HornbeamError,

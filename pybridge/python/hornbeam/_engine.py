@@ -19,14 +19,6 @@ settings: dict[str, Any] = {}
 task_keep_ms = 3600 * 1000
 task_keep_count = 10000
 
-#: The settings of a node, as in runtime/settings/settings.hpp, and its plug-ins.
-SETTINGS = frozenset(
-    "name cluster listen host port secret insecure_loopback_without_tls hidden "
-    "peers workers heartbeat_ms detection_ms connect_ms flush_ms join_ms tables "
-    "handshake_ms link_buffer_bytes "
-    "plugins".split()
-)
-
 #: How long whoever registers something waits for the nodes that are to know it.
 ANNOUNCING_MS = 1000
 
@@ -103,22 +95,6 @@ def leave() -> None:
     _log.stop()
     _native.leave()
     _log.finish()
-
-
-def configure(**options: Any) -> None:
-    """Say how the node of this process shall start: `name`, `cluster`,
-    `listen`, `host`, `port`, `secret`, `peers`, ... (see docs/configuration.md).
-    Only before the first call."""
-    if _native.running():
-        raise errors.HornbeamError(
-            "the node of this process runs already: call configure() first"
-        )
-    for key in options:
-        if key not in SETTINGS:
-            raise TypeError(
-                f"there is no setting {key!r}; there are: {', '.join(sorted(SETTINGS))}"
-            )
-    settings.update(options)
 
 
 def _after_fork_in_child() -> None:

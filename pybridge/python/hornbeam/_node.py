@@ -11,7 +11,7 @@ import signal
 import sys
 import traceback
 
-from hornbeam import _context, _engine, _log, _native, _pool, rpc
+from hornbeam import _engine, _log, _native, _settings, rpc
 
 
 def main(config: str, script: str | None = None) -> int:
@@ -25,11 +25,10 @@ def main(config: str, script: str | None = None) -> int:
         sys.path.insert(0, folder)
     for module in python["exports"]:
         rpc.export(module)
-    _pool.limit = python["pool"]
-    _context.default_timeout_ms = python["call_timeout_ms"] or None
-    _engine.task_keep_ms = python["task_keep_ms"]
-    _engine.task_keep_count = python["task_keep_count"]
-    _engine.configure(**settings["node"])
+    _settings.configure(
+        **settings["node"],
+        **{key: python[key] for key in _settings.PYTHON},
+    )
 
     # With a terminal it says that that is gone, and ends the node.
     ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
@@ -46,6 +45,8 @@ def main(config: str, script: str | None = None) -> int:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         for number in reloads:
             signal.signal(number, lambda *_: _reload())
+    # The launcher has it wait until here; threads that start now have it as well.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     try:
         _engine.ensure()
     except RuntimeError as e:
@@ -76,6 +77,8 @@ def _has_terminal() -> bool:
 
 
 def _reload() -> None:
+    if not _native.running():
+        return  # it reads the file when it starts
     try:
         _native.reload_secret()
     except RuntimeError as e:
