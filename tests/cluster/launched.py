@@ -17,6 +17,8 @@ BINARY = os.environ.get("HORNBEAM_BIN") or str(
 # How many times as long things may take, as under a sanitizer.
 SLOWER = int(os.environ.get("HORNBEAM_TEST_SLOWER", 1))
 PATIENCE = 30 * SLOWER  # seconds; a deadline for what should take far less
+# Starts a program without a terminal, and without the SIGHUP that nohup ignores.
+ALONE = ["env", "--default-signal=HUP", "setsid"]
 _started = weakref.WeakSet()
 
 

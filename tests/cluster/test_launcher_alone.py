@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from launched import BINARY, PATIENCE, Folder, Launched, Watched, greeting
+from launched import ALONE, BINARY, PATIENCE, Folder, Launched, Watched, greeting
 
 CHATTY = """
 import os, threading
@@ -188,7 +188,12 @@ def test_the_end_of_its_terminal_ends_the_cluster_otherwise(folder):
         folder.cluster(greeting("a")),
         env=folder.env,
         cwd=folder.path,
-        before=["sh", "-c", f'exec setsid --ctty "$0" "$@" < {os.ttyname(its)}'],
+        before=[
+            *ALONE[:-1],
+            "sh",
+            "-c",
+            f'exec setsid --ctty "$0" "$@" < {os.ttyname(its)}',
+        ],
     ) as up:
         up.line("hello from a")
         os.close(its)
@@ -202,7 +207,7 @@ def test_without_a_terminal_a_hangup_is_for_the_nodes(folder):
         folder.cluster(greeting("a")),
         env=folder.env,
         cwd=folder.path,
-        before=["setsid"],
+        before=ALONE,
     ) as up:
         up.line("hello from a")
         up.send(signal.SIGHUP)

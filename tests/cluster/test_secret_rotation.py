@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from launched import SLOWER, Launched
+from launched import ALONE, SLOWER, Launched
 
 PATIENCE = 60 * SLOWER
 
@@ -165,7 +165,7 @@ def test_a_node_of_the_launcher_reads_its_secret_again_on_sighup(tmp_path):
         "HORNBEAM_SECRET_FILE": str(tmp_path / "secret.pem"),
     }
     # Without a terminal, whose end would be the end of the node.
-    with Launched("node", "--config", config, env=env, before=["setsid"]) as node:
+    with Launched("node", "--config", config, env=env, before=ALONE) as node:
         node.line("hup@127.0.0.1 serves")
         node.send(signal.SIGHUP)
         node.line("secret was read again from")
