@@ -32,6 +32,7 @@ std::string to_json(const node_config& x) {
        {"cluster", n.cluster},
        {"listen", n.listen},
        {"host", n.host},
+       {"advertise", n.advertise},
        {"secret", n.secret},
        {"insecure_loopback_without_tls", n.insecure_loopback_without_tls},
        {"hidden", n.hidden},

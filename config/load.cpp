@@ -114,6 +114,11 @@ void read_engine(table_reader& t, runtime::node_settings& out) {
     t.fail("host", "must be the name of a host or its address, as 127.0.0.1, "
                    "not '"
                      + out.host + "'");
+  t.read("advertise", out.advertise);
+  if (!out.advertise.empty() && !runtime::is_reachable(out.advertise))
+    t.fail("advertise", "must be host or host:port, where others reach the "
+                        "node, not '"
+                          + out.advertise + "'");
   if (out.insecure_loopback_without_tls && out.host != "127.0.0.1")
     t.fail("host", "must be 127.0.0.1 as long as [cluster] has "
                    "insecure_loopback_without_tls, not "
@@ -318,8 +323,14 @@ void introduce(std::vector<node_config>& nodes) {
         continue;
       auto& n = other.node;
       // Without a port the registry of this host knows the address.
-      auto address = n.port == 0 ? "" : n.host + ":" + std::to_string(n.port);
-      x.node.peers.push_back({n.name, address});
+      auto host = n.advertise;
+      if (host.empty())
+        host = runtime::is_any_address(n.host)
+                 ? n.name.substr(n.name.find('@') + 1)
+                 : n.host;
+      if (n.port != 0 && host.find(':') == std::string::npos)
+        host += ":" + std::to_string(n.port);
+      x.node.peers.push_back({n.name, n.port == 0 ? "" : host});
     }
 }
 
@@ -338,6 +349,9 @@ cluster_config read_cluster_file(const document& doc) {
   read_engine(defaults, common.node);
   read_plugins(defaults, doc, common.plugins);
   read_python(defaults, doc, common.python);
+  if (defaults.has("advertise"))
+    defaults.fail("advertise", "can't be the same for all nodes; set it in "
+                               "[nodes.NAME]");
   if (defaults.has("port"))
     defaults.fail("port", "can't be the same for all nodes; set it in "
                           "[nodes.NAME], or leave it out for a free one");

@@ -90,6 +90,7 @@ node_settings read_settings(const py::dict& d) {
   text("cluster", s.cluster);
   flag("listen", s.listen);
   text("host", s.host);
+  text("advertise", s.advertise);
   text("secret", s.secret);
   flag("insecure_loopback_without_tls", s.insecure_loopback_without_tls);
   flag("hidden", s.hidden);

@@ -51,7 +51,7 @@ outcome wait_for_task(actors::services& at, const std::string& id,
                         slot->set(r.local ? outcome{} : r.value);
                       });
   auto out = slot->ready() ? slot->take() : wait_for(slot, until, "task " + id);
-  local = *is_local;
+  local = out && *is_local; // else it may still be written
   return out;
 }
 

@@ -11,6 +11,7 @@
 #include "runtime/link/node_core.hpp"
 #include "runtime/link/secret.hpp"
 #include "runtime/link/session.hpp"
+#include "runtime/net/address.hpp"
 #include "runtime/net/listener.hpp"
 #include "runtime/node/node_table_host.hpp"
 #include "runtime/otp/supervisor.hpp"
@@ -386,6 +387,38 @@ bool node::disconnect(const std::string& name) {
   return true;
 }
 
+namespace {
+
+std::string host_name() {
+  char name[256] = "localhost";
+  ::gethostname(name, sizeof name - 1);
+  return is_host(name) ? name : "localhost";
+}
+
+} // namespace
+
+listener_addresses addresses_of(const node_settings& s, const std::string& name,
+                                const std::string& bound) {
+  auto at = parse_address(bound);
+  if (!at)
+    return {bound, bound};
+  bool any = is_any_address(s.host);
+  auto here = any ? address{s.host.find(':') == std::string::npos ? "127.0.0.1"
+                                                                  : "::1",
+                            at->port}
+                  : *at;
+  auto elsewhere = *at;
+  if (any) {
+    auto named = name.substr(name.find('@') + 1);
+    elsewhere.host = is_any_address(named) ? host_name() : named;
+  }
+  if (auto given = parse_address(s.advertise))
+    elsewhere = *given;
+  else if (!s.advertise.empty())
+    elsewhere.host = s.advertise;
+  return {to_string(here), to_string(elsewhere)};
+}
+
 void node::listen() {
   auto& x = *impl_;
   auto& s = x.core->settings;
@@ -396,7 +429,8 @@ void node::listen() {
     return;
   std::string host = s.host;
   if (s.name.empty()) {
-    x.core->self()->rename("hornbeam-" + hex8() + "@" + host);
+    x.core->self()->rename("hornbeam-" + hex8() + "@"
+                           + (is_any_address(host) ? host_name() : host));
   }
   if (s.insecure_loopback_without_tls && host != "127.0.0.1")
     throw std::runtime_error("without TLS a node listens on 127.0.0.1 only, "
@@ -415,8 +449,9 @@ void node::listen() {
   try {
     x.listener = listener::open(x.core->loop, host, s.port, name(),
                                 std::move(greet));
-    set_address(x.listener->address());
-    registry.publish(x.listener->address());
+    auto [here, elsewhere] = addresses_of(s, name(), x.listener->address());
+    set_address(elsewhere);
+    registry.publish(here);
   } catch (...) {
     registry.withdraw();
     set_address({});

@@ -117,4 +117,13 @@ private:
 /// `bad_term` if it is not the name of a node.
 std::string full_node_name(const std::string& name, const std::string& self);
 
+struct listener_addresses {
+  std::string here;      ///< for nodes of this host
+  std::string elsewhere; ///< for all, as others are told
+};
+
+/// Where others reach the listener of the node `name` that is bound to `bound`.
+listener_addresses addresses_of(const node_settings& s, const std::string& name,
+                                const std::string& bound);
+
 } // namespace hornbeam::runtime

@@ -50,6 +50,33 @@ bool is_host(const std::string& x) {
          || ::inet_pton(AF_INET, x.c_str(), &address) == 1;
 }
 
+bool is_any_address(const std::string& host) {
+  in6_addr long_address{};
+  if (::inet_pton(AF_INET6, host.c_str(), &long_address) == 1)
+    return IN6_IS_ADDR_UNSPECIFIED(&long_address);
+  in_addr address{};
+  return ::inet_pton(AF_INET, host.c_str(), &address) == 1
+         && address.s_addr == INADDR_ANY;
+}
+
+bool is_reachable(const std::string& x) {
+  auto host = x;
+  auto colon = x.rfind(':');
+  in6_addr long_address{};
+  if (colon != std::string::npos
+      && ::inet_pton(AF_INET6, x.c_str(), &long_address) != 1) {
+    auto port = x.substr(colon + 1);
+    host = x.substr(0, colon);
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']')
+      host = host.substr(1, host.size() - 2);
+    if (port.empty() || port.size() > 5
+        || port.find_first_not_of("0123456789") != std::string::npos
+        || std::stoi(port) < 1 || std::stoi(port) > 65535)
+      return false;
+  }
+  return is_host(host) && !is_any_address(host);
+}
+
 bool is_full_name(const std::string& x) {
   auto at = x.find('@');
   return at != std::string::npos && is_word(x.substr(0, at))
@@ -86,6 +113,10 @@ void require_settings(const node_settings& x) {
   if (x.insecure_loopback_without_tls && x.host != "127.0.0.1")
     refuse("host", "must be 127.0.0.1 with insecure_loopback_without_tls, not "
                      + shown(x.host));
+  if (!x.advertise.empty() && !is_reachable(x.advertise))
+    refuse("advertise", "must be host or host:port, where others reach this "
+                        "node, not '"
+                          + shown(x.advertise) + "'");
   for (auto& p : x.peers)
     if (!is_full_name(p.name) && !is_word(p.name))
       refuse("peers:", "a peer's name looks like worker1@127.0.0.1, unlike '"

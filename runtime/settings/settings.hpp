@@ -31,6 +31,9 @@ struct node_settings {
   /// Where to listen; port 0 takes a free one.
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;
+  /// Where others reach this node, `host` or `host:port`. Empty: at `host`, or
+  /// if that stands for all addresses, at the host of `name`, or at this one.
+  std::string advertise;
   /// The PEM file with the cluster's key and certificate; made on first use.
   /// Empty: `default_secret_file()`.
   std::string secret;
@@ -96,6 +99,10 @@ bool is_word(const std::string& x);
 /// Whether it can be the name or the address of a host. Only addresses end with
 /// a number.
 bool is_host(const std::string& x);
+/// Whether who listens there listens at all addresses: nobody else can use it.
+bool is_any_address(const std::string& host);
+/// Whether it is `host`, `host:port` or `[::1]:port`, but not all addresses.
+bool is_reachable(const std::string& x);
 /// Whether it is `name@host`, a word and a host.
 bool is_full_name(const std::string& x);
 

@@ -12,6 +12,7 @@ REFUSED = {
     "name": ("a b@c", ValueError, "name must look like worker1@127.0.0.1"),
     "cluster": ("../x", ValueError, "cluster: a cluster's name is made of"),
     "host": ("", ValueError, "host must be the name of a host or its address"),
+    "advertise": ("web:0", ValueError, "advertise must be host or host:port"),
     "port": (65536, ValueError, "port must be between 0 and 65535, not 65536"),
     "listen": ("yes", TypeError, "listen must be True or False, not str"),
     "hidden": (1, TypeError, "hidden must be True or False, not int"),
@@ -31,7 +32,7 @@ REFUSED = {
     "call_timeout_ms": (-1, ValueError, "call_timeout_ms must be at least 0, not -1"),
     "task_keep_ms": (None, TypeError, "task_keep_ms must be an int, not NoneType"),
     "task_keep_count": ("", TypeError, "task_keep_count must be an int, not str"),
-    "nmae": ("a@b", TypeError, "there is no setting 'nmae'; there are: call_timeout"),
+    "nmae": ("a@b", TypeError, "there is no setting 'nmae'; there are: advertise"),
 }
 PEERS = [
     ([1], TypeError, "a peer is a str as 'name@host:port', or a dict"),
@@ -105,6 +106,19 @@ except hornbeam.HornbeamError:
     print("gone")
 """
     assert run(code) == "gone\n"
+
+
+def test_others_are_told_the_address_that_is_advertised(tmp_path):
+    tmp_path.chmod(0o700)
+    code = """
+import hornbeam
+hornbeam.configure(name="a@127.0.0.1", listen=True, advertise="localhost",
+                   secret={secret!r}, cluster="advertise")
+hornbeam.cluster.node()
+host, port = hornbeam.cluster.status()["address"].split(":")
+assert host == "localhost" and int(port) > 0
+"""
+    run(code.format(secret=str(tmp_path / "secret.pem")))
 
 
 def test_no_setting_is_changed_where_one_is_refused():

@@ -228,7 +228,7 @@ TEST_CASE("settings are handed to Python as JSON with all fields") {
   CHECK(json["node"]["peers"][0]["address"] == "127.0.0.1:4444");
   CHECK(json["node"]["tables"].empty());
   CHECK(json["node"]["plugins"].empty());
-  CHECK(json["node"].size() == 20);
+  CHECK(json["node"].size() == 21);
   CHECK(json["python"]["modules"] == std::vector<std::string>{"jobs"});
   CHECK(json["python"]["task_keep_ms"] == 3600000);
   CHECK(json["python"].size() == 7);
@@ -462,4 +462,21 @@ TEST_CASE("mistakes in tables are answered with where and what") {
   starts(said("[tables.x]\nhome = \"b\"\n"), "it.toml:4: tables.x.home: ");
   starts(said("[tables.x]\nttl_ms = -1\n"),
          "it.toml:4: tables.x.ttl_ms: must be at least 0");
+}
+
+TEST_CASE("a node that listens everywhere says where others reach it") {
+  auto load = [](const std::string& lines) {
+    return load_node(temporary_file{"[node]\n" + lines}.path()).node;
+  };
+  CHECK(load("name = \"a@web1\"\nhost = \"0.0.0.0\"\n").advertise.empty());
+  CHECK(load("name = \"a\"\nhost = \"0.0.0.0\"\nadvertise = \"web1:4370\"\n")
+          .advertise
+        == "web1:4370");
+  for (auto* bad : {"0.0.0.0", "web1:0", "web1:x", "we b", "[::]:80", ":80"})
+    CHECK(
+      node_complaint("[node]\nname = \"a\"\nadvertise = \"" + std::string{bad}
+                     + "\"\n")
+      == "it.toml:3: node.advertise: must be host or host:port, where others "
+         "reach the node, not '"
+           + std::string{bad} + "'");
 }

@@ -411,3 +411,27 @@ TEST_CASE_METHOD(fixture, "while the home is down its table fails at once") {
     }
   }
 }
+
+TEST_CASE(
+  "a listener at all addresses is announced as one that can be reached") {
+  node_settings s;
+  auto at = [&](const char* bound) {
+    auto x = addresses_of(s, "a@web1", bound);
+    return std::pair{x.here, x.elsewhere};
+  };
+  using pair = std::pair<std::string, std::string>;
+  CHECK(at("127.0.0.1:80") == pair{"127.0.0.1:80", "127.0.0.1:80"});
+  s.host = "0.0.0.0";
+  CHECK(at("0.0.0.0:80") == pair{"127.0.0.1:80", "web1:80"});
+  char host[256] = {};
+  ::gethostname(host, sizeof host - 1);
+  auto unnamed = addresses_of(s, "a@0.0.0.0", "0.0.0.0:80").elsewhere;
+  CHECK(unnamed == (is_host(host) ? host : std::string{"localhost"}) + ":80");
+  s.advertise = "10.0.0.7:8080";
+  CHECK(at("0.0.0.0:80") == pair{"127.0.0.1:80", "10.0.0.7:8080"});
+  s.host = "::";
+  s.advertise = "2001:db8::1";
+  CHECK(at("[::]:80") == pair{"[::1]:80", "[2001:db8::1]:80"});
+  s.host = "10.0.0.1"; // a container's
+  CHECK(at("10.0.0.1:80") == pair{"10.0.0.1:80", "[2001:db8::1]:80"});
+}
