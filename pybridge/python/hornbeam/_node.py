@@ -62,8 +62,8 @@ def main(config: str, script: str | None = None) -> int:
     print(f"{_native.name()} serves at {_native.address() or 'no address'}", flush=True)
     if script is not None:
         return _run(script)
-    while (number := os.read(told, 1)[0]) not in (signal.SIGTERM, signal.SIGINT):
-        if number in reloads:
+    while (got := os.read(told, 1)[0]) != signal.SIGTERM and got != signal.SIGINT:
+        if got == signal.SIGHUP:
             _reload()
     return 0
 
