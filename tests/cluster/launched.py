@@ -1,10 +1,12 @@
 """Starts the hornbeam binary and waits for what it prints."""
 
+import json
 import os
 import re
 import select
 import signal
 import subprocess
+import sys
 import threading
 import time
 import weakref
@@ -116,6 +118,34 @@ class Launched:
 
     def __str__(self):
         return "\n".join(["--- stdout", *self.out, "--- stderr", *self.err])
+
+
+class Asked:
+    """A Python program that prints a line when it is ready (`ready`), and then a line
+    of JSON for each line that it is given. A context manager that leaves nothing
+    behind."""
+
+    def __init__(self, code, *args, env=None):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", code, *map(str, args)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **(env or {})},
+        )
+        self.ready = self.process.stdout.readline().strip()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.communicate(timeout=PATIENCE)
+
+    def __call__(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
 
 
 def run(*args, env=None, cwd=None):

@@ -1,16 +1,13 @@
 """Whoever registers something returns when the other nodes know of it."""
 
 import contextlib
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from launched import SLOWER
+from launched import SLOWER, Asked
 
 PATIENCE = 60 * SLOWER
 
@@ -42,36 +39,20 @@ for line in sys.stdin:
 """
 
 
-class Node:
-    def __init__(self, folder, name):
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", NODE, f"{name}@127.0.0.1", folder / "secret.pem"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "RUNTIME_DIRECTORY": str(folder)},
-        )
-        self.address = self.process.stdout.readline().strip()
-
-    def __call__(self, expression):
-        self.process.stdin.write(expression + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
-
-
 @pytest.fixture
 def pair(tmp_path):
     tmp_path.chmod(0o700)
     with contextlib.ExitStack() as stack:
 
         def start(name):
-            x = Node(tmp_path, name)
-            stack.callback(x.process.wait, PATIENCE)
-            stack.callback(x.process.kill)
-            return x
+            env = {"RUNTIME_DIRECTORY": str(tmp_path)}
+            secret = tmp_path / "secret.pem"
+            return stack.enter_context(
+                Asked(NODE, f"{name}@127.0.0.1", secret, env=env)
+            )
 
         a, b = start("a"), start("b")
-        assert a(f"cluster.connect('b@{b.address}')") is True
+        assert a(f"cluster.connect('b@{b.ready}')") is True
         yield a, b
 
 

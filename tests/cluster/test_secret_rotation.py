@@ -1,23 +1,18 @@
 """The cluster's secret is replaced while its nodes run."""
 
 import contextlib
-import json
-import os
 import signal
 import subprocess
-import sys
 
 import pytest
-from launched import ALONE, SLOWER, Launched
-
-PATIENCE = 60 * SLOWER
+from launched import ALONE, Asked, Launched
 
 # Says its address, then does what each line says and prints how that went.
 NODE = """
 import json, sys, time
 import hornbeam
 from hornbeam import cluster
-name, secret, folder = sys.argv[1:]
+name, secret = sys.argv[1:]
 hornbeam.configure(listen=True, name=name, cluster="rotation", secret=secret)
 cluster.node()
 print(cluster.status()["address"], flush=True)
@@ -36,22 +31,11 @@ for line in sys.stdin:
 """
 
 
-class Node:
+class Node(Asked):
     def __init__(self, folder, name):
         self.secret = folder / f"{name}.pem"
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", NODE, f"{name}@127.0.0.1", self.secret, folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "RUNTIME_DIRECTORY": str(folder)},
-        )
-        self.address = self.process.stdout.readline().strip()
-
-    def __call__(self, expression):
-        self.process.stdin.write(expression + "\n")
-        self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        env = {"RUNTIME_DIRECTORY": str(folder)}
+        super().__init__(NODE, f"{name}@127.0.0.1", self.secret, env=env)
 
     def has(self, *parts):
         """What its file holds from now on."""
@@ -65,13 +49,7 @@ def make(tmp_path):
     tmp_path.chmod(0o700)
     with contextlib.ExitStack() as stack:
 
-        def start(name):
-            x = Node(tmp_path, name)
-            stack.callback(x.process.wait, PATIENCE)
-            stack.callback(x.process.kill)
-            return x
-
-        yield start
+        yield lambda name: stack.enter_context(Node(tmp_path, name))
 
 
 def new_key(folder, name):
@@ -97,7 +75,7 @@ def test_a_secret_is_replaced_while_the_nodes_stay_connected(make, tmp_path):
     for name in "ab":
         write(tmp_path / f"{name}.pem", *old)
     a, b = make("a"), make("b")
-    assert a(f"cluster.connect('b@{b.address}')") is True
+    assert a(f"cluster.connect('b@{b.ready}')") is True
     b("globals().update(met=cluster.nodes())")
 
     for x in (a, b):  # accepted by all, before anybody shows it
@@ -109,12 +87,12 @@ def test_a_secret_is_replaced_while_the_nodes_stay_connected(make, tmp_path):
     # The link is from when both showed the old one: it ends, and they meet again.
     for x in (a, b):
         assert x.has(*new) is None
-    assert a("cluster.connect('b@%s')" % b.address) is True
+    assert a("cluster.connect('b@%s')" % b.ready) is True
     assert a("connected(1)") == ["b@127.0.0.1"]
 
     write(tmp_path / "c.pem", *old)
     c = make("c")
-    assert "secret" in c(f"cluster.connect('b@{b.address}')")
+    assert "secret" in c(f"cluster.connect('b@{b.ready}')")
 
 
 def test_who_keeps_the_old_secret_is_disconnected(make, tmp_path):
@@ -122,11 +100,11 @@ def test_who_keeps_the_old_secret_is_disconnected(make, tmp_path):
     for name in "ab":
         write(tmp_path / f"{name}.pem", *old)
     a, b = make("a"), make("b")
-    assert a(f"cluster.connect('b@{b.address}')") is True
+    assert a(f"cluster.connect('b@{b.ready}')") is True
     assert a.has(*new) is None
     assert a("connected(0)") == []
     assert b("connected(0)") == []
-    assert "secret" in b(f"cluster.connect('a@{a.address}')")
+    assert "secret" in b(f"cluster.connect('a@{a.ready}')")
 
 
 def test_a_file_that_can_not_be_used_changes_nothing(make, tmp_path):
@@ -134,7 +112,7 @@ def test_a_file_that_can_not_be_used_changes_nothing(make, tmp_path):
     for name in "ab":
         write(tmp_path / f"{name}.pem", *old)
     a, b = make("a"), make("b")
-    assert a(f"cluster.connect('b@{b.address}')") is True
+    assert a(f"cluster.connect('b@{b.ready}')") is True
     assert "no private key" in a.has(old[1])
     a.secret.unlink()
     why = a("cluster.reload_secret()")
@@ -143,7 +121,7 @@ def test_a_file_that_can_not_be_used_changes_nothing(make, tmp_path):
     assert a("cluster.nodes()") == ["b@127.0.0.1"]
     b("cluster.disconnect('a@127.0.0.1')")
     assert a("connected(0)") == []
-    assert b(f"cluster.connect('a@{a.address}')") is True
+    assert b(f"cluster.connect('a@{a.ready}')") is True
 
 
 def test_a_node_of_the_launcher_reads_its_secret_again_on_sighup(tmp_path):
