@@ -18,6 +18,12 @@ void directory::set_local(const std::string& name, std::int64_t count) {
     net_.tell(peer, service_, op);
 }
 
+namespace {
+
+constexpr auto margin = std::chrono::milliseconds(100);
+
+} // namespace
+
 void directory::when_known(runtime::responder reply) {
   answer_ptr all{new runtime::responder(std::move(reply)),
                  [](runtime::responder* x) {
@@ -28,7 +34,8 @@ void directory::when_known(runtime::responder reply) {
   std::unique_lock lock{mutex_};
   for (auto& peer : peers_) {
     auto owes = silent_.find(peer);
-    if (owes != silent_.end() && now - owes->second > patience)
+    // Whoever waits began to do so a moment before its question.
+    if (owes != silent_.end() && now - owes->second > patience - margin)
       continue;
     auto number = ++last_question_;
     auto op = make_op("ask", static_cast<std::int64_t>(number));

@@ -119,6 +119,9 @@ void read_engine(table_reader& t, runtime::node_settings& out) {
     t.fail("advertise", "must be host or host:port, where others reach the "
                         "node, not '"
                           + out.advertise + "'");
+  if (out.insecure_loopback_without_tls && !out.advertise.empty())
+    t.fail("advertise", "has no use as long as [cluster] has "
+                        "insecure_loopback_without_tls");
   if (out.insecure_loopback_without_tls && out.host != "127.0.0.1")
     t.fail("host", "must be 127.0.0.1 as long as [cluster] has "
                    "insecure_loopback_without_tls, not "
@@ -328,8 +331,10 @@ void introduce(std::vector<node_config>& nodes) {
         host = runtime::is_any_address(n.host)
                  ? n.name.substr(n.name.find('@') + 1)
                  : n.host;
-      if (n.port != 0 && host.find(':') == std::string::npos)
-        host += ":" + std::to_string(n.port);
+      if (host.find(':') != std::string::npos && runtime::is_host(host))
+        host.insert(0, "[").append("]");
+      if (host.find(':') == std::string::npos || host.back() == ']')
+        host.append(":").append(std::to_string(n.port));
       x.node.peers.push_back({n.name, n.port == 0 ? "" : host});
     }
 }

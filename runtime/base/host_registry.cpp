@@ -330,8 +330,12 @@ void host_registry::set_silent(const std::string& name,
                                bool on) const noexcept {
   try {
     if (auto folder = open_folder(find_runtime_directory() + "/" + cluster_))
-      if (auto file = open_entry(folder.get(), name))
-        ::fchmod(file.get(), on ? silent_mode : plain_mode);
+      if (auto file = open_entry(folder.get(), name)) {
+        struct stat info {};
+        auto mode = on ? silent_mode : plain_mode;
+        if (::fstat(file.get(), &info) == 0 && (info.st_mode & 0777) != mode)
+          ::fchmod(file.get(), mode);
+      }
   } catch (const std::exception&) {
     // Others wait for it as well then.
   }

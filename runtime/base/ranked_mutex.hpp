@@ -50,6 +50,7 @@ enum class lock_rank : std::uint8_t {
   listening,        ///< of a node
   root,             ///< the supervisor of a node's services
   node,             ///< peers and services of a node
+  reloading,        ///< who reads the cluster's secret again
   secret,           ///< the cluster's secret, as it was read
   joining,          ///< who waits until a node has joined others
   handlers,         ///< hooks and functions by name

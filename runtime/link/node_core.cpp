@@ -164,6 +164,8 @@ void node_core::joined() {
     std::string who;
     for (auto& [name, process] : missing) {
       registry.set_silent(name, true);
+      if (find_link(name)) // it has answered at this moment
+        registry.set_silent(name, false);
       who += (who.empty() ? "" : ", ") + name + " (pid "
              + std::to_string(process) + ")";
     }
@@ -226,10 +228,10 @@ void node_core::reload_secret() {
     throw std::runtime_error("the file of the cluster's secret "
                              + settings.secret
                              + " can't be read again: " + std::strerror(errno));
-  std::shared_ptr<const tls_context> fresh;
+  lock_scope one_at_a_time{reloading_mutex_}; // who reads later sets later
+  auto fresh = tls_context::make(read_secret(settings.secret));
   {
-    lock_scope guard{secret_mutex_}; // who reads later sets later
-    fresh = tls_context::make(read_secret(settings.secret));
+    lock_scope guard{secret_mutex_};
     tls_ = fresh;
   }
   log::say(log::level::info, "link", self()->name(), [&] {

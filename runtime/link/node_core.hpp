@@ -185,6 +185,7 @@ private:
   std::atomic<bool> joining_{false};
   std::vector<std::function<void()>> when_joined_;
   std::map<std::string, long> missing_; ///< members that have not answered
+  ranked_mutex<lock_rank::reloading> reloading_mutex_;
   mutable ranked_mutex<lock_rank::secret> secret_mutex_;
   std::shared_ptr<const tls_context> tls_;
   const origin_ptr self_;

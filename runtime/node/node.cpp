@@ -392,7 +392,7 @@ namespace {
 std::string host_name() {
   char name[256] = "localhost";
   ::gethostname(name, sizeof name - 1);
-  return is_host(name) ? name : "localhost";
+  return is_name_host(name) ? name : "localhost";
 }
 
 } // namespace
@@ -410,7 +410,7 @@ listener_addresses addresses_of(const node_settings& s, const std::string& name,
   auto elsewhere = *at;
   if (any) {
     auto named = name.substr(name.find('@') + 1);
-    elsewhere.host = is_any_address(named) ? host_name() : named;
+    elsewhere.host = is_name_host(named) ? named : host_name();
   }
   if (auto given = parse_address(s.advertise))
     elsewhere = *given;
@@ -430,7 +430,7 @@ void node::listen() {
   std::string host = s.host;
   if (s.name.empty()) {
     x.core->self()->rename("hornbeam-" + hex8() + "@"
-                           + (is_any_address(host) ? host_name() : host));
+                           + (is_name_host(host) ? host : host_name()));
   }
   if (s.insecure_loopback_without_tls && host != "127.0.0.1")
     throw std::runtime_error("without TLS a node listens on 127.0.0.1 only, "
@@ -492,9 +492,8 @@ void node::join_host() {
   core->join_with(std::move(awaited));
   for (auto& x : others)
     connect(x.name, deadline::in(settings().connect_ms),
-            responder{[core, name = x.name,
-                       was_silent = x.silent](const outcome& answer) {
-              if (answer && was_silent)
+            responder{[core, name = x.name](const outcome& answer) {
+              if (answer) // though it may have come late
                 core->registry.set_silent(name, false);
               core->member_answered(name);
             }});

@@ -11,6 +11,21 @@ namespace hornbeam::runtime {
 namespace {
 
 constexpr std::size_t longest_name = 100;
+constexpr std::size_t longest_host = 253;
+
+bool has_form_of_word(const std::string& x, std::size_t most) {
+  return !x.empty() && x.size() <= most
+         && std::all_of(x.begin(), x.end(), [](unsigned char c) {
+              return std::isalnum(c) || c == '_' || c == '-' || c == '.';
+            });
+}
+
+/// As `is_full_name`, but the host need not be one that anybody can look up.
+bool has_form_of_name(const std::string& x) {
+  auto at = x.find('@');
+  return at != std::string::npos && is_word(x.substr(0, at))
+         && has_form_of_word(x.substr(at + 1), longest_host);
+}
 
 /// On one line, and not the whole of what is far too long.
 std::string shown(const std::string& x) {
@@ -31,18 +46,20 @@ std::string shown(const std::string& x) {
 } // namespace
 
 bool is_word(const std::string& x) {
-  return !x.empty() && x.size() <= longest_name
-         && std::all_of(x.begin(), x.end(), [](unsigned char c) {
-              return std::isalnum(c) || c == '_' || c == '-' || c == '.';
-            });
+  return has_form_of_word(x, longest_name);
+}
+
+bool is_name_host(const std::string& x) {
+  return has_form_of_word(x, longest_host) && !is_any_address(x);
 }
 
 bool is_host(const std::string& x) {
   in6_addr long_address{};
   if (::inet_pton(AF_INET6, x.c_str(), &long_address) == 1)
     return true;
-  if (!is_word(x) || x.find("..") != std::string::npos || x.front() == '.'
-      || x.front() == '-' || x.back() == '.' || x.back() == '-')
+  if (!has_form_of_word(x, longest_host) || x.find("..") != std::string::npos
+      || x.front() == '.' || x.front() == '-' || x.back() == '.'
+      || x.back() == '-')
     return false;
   auto last = x.substr(x.rfind('.') + 1);
   in_addr address{};
@@ -98,7 +115,7 @@ void require_settings(const node_settings& x) {
       "dead: "
         + std::to_string(x.detection_ms) + " with "
         + std::to_string(x.heartbeat_ms));
-  if (!x.name.empty() && !is_full_name(x.name))
+  if (!x.name.empty() && !has_form_of_name(x.name))
     refuse("name",
            "must look like worker1@127.0.0.1, unlike '" + shown(x.name) + "'");
   try {
@@ -118,9 +135,13 @@ void require_settings(const node_settings& x) {
                         "node, not '"
                           + shown(x.advertise) + "'");
   for (auto& p : x.peers)
-    if (!is_full_name(p.name) && !is_word(p.name))
+    if (!has_form_of_name(p.name) && !is_word(p.name))
       refuse("peers:", "a peer's name looks like worker1@127.0.0.1, unlike '"
                          + shown(p.name) + "'");
+  for (auto& p : x.peers)
+    if (!p.address.empty() && (!is_reachable(p.address) || is_host(p.address)))
+      refuse("peers:", "a peer's address is host:port or [::1]:port, unlike '"
+                         + shown(p.address) + "'");
 }
 
 void require_cluster_name(const std::string& x) {

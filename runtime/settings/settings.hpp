@@ -103,6 +103,8 @@ bool is_host(const std::string& x);
 bool is_any_address(const std::string& host);
 /// Whether it is `host`, `host:port` or `[::1]:port`, but not all addresses.
 bool is_reachable(const std::string& x);
+/// Whether it can be what a node's name has behind its @.
+bool is_name_host(const std::string& x);
 /// Whether it is `name@host`, a word and a host.
 bool is_full_name(const std::string& x);
 

@@ -34,6 +34,23 @@ def on_loop(f, *args):
         return f(*args)
     return asyncio.run(main())
 
+def known(name):
+    until = time.monotonic() + 30
+    while name not in hornbeam.functions.names() and time.monotonic() < until:
+        time.sleep(0.002)
+    return name in hornbeam.functions.names()
+
+loop_of_tasks = asyncio.new_event_loop()
+
+def cancelled(topic):
+    async def main():
+        try:
+            async with asyncio.timeout(0.1):
+                await aio.subscribe(topic)
+        except TimeoutError:
+            return "late"
+    return loop_of_tasks.run_until_complete(main())
+
 for line in sys.stdin:
     print(json.dumps(eval(line)), flush=True)
 """
@@ -125,7 +142,20 @@ def test_a_node_that_stands_still_is_waited_for_once(pair):
         assert a("timed(register_hook, 'first', bool)") < 0.5
     finally:
         os.kill(b.process.pid, signal.SIGCONT)
-    # It has answered meanwhile, and is waited for again.
+    # What nobody has waited for comes in its time; then it is waited for again.
+    assert b("known('fifth')") is True
     assert b("call('fifth')") is False
     a("register_function('sixth', lambda: 6)")
     assert b("call('sixth')") == 6
+
+
+def test_a_subscription_whose_announcement_is_cancelled_is_none(pair):
+    a, b = pair
+    os.kill(b.process.pid, signal.SIGSTOP)
+    try:
+        until_stopped(b.process.pid)
+        assert a("cancelled('given up')") == "late"
+    finally:
+        os.kill(b.process.pid, signal.SIGCONT)
+    a("subscribe('behind it')")
+    assert b("pubsub.subscribers('given up')") == 0

@@ -27,6 +27,7 @@ REFUSED = {
     "forget_ms": ("1", TypeError, "forget_ms must be an int, not str"),
     "secret": (1, TypeError, "secret must be a str, not int"),
     "peers": ("a@b", TypeError, "peers is a list of peers, not str"),
+    "plugins": ("x.so", TypeError, "plugins is a list of files, not str"),
     "tables": ([], TypeError, "tables is a dict of names"),
     "pool": (4097, ValueError, "pool must be between 0 and 4096, not 4097"),
     "call_timeout_ms": (-1, ValueError, "call_timeout_ms must be at least 0, not -1"),
@@ -38,6 +39,8 @@ PEERS = [
     ([1], TypeError, "a peer is a str as 'name@host:port', or a dict"),
     ([{"nam": "a@b"}], TypeError, "a peer has name and address, but no 'nam'"),
     ([{"address": "a:1"}], TypeError, "a peer needs a name"),
+    (["a@b:70000"], ValueError, "a peer's address is host:port or [::1]:port"),
+    ([{"name": "a@b", "address": "10.0.0.5"}], ValueError, "unlike '10.0.0.5'"),
     (["a b"], ValueError, "a peer's name looks like worker1@127.0.0.1, unlike 'a b'"),
 ]
 

@@ -51,7 +51,7 @@ void node::start() {
       if (!self || !self->alive_)
         return;
       auto s = std::make_shared<session>(*self, wire, std::nullopt);
-      self->sessions_.insert(s);
+      self->sessions_.push_back(s);
       s->open(connecting);
     });
   run([this] {
@@ -115,7 +115,7 @@ void node::do_what_is_asked() {
 
 void node::settle() {
   do_what_is_asked();
-  for (auto& s : std::vector(sessions_.begin(), sessions_.end()))
+  for (auto& s : std::vector{sessions_})
     s->flush();
   std::erase_if(sessions_, [](auto& s) { return s->over_; });
   auto next = peering_.next();
@@ -184,14 +184,17 @@ void node::handle(const call& c) {
 
 void node::connect(const std::string& target, milliseconds patience,
                    bool to_know) {
-  run([=, this] {
-    auto id = ++last_id_;
-    auto until = now() + patience;
-    waiters_[id] = {false, until, target, made_[target], to(target) != nullptr};
-    declined_.erase(target);
-    tell_peering(
-      [=, this](peering& p) { p.want(now(), id, target, until, to_know); });
-  });
+  run([=, this] { want(target, patience, to_know); });
+}
+
+void node::want(const std::string& target, milliseconds patience,
+                bool to_know) {
+  auto id = ++last_id_;
+  auto until = now() + patience;
+  waiters_[id] = {false, until, target, made_[target], to(target) != nullptr};
+  declined_.erase(target);
+  tell_peering(
+    [=, this](peering& p) { p.want(now(), id, target, until, to_know); });
 }
 
 void node::disconnect(const std::string& peer) {
@@ -225,7 +228,7 @@ void node::request(const std::string& peer, milliseconds patience) {
                             + " is answered twice");
       // Who has asked a node that is lost may ask it again, or another.
       if (!x && one_in(self->world_.random, 3))
-        self->connect(to, milliseconds(3000), false);
+        self->want(to, milliseconds(3000), false);
       if (x.ok() && x->as_int() != static_cast<std::int64_t>(id))
         self->world_.broken("a request of " + self->name()
                             + " gets another's answer");
@@ -309,7 +312,7 @@ void node::perform(const peering::dial& x) {
       }
       self->tell_peering([x](peering& p) { p.reached(x.number, x.name); });
       auto s = std::make_shared<session>(*self, wire, x);
-      self->sessions_.insert(s);
+      self->sessions_.push_back(s);
       s->open(connecting);
     });
   };

@@ -123,6 +123,7 @@ private:
   void run(std::function<void()> f);
   void after(milliseconds d, std::function<void()> f);
   void thaw();
+  void want(const std::string& target, milliseconds patience, bool to_know);
   /// Has `f` happen to `peering` a little later, in order: as by a mailbox.
   void tell_peering(std::function<void(runtime::peering&)> f);
   void take_mail();
@@ -163,7 +164,7 @@ private:
   std::set<std::string> declined_;  ///< by its program
 
   std::map<std::string, std::shared_ptr<session>> peers_;
-  std::set<std::shared_ptr<session>> sessions_;
+  std::vector<std::shared_ptr<session>> sessions_; ///< oldest first
   std::map<std::string, std::uint64_t> up_; ///< as the services have heard
   std::deque<note> notes_;                  ///< that they have not handled
   bool serving_ = false;

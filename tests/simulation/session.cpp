@@ -78,9 +78,17 @@ void session::received(const std::string& message) {
         node_.world_.broken("a link's frames come before the answer");
         return;
       }
-      link_->receive(body, *this, node_.now());
-      if (node_.world_.with == bug::doubled && one_in(node_.world_.random, 20))
+      try {
         link_->receive(body, *this, node_.now());
+        if (node_.world_.with == bug::doubled
+            && one_in(node_.world_.random, 20))
+          link_->receive(body, *this, node_.now());
+      } catch (const decode_error& e) {
+        node_.world_.broken("what " + peer_.name
+                            + " sends can't be read: " + e.what());
+        closed();
+        return;
+      }
       if (leaving_)
         leave();
   }

@@ -108,15 +108,18 @@ private:
       return;
     auto other = name_of(any());
     switch (roll(luck(), 0, 9)) {
-      case 0:
-        at(i).connect(other, milliseconds(roll(luck(), 0, 8000)),
-                      one_in(luck(), 2));
+      // The dice are thrown one after the other, in each build in this order.
+      case 0: {
+        auto patience = milliseconds(roll(luck(), 0, 8000));
+        at(i).connect(other, patience, one_in(luck(), 2));
         return;
+      }
       case 1:
-      case 2:
-        at(i).set_members("t" + std::to_string(roll(luck(), 0, 5)),
-                          roll(luck(), 0, 3));
+      case 2: {
+        auto topic = "t" + std::to_string(roll(luck(), 0, 5));
+        at(i).set_members(topic, roll(luck(), 0, 3));
         return;
+      }
       case 3:
       case 4:
       case 5:

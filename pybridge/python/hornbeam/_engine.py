@@ -107,7 +107,13 @@ def _after_fork_in_child() -> None:
     if named or settings.get("listen") or settings.get("peers"):
         host = named.partition("@")[2] or settings.get("host", "127.0.0.1")
         settings["name"] = f"hornbeam-{os.urandom(4).hex()}@{host}"
+        if ":" in host or host == "0.0.0.0":
+            settings["name"] = ""  # it gets one when it first listens
         settings.pop("port", None)
+        # `host:port` or `[::1]:port`, but `::1` is no port of `:`.
+        where, colon, _ = settings.get("advertise", "").rpartition(":")
+        if colon and (":" not in where or where.endswith("]")):
+            settings["advertise"] = where.strip("[]")
     for f in on_fork:
         f()
 

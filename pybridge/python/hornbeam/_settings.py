@@ -44,6 +44,9 @@ def configure(**options: Any) -> None:
     python = {
         k: _number(k, v, *PYTHON[k]) for k, v in options.items() if k in PYTHON
     }
+    plugins = node.get("plugins", [])
+    if not isinstance(plugins, (list, tuple)):
+        raise TypeError(f"plugins is a list of files, not {type(plugins).__name__}")
     _native.check_settings({**_engine.settings, **node})
     _engine.settings.update(node)
     if "pool" in python:

@@ -114,7 +114,8 @@ async def register_function(
 async def subscribe(topic: str) -> pubsub.Subscription:
     """As `hornbeam.pubsub.subscribe`; returns when the connected nodes know of it."""
     made = pubsub.subscribe(topic)
-    await _announce("topic")
+    with made._or_not_at_all():
+        await _announce("topic")
     return made
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from types import TracebackType
-from typing import Any
+from typing import Any, Iterator
 
 from hornbeam import _context, _engine, _native, _ports, errors, process
 
@@ -25,7 +26,19 @@ class Subscription:
         self._box = process.listener()
         self._is_new = self._box.subscribe(topic)
         if self._is_new:
-            _engine.announce("topic")
+            with self._or_not_at_all():
+                _engine.announce("topic")
+
+    @contextlib.contextmanager
+    def _or_not_at_all(self) -> Iterator[None]:
+        """Takes the subscription back if what announces it is interrupted: nobody could
+        do so any more."""
+        try:
+            yield
+        except BaseException:
+            if self._is_new:
+                self._box.unsubscribe(self.topic)
+            raise
 
     def receive(self, timeout_ms: float | None = None, default: Any = None) -> Any:
         """The next message, or `default` if none comes within `timeout_ms`
