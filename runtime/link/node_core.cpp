@@ -228,9 +228,10 @@ void node_core::reload_secret() {
     throw std::runtime_error("the file of the cluster's secret "
                              + settings.secret
                              + " can't be read again: " + std::strerror(errno));
-  lock_scope one_at_a_time{reloading_mutex_}; // who reads later sets later
-  auto fresh = tls_context::make(read_secret(settings.secret));
+  std::shared_ptr<const tls_context> fresh;
   {
+    lock_scope one_at_a_time{reloading_mutex_}; // who reads later sets later
+    fresh = tls_context::make(read_secret(settings.secret));
     lock_scope guard{secret_mutex_};
     tls_ = fresh;
   }

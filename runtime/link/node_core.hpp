@@ -144,6 +144,9 @@ struct node_core : std::enable_shared_from_this<node_core> {
   std::shared_ptr<event_loop> loop;
   std::shared_ptr<loop_unit> unit;
   caf::actor_system* system = nullptr;
+  /// In the loop: sessions of this node's dials, by number, that have no
+  /// answer.
+  std::map<std::uint64_t, std::weak_ptr<session>> dialling;
 
   /// Asked for a service that is not there; true if it is now. Set before the
   /// node is reached.

@@ -98,10 +98,17 @@ void peering::tick(time now) {
   }
 }
 
-void peering::reached(std::uint64_t number, const std::string& name) {
+bool peering::reached(std::uint64_t number, const std::string& name) {
   auto i = nodes_.find(name);
-  if (i != nodes_.end() && i->second.dialling == number)
-    i->second.greets = true;
+  if (i == nodes_.end() || i->second.dialling != number)
+    return false;
+  if (i->second.unwanted) {
+    i->second.dialling = 0;
+    i->second.unwanted = false;
+    return false;
+  }
+  i->second.greets = true;
+  return true;
 }
 
 void peering::failed(time now, std::uint64_t number, const std::string& name,
@@ -158,10 +165,12 @@ void peering::linked(time now, std::uint64_t number, const member& peer,
     declined_.erase(peer.name);
   auto& x = nodes_[peer.name];
   bool ours = number != 0 && x.dialling == number;
-  if (ours) {
-    x.dialling = 0;
-    x.greets = false;
+  if (!ours && x.dialling != 0) { // or it would connect them again some day
+    effects_.push_back(abandon{x.dialling});
+    x.unwanted = false;
   }
+  x.dialling = 0;
+  x.greets = false;
   x.on = link{incarnation, hidden, false, {}};
   x.announced = peer.address;
   x.dial_at.reset();

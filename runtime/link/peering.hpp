@@ -68,6 +68,10 @@ public:
     std::string name;
     std::string address; ///< `host:port`
   };
+  /// That dial is not needed any more: nothing is heard of it.
+  struct abandon {
+    std::uint64_t number = 0;
+  };
   struct say_goodbye {
     std::string to;
   };
@@ -85,7 +89,8 @@ public:
     log::level how;
     std::string text;
   };
-  using effect = std::variant<dial, say_goodbye, tell_members, answer, report>;
+  using effect
+    = std::variant<dial, abandon, say_goodbye, tell_members, answer, report>;
 
   /// What to answer to a hello.
   enum class reception {
@@ -111,8 +116,9 @@ public:
             time until, bool to_know);
   void tick(time now);
 
-  /// The dial has reached somebody, to whom a hello goes.
-  void reached(std::uint64_t number, const std::string& name);
+  /// The dial has reached somebody. False: nobody wants it any more; else a
+  /// hello goes there now.
+  bool reached(std::uint64_t number, const std::string& name);
   /// It has failed; `again`: trying again may help.
   void failed(time now, std::uint64_t number, const std::string& name,
               const failure& why, bool again);

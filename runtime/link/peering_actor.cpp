@@ -3,6 +3,8 @@
 #include <random>
 #include <utility>
 
+#include <unistd.h>
+
 #include "runtime/caf/loop_actor.hpp"
 #include "runtime/link/node_core.hpp"
 #include "runtime/link/session.hpp"
@@ -55,6 +57,7 @@ struct peering_state {
     }
   }
   void perform(const peering::dial& x) const;
+  void perform(const peering::abandon& x) const;
   void perform(const peering::say_goodbye& x) const;
   void perform(const peering::tell_members& x) const;
   void perform(peering::answer& x);
@@ -86,16 +89,29 @@ void peering_state::perform(const peering::dial& x) const {
                     no(why);
                     return;
                   }
-                  core->tell_peering([x](peering& p, clock::time_point) {
-                    p.reached(x.number, x.name);
+                  std::shared_ptr<int> held{new int{fd}, [](int* still) {
+                                              if (*still >= 0)
+                                                ::close(*still);
+                                              delete still;
+                                            }};
+                  core->tell_peering([=](peering& p, clock::time_point) {
+                    if (!p.reached(x.number, x.name))
+                      return;
+                    try {
+                      core->dialling[x.number] = session::dial(
+                        core, std::exchange(*held, -1), x,
+                        std::chrono::milliseconds(until.left_ms()));
+                    } catch (...) {
+                      no(current_failure().message);
+                    }
                   });
-                  try {
-                    session::dial(core, fd, x,
-                                  std::chrono::milliseconds(until.left_ms()));
-                  } catch (...) {
-                    no(current_failure().message);
-                  }
                 });
+}
+
+void peering_state::perform(const peering::abandon& x) const {
+  if (auto node = core->dialling.extract(x.number))
+    if (auto s = node.mapped().lock())
+      s->abandon();
 }
 
 void peering_state::perform(const peering::say_goodbye& x) const {

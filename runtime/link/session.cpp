@@ -64,10 +64,11 @@ struct link_state {
 
 } // namespace
 
-void session::dial(core_ptr core, int fd, peering::dial x,
-                   std::chrono::milliseconds patience) {
+std::weak_ptr<session> session::dial(core_ptr core, int fd, peering::dial x,
+                                     std::chrono::milliseconds patience) {
   auto self = std::make_shared<session>(std::move(core), std::move(x));
   self->open(fd, tls_session::role::client, patience);
+  return self;
 }
 
 void session::greet(core_ptr core, int fd, std::shared_ptr<half_open> g) {
@@ -220,7 +221,17 @@ void session::decide(const peering& p) {
   }
 }
 
+void session::abandon() {
+  if (linked_ || over_.exchange(true))
+    return;
+  timer_.cancel();
+  if (auto c = connection_.lock())
+    c->close();
+}
+
 void session::tell_linked() {
+  if (dial_)
+    core_->dialling.erase(dial_->number);
   told_linked_ = true;
   core_->tell_peering([number = dial_ ? dial_->number : 0,
                        x = hello_](peering& p, clock::time_point now) {
@@ -336,6 +347,7 @@ void session::give_up(failure why, bool again) {
   timer_.cancel();
   if (auto c = connection_.lock())
     c->close();
+  core_->dialling.erase(dial_->number);
   core_->tell_peering([x = *dial_, again, why = std::move(why)](
                         peering& p, clock::time_point now) {
     p.failed(now, x.number, x.name, why, again);

@@ -28,8 +28,8 @@ class session : public connection::user,
 public:
   /// Says hello through `fd`, where the node of `x` is to answer. Tells the
   /// peering actor how it went.
-  static void dial(core_ptr core, int fd, peering::dial x,
-                   std::chrono::milliseconds patience);
+  static std::weak_ptr<session> dial(core_ptr core, int fd, peering::dial x,
+                                     std::chrono::milliseconds patience);
   /// Waits for the hello of whoever has connected, and gives it to the peering
   /// actor.
   static void greet(core_ptr core, int fd, std::shared_ptr<half_open> g);
@@ -45,6 +45,8 @@ public:
   /// Takes the peer in, or refuses it if the node can't.
   void accept();
   void refuse(const refusal& why);
+  /// Ends it before there is a link, and tells nobody.
+  void abandon();
   /// Looks whether the peer still lives. False: it doesn't, and it is over.
   bool beat();
   /// Ends the link if the peer's certificate is not among those of `x`.

@@ -310,13 +310,26 @@ void node::perform(const peering::dial& x) {
         });
         return;
       }
-      self->tell_peering([x](peering& p) { p.reached(x.number, x.name); });
-      auto s = std::make_shared<session>(*self, wire, x);
-      self->sessions_.push_back(s);
-      s->open(connecting);
+      self->tell_peering([self, x, wire](peering& p) {
+        if (!p.reached(x.number, x.name)) {
+          wire->close();
+          return;
+        }
+        auto s = std::make_shared<session>(*self, wire, x);
+        self->sessions_.push_back(s);
+        s->open(connecting);
+      });
     });
   };
   world_.net.dial(machine_, x.address, connecting, done);
+}
+
+void node::perform(const peering::abandon& x) {
+  for (auto& s : sessions_)
+    if (s->dial_ && s->dial_->number == x.number && !s->link_ && !s->over_) {
+      s->over_ = true;
+      s->wire_->close();
+    }
 }
 
 void node::perform(const peering::say_goodbye& x) {

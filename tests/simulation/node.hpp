@@ -134,6 +134,7 @@ private:
   void handle(const runtime::call& c);
 
   void perform(const runtime::peering::dial& x);
+  void perform(const runtime::peering::abandon& x);
   void perform(const runtime::peering::say_goodbye& x);
   void perform(const runtime::peering::tell_members& x);
   void perform(const runtime::peering::answer& x);

@@ -78,7 +78,7 @@ TEST_CASE("who waits for a connection is answered once, whoever has dialled") {
   REQUIRE(answers.size() == 1);
   CHECK(answers[0].waiter == 7);
   CHECK(answers[0].connected);
-  x.fail(dials[0], true); // as both had dialled
+  x.fail(dials[0], true); // which was abandoned
   CHECK(x.take<peering::answer>().empty());
   x.pass(ms(10'000));
   CHECK(x.dials().empty());
