@@ -152,20 +152,15 @@ void read_peers(table_reader& t, runtime::node_settings& out) {
   std::vector<std::string> peers;
   t.read("peers", peers);
   for (auto& x : peers) {
-    auto colon = x.rfind(':');
-    auto name = x.substr(0, colon);
-    auto port = colon == std::string::npos ? "" : x.substr(colon + 1);
-    bool number = !port.empty() && port.size() <= 5
-                  && port.find_first_not_of("0123456789") == std::string::npos
-                  && std::stoi(port) > 0 && std::stoi(port) <= 65535;
-    if (!runtime::is_full_name(name) || (colon != std::string::npos && !number))
+    auto peer = runtime::split_target(x);
+    bool good = runtime::is_full_name(peer.name)
+                && (peer.address.empty()
+                    || runtime::parse_address(peer.address));
+    if (!good)
       t.fail("peers", "a peer is given as name@host or name@host:port, "
                       "unlike '"
                         + x + "'");
-    auto host = name.substr(name.find('@') + 1);
-    auto address = std::move(host);
-    address.append(":").append(port);
-    out.peers.push_back({name, port.empty() ? "" : std::move(address)});
+    out.peers.push_back(std::move(peer));
   }
 }
 
@@ -326,16 +321,8 @@ void introduce(std::vector<node_config>& nodes) {
         continue;
       auto& n = other.node;
       // Without a port the registry of this host knows the address.
-      auto host = n.advertise;
-      if (host.empty())
-        host = runtime::is_any_address(n.host)
-                 ? n.name.substr(n.name.find('@') + 1)
-                 : n.host;
-      if (host.find(':') != std::string::npos && runtime::is_host(host))
-        host.insert(0, "[").append("]");
-      if (host.find(':') == std::string::npos || host.back() == ']')
-        host.append(":").append(std::to_string(n.port));
-      x.node.peers.push_back({n.name, n.port == 0 ? "" : host});
+      auto address = runtime::announced_address(n, n.name, n.port);
+      x.node.peers.push_back({n.name, n.port == 0 ? "" : to_string(address)});
     }
 }
 

@@ -5,6 +5,8 @@
 
 #include "config/error.hpp"
 
+#include "runtime/settings/settings.hpp"
+
 namespace hornbeam::config {
 
 namespace {
@@ -123,11 +125,8 @@ std::int64_t table_reader::integer(std::string_view key, const toml::node& x,
   auto value = number->get();
   if (value >= least && value <= most)
     return value;
-  auto range = most == std::numeric_limits<std::int64_t>::max()
-                 ? "at least " + std::to_string(least)
-                 : "between " + std::to_string(least) + " and "
-                     + std::to_string(most);
-  fail(key, "must be " + range + ", not " + std::to_string(value));
+  fail(key, "must be " + runtime::bounds_text(least, most) + ", not "
+              + std::to_string(value));
 }
 
 void table_reader::finish() const {

@@ -22,8 +22,8 @@ namespace {
     + py::cast<std::string>(py::type::handle_of(x).attr("__name__")));
 }
 
-std::int64_t to_number(const py::object& x, const char* key, std::int64_t least,
-                       std::int64_t most) {
+std::int64_t to_number(const py::object& x, const std::string& key,
+                       std::int64_t least, std::int64_t most) {
   if (py::isinstance<py::bool_>(x) || PyIndex_Check(x.ptr()) == 0)
     refuse(key, "must be an int, not ", x);
   auto number = py::reinterpret_steal<py::object>(PyNumber_Index(x.ptr()));
@@ -32,9 +32,8 @@ std::int64_t to_number(const py::object& x, const char* key, std::int64_t least,
   int beyond = 0;
   auto value = PyLong_AsLongLongAndOverflow(number.ptr(), &beyond);
   if (beyond != 0 || value < least || value > most)
-    throw py::value_error(std::string{key} + " must be between "
-                          + std::to_string(least) + " and "
-                          + std::to_string(most) + ", not "
+    throw py::value_error(key + " must be " + bounds_text(least, most)
+                          + ", not "
                           + (beyond == 0  ? std::to_string(value)
                              : beyond > 0 ? "more than 2**63"
                                           : "less than -2**63"));
@@ -43,14 +42,8 @@ std::int64_t to_number(const py::object& x, const char* key, std::int64_t least,
 
 /// `name@host`, `name@host:port` or a dict with `name` and `address`.
 peer_setting to_peer(const py::handle& x) {
-  if (py::isinstance<py::str>(x)) {
-    auto text = to_text(x, "a peer");
-    auto colon = text.rfind(':');
-    auto at = text.find('@');
-    if (colon == std::string::npos || at == std::string::npos || colon < at)
-      return {text, ""};
-    return {text.substr(0, colon), text.substr(at + 1)};
-  }
+  if (py::isinstance<py::str>(x))
+    return split_target(to_text(x, "a peer"));
   if (!py::isinstance<py::dict>(x))
     refuse("peers:",
            "a peer is a str as 'name@host:port', or a dict with name and "
@@ -152,6 +145,9 @@ void bind_lifecycle(py::module_& m) {
       return true;
     },
     guard());
+  m.def("to_number",
+        [](const text& key, const py::object& x, std::int64_t least,
+           std::int64_t most) { return to_number(x, key, least, most); });
   // Raises TypeError or ValueError for what no node can be started with.
   m.def("check_settings", [](const py::dict& settings) {
     require_settings(read_settings(settings));

@@ -26,6 +26,10 @@ enum class frame : std::uint8_t {
 /// What is set aside for a message in pieces before it is there.
 constexpr std::uint64_t most_at_once = std::uint64_t{4} << 20;
 
+clock::time_point at(link::moment x) {
+  return x ? *x : clock::now();
+}
+
 /// A frame of a tag and fields.
 template <class... Ts>
 std::string make_frame(frame tag, const Ts&... fields) {
@@ -120,7 +124,7 @@ bool link::tell(const std::string& service, std::string_view body) {
 
 std::uint64_t link::request(const std::string& service, std::string_view body,
                             deadline until, std::uint32_t depth,
-                            responder reply, clock::time_point now) {
+                            responder reply, moment now) {
   std::uint64_t id = 0;
   auto waiter = reply.slot();
   if (waiter)
@@ -137,7 +141,7 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
     id = next_id_++;
     pending_.emplace(id, open_request{std::move(reply), until});
   }
-  auto left = until.left_ms(now);
+  auto left = until.infinite() ? -1 : until.left_ms(at(now));
   auto head = make_frame(frame::request, id, service,
                          static_cast<std::uint64_t>(left + 1), depth);
   if (!push(with_body(std::move(head), body), kind::request, waiter != nullptr,
@@ -191,12 +195,13 @@ void link::probe() {
   push(make_frame(frame::probe), kind::answer);
 }
 
-void link::expire(clock::time_point now) {
+void link::expire(moment now) {
+  auto by = at(now);
   std::vector<std::uint64_t> late;
   {
     lock_scope guard{pending_mutex_};
     for (auto& [id, r] : pending_)
-      if (r.until.expired(now))
+      if (r.until.expired(by))
         late.push_back(id);
   }
   for (auto id : late)
@@ -264,13 +269,13 @@ bool link::lingers() const {
   return lingering_;
 }
 
-void link::receive(std::string_view batch, sink& to, clock::time_point now) {
+void link::receive(std::string_view batch, sink& to, moment now) {
   wire_reader in{batch};
   while (in.remaining() > 0)
     take_frame(in.take(in.length()), to, now);
 }
 
-void link::take_frame(std::string_view bytes, sink& to, clock::time_point now,
+void link::take_frame(std::string_view bytes, sink& to, moment now,
                       bool in_pieces) {
   wire_reader in{bytes};
   std::uint64_t tag = 0;
@@ -283,9 +288,9 @@ void link::take_frame(std::string_view bytes, sink& to, clock::time_point now,
       std::uint64_t ttl = 0;
       std::uint32_t depth = 0;
       in >> id >> service >> ttl >> depth;
-      auto until = ttl == 0
-                     ? deadline{}
-                     : deadline::in(static_cast<std::int64_t>(ttl - 1), now);
+      auto until = ttl == 0 ? deadline{}
+                            : deadline::in(static_cast<std::int64_t>(ttl - 1),
+                                           at(now));
       if (behind()) {
         count_unread();
         reply(id, failure{error_code::overloaded,

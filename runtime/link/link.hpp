@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -81,6 +82,9 @@ public:
     return answers_;
   }
 
+  /// None: now, by the clock, which is read where it is needed only.
+  using moment = std::optional<clock::time_point>;
+
   // -- any thread ------------------------------------------------------------
 
   /// False if the link is closed, its outbox is full or the body is too long.
@@ -91,7 +95,7 @@ public:
   /// `forget` by a caller that waits no longer.
   std::uint64_t request(const std::string& service, std::string_view body,
                         deadline until, std::uint32_t depth, responder reply,
-                        clock::time_point now = clock::now());
+                        moment now = {});
   void forget(std::uint64_t id);
   void reply(std::uint64_t id, const outcome& x);
   void bye();
@@ -116,14 +120,13 @@ public:
   std::string next_batch(bool lingering = false);
   bool lingers() const;
   /// Raises `decode_error` for what no link wrote.
-  void receive(std::string_view batch, sink& to,
-               clock::time_point now = clock::now());
+  void receive(std::string_view batch, sink& to, moment now = {});
   void ping();
   /// Asks the peer for a sign of life.
   void probe();
   /// Fails the requests whose deadline has passed: their callers wait no
   /// longer, and a peer that never answers must not fill this table.
-  void expire(clock::time_point now = clock::now());
+  void expire(moment now = {});
 
 private:
   /// What is behind casts, or an answer, is never refused.
@@ -155,7 +158,7 @@ private:
   /// It asks for more all the same: that ends the link after a while.
   void count_unread();
   /// `in_pieces`: it came in fragments, and so can be none itself.
-  void take_frame(std::string_view frame, sink& to, clock::time_point now,
+  void take_frame(std::string_view frame, sink& to, moment now,
                   bool in_pieces = false);
 
   const std::string peer_;

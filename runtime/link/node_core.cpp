@@ -117,27 +117,26 @@ std::shared_ptr<session> node_core::find_session(
   return nullptr;
 }
 
-void node_core::tell_peering(
-  std::function<void(runtime::peering&, clock::time_point)> f) const {
+template <class T>
+void node_core::send_to_peering(T x) const {
   caf::actor to;
   {
     shared_lock_scope lock{mutex};
     to = peering;
   }
   if (to)
-    caf::anon_send(to, peering_event{std::move(f)});
+    caf::anon_send(to, std::move(x));
+}
+
+void node_core::tell_peering(
+  std::function<void(runtime::peering&, clock::time_point)> f) const {
+  send_to_peering(peering_event{std::move(f)});
 }
 
 void node_core::want_peer(const std::string& target, deadline until,
                           responder reply, bool to_know) const {
-  caf::actor to;
-  {
-    shared_lock_scope lock{mutex};
-    to = peering;
-  }
-  if (to)
-    caf::anon_send(to, std::make_shared<connect_request>(connect_request{
-                         target, until, std::move(reply), to_know}));
+  send_to_peering(std::make_shared<connect_request>(
+    connect_request{target, until, std::move(reply), to_know}));
 }
 
 void node_core::after_services(std::function<void()> f) {
@@ -193,13 +192,19 @@ void node_core::join_with(std::map<std::string, long> members) {
   joined();
 }
 
-void node_core::member_answered(const std::string& name) {
+void node_core::member_answered(const std::string& name, bool well) {
+  bool awaited = false;
+  bool last = false;
   {
     lock_scope guard{joining_mutex_};
-    if (missing_.erase(name) == 0 || !missing_.empty())
-      return;
+    awaited = missing_.erase(name) > 0;
+    last = awaited && missing_.empty();
   }
-  joined();
+  // Nobody has waited for it, or no longer: it is taken for silent.
+  if (well && !awaited)
+    registry.set_silent(name, false);
+  if (last)
+    joined();
 }
 
 bool node_core::when_joined(std::function<void()> f) {
@@ -256,20 +261,6 @@ std::shared_ptr<const tls_context> node_core::tls() const {
   if (!tls_ && !settings.insecure_loopback_without_tls)
     throw std::logic_error("the cluster's secret was not read");
   return tls_;
-}
-
-bool is_node_name(const std::string& x) {
-  auto at = x.find('@');
-  if (at == std::string::npos || at == 0 || at + 1 == x.size()
-      || x.size() > 255)
-    return false;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    auto c = static_cast<unsigned char>(x[i]);
-    bool word = std::isalnum(c) || c == '_' || c == '-' || c == '.';
-    if (!word && i != at)
-      return false;
-  }
-  return true;
 }
 
 void node_core::tell_services(const peer_event& e) {

@@ -94,7 +94,8 @@ struct node_core : std::enable_shared_from_this<node_core> {
   void begin_join();
   /// Joins when each of those has answered, by name with their processes.
   void join_with(std::map<std::string, long> members);
-  void member_answered(const std::string& name);
+  /// `well`: there is a connection.
+  void member_answered(const std::string& name, bool well);
   /// Whoever has not answered is told of, and noted in the host's registry.
   void joined();
   bool when_joined(std::function<void()> f);
@@ -178,6 +179,9 @@ struct node_core : std::enable_shared_from_this<node_core> {
   std::map<std::string, std::vector<waiting_cast>> waiting_casts;
 
 private:
+  /// Nothing once the node has ended.
+  template <class T>
+  void send_to_peering(T x) const;
   void tell_services(const peer_event& e);
   void lose_casts(const std::string& to, const char* why, std::uint64_t n);
 
@@ -194,9 +198,6 @@ private:
   const origin_ptr self_;
 };
 using core_ptr = std::shared_ptr<node_core>;
-
-/// Whether `x` has the form of a node's name, `name@host`.
-bool is_node_name(const std::string& x);
 
 /// Starts the actor that connects to others and decides about those who come.
 caf::actor spawn_peering(const core_ptr& core);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "runtime/net/address.hpp"
-
 namespace hornbeam::runtime {
 
 namespace {
@@ -15,16 +13,18 @@ constexpr peering::milliseconds longest_pause{2000};
 /// How long whoever connects waits for what the other one has to announce.
 constexpr peering::milliseconds announcing_time{1000};
 
-/// `name@host[:port]`; the address is empty if there is no port.
-peering::member parse_target(const std::string& x) {
-  auto at = x.find('@');
-  auto colon = x.rfind(':');
-  if (at == std::string::npos || colon == std::string::npos || colon < at)
-    return {x, {}};
-  return {x.substr(0, colon), x.substr(at + 1)};
+failure not_connected(const std::string& name, const std::string& address,
+                      const std::string& why) {
+  return {error_code::no_connection,
+          "can't connect to the node " + name + " at " + address + ": " + why,
+          name};
 }
 
 } // namespace
+
+failure peering::dial::no(const std::string& why) const {
+  return not_connected(name, to_string(address), why);
+}
 
 peering::peering(options o) : options_(std::move(o)), random_(options_.seed) {}
 
@@ -62,7 +62,7 @@ void peering::start(time now) {
 
 void peering::want(time now, std::uint64_t who, const std::string& target,
                    time until, bool to_know) {
-  auto [name, address] = parse_target(target);
+  auto [name, address] = split_target(target);
   declined_.erase(name);
   auto i = nodes_.try_emplace(name).first;
   auto& x = i->second;
@@ -251,11 +251,6 @@ void peering::told(time now, const std::vector<member>& members) {
   }
 }
 
-bool peering::connected(const std::string& name) const {
-  auto i = nodes_.find(name);
-  return i != nodes_.end() && i->second.on;
-}
-
 // -- how ----------------------------------------------------------------------
 
 void peering::connect(time now, entry& e) {
@@ -263,29 +258,25 @@ void peering::connect(time now, entry& e) {
   auto& x = e.second;
   if (x.dialling != 0 || x.on)
     return;
-  auto address = address_of(e);
-  auto no = [&](const char* why) {
-    x.dialling = ++last_dial_; // and fails
-    failed(now, x.dialling, name,
-           {error_code::no_connection,
-            "can't connect to the node " + name + " at " + address + ": " + why,
-            name},
-           false);
-  };
-  auto at = parse_address(address);
-  if (!at) {
-    no("not an address of the form host:port or [::1]:port");
-    return;
-  }
-  if (options_.loopback_only && at->host != "127.0.0.1"
-      && at->host != "localhost") {
-    no("without TLS only loopback addresses are allowed");
-    return;
-  }
-  x.on_host |= options_.on_host(name).has_value();
   x.dialling = ++last_dial_;
   x.greets = false;
-  effects_.push_back(dial{x.dialling, name, address});
+  x.on_host |= options_.on_host(name).has_value();
+  auto text = address_of(e);
+  auto at = parse_address(text);
+  if (!at) {
+    failed(now, x.dialling, name,
+           not_connected(name, text,
+                         "not an address of the form host:port or [::1]:port"),
+           false);
+    return;
+  }
+  dial todo{x.dialling, name, std::move(*at)};
+  if (options_.loopback_only && todo.address.host != "127.0.0.1"
+      && todo.address.host != "localhost")
+    failed(now, x.dialling, name,
+           todo.no("without TLS only loopback addresses are allowed"), false);
+  else
+    effects_.push_back(std::move(todo));
 }
 
 void peering::connect_later(time now, node& x) {

@@ -66,7 +66,9 @@ public:
   struct dial {
     std::uint64_t number = 0;
     std::string name;
-    std::string address; ///< `host:port`
+    runtime::address address;
+    /// Why it has failed, for whoever waits.
+    failure no(const std::string& why) const;
   };
   /// That dial is not needed any more: nothing is heard of it.
   struct abandon {
@@ -138,9 +140,6 @@ public:
   /// A peer tells of others.
   void told(time now, const std::vector<member>& members);
 
-  // -- for tests and status --------------------------------------------------
-
-  bool connected(const std::string& name) const;
   /// How many nodes are kept in mind.
   std::size_t size() const noexcept { return nodes_.size(); }
 

@@ -68,22 +68,12 @@ using peering_actor = caf::stateful_actor<peering_state>;
 void peering_state::perform(const peering::dial& x) const {
   auto no = [core = core, x](const std::string& why) {
     core->tell_peering([=](peering& p, clock::time_point now) {
-      p.failed(now, x.number, x.name,
-               {error_code::no_connection,
-                "can't connect to the node " + x.name + " at " + x.address
-                  + ": " + why,
-                x.name},
-               false);
+      p.failed(now, x.number, x.name, x.no(why), false);
     });
   };
-  auto at = parse_address(x.address);
-  if (!at) {
-    no("not an address");
-    return;
-  }
   std::chrono::milliseconds patience{core->settings.connect_ms};
   auto until = deadline::in(core->settings.connect_ms);
-  dialer::start(core->loop, *at, patience,
+  dialer::start(core->loop, x.address, patience,
                 [=, core = core](int fd, const std::string& why) {
                   if (fd < 0) {
                     no(why);
@@ -170,9 +160,7 @@ caf::behavior peering_state::run(peering_actor* self) {
         if (!fenced([&] { std::visit([this](auto& y) { perform(y); }, x); }))
           if (auto* d = std::get_if<peering::dial>(&x))
             machine->failed(clock::now(), d->number, d->name,
-                            {error_code::no_connection,
-                             "can't connect to the node " + d->name, d->name},
-                            true);
+                            d->no(current_failure().message), true);
     auto next = machine->next();
     if (!next || (wakes && *wakes <= *next))
       return;

@@ -370,11 +370,7 @@ void session::closed(const std::string& why) {
         : "the connection was closed during the handshake; do both nodes "
           "have the same secret file?";
   if (dialled()) {
-    give_up({error_code::no_connection,
-             "can't connect to the node " + dial_->name + " at "
-               + dial_->address + ": " + text,
-             dial_->name},
-            false);
+    give_up(dial_->no(text), false);
     return;
   }
   over_ = true;

@@ -27,35 +27,6 @@ std::string describe(int failed, const sockaddr_storage& at, socklen_t size) {
 
 } // namespace
 
-std::optional<address> parse_address(const std::string& text) {
-  auto colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0)
-    return std::nullopt;
-  auto host = text.substr(0, colon);
-  auto port = text.substr(colon + 1);
-  if (host.front() == '[') {
-    if (host.back() != ']' || host.size() < 3)
-      return std::nullopt;
-    host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != std::string::npos) {
-    return std::nullopt; // which colon?
-  }
-  if (port.empty() || port.size() > 5
-      || !std::all_of(port.begin(), port.end(),
-                      [](unsigned char c) { return std::isdigit(c); }))
-    return std::nullopt;
-  auto n = std::stoi(port);
-  if (n < 1 || n > 65535)
-    return std::nullopt;
-  return address{host, static_cast<std::uint16_t>(n)};
-}
-
-std::string to_string(const address& x) {
-  auto host = x.host.find(':') != std::string::npos ? "[" + x.host + "]"
-                                                    : x.host;
-  return host + ":" + std::to_string(x.port);
-}
-
 std::string address_of_peer(int socket) {
   sockaddr_storage at{};
   socklen_t size = sizeof at;

@@ -1,25 +1,13 @@
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include <sys/socket.h>
 
+#include "runtime/settings/address.hpp"
+
 namespace hornbeam::runtime {
-
-/// A host, by name or number, and a port.
-struct address {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-/// Reads `host:port` and `[::1]:port`; none if it is neither, or the port is
-/// not one of 1 to 65535.
-std::optional<address> parse_address(const std::string& text);
-/// The other way round.
-std::string to_string(const address& x);
 
 /// The other side of a connected socket; empty if there is none.
 std::string address_of_peer(int socket);

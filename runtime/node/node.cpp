@@ -11,7 +11,6 @@
 #include "runtime/link/node_core.hpp"
 #include "runtime/link/secret.hpp"
 #include "runtime/link/session.hpp"
-#include "runtime/net/address.hpp"
 #include "runtime/net/listener.hpp"
 #include "runtime/node/node_table_host.hpp"
 #include "runtime/otp/supervisor.hpp"
@@ -34,10 +33,7 @@ std::string full_node_name(const std::string& name, const std::string& self) {
   auto full = name;
   if (full.find('@') == std::string::npos)
     full += self.substr(self.find('@'));
-  auto bare = full.substr(0, full.rfind(':'));
-  if (full.rfind(':') != std::string::npos && full.rfind(':') > full.find('@')
-        ? !is_node_name(bare)
-        : !is_node_name(full))
+  if (!is_node_name(split_target(full).name))
     throw bad_term("not the name of a node: '" + name
                    + "'; names look like worker1@127.0.0.1");
   return full;
@@ -392,7 +388,7 @@ namespace {
 std::string host_name() {
   char name[256] = "localhost";
   ::gethostname(name, sizeof name - 1);
-  return is_name_host(name) ? name : "localhost";
+  return is_word(name, sizeof name) ? name : "localhost";
 }
 
 } // namespace
@@ -402,20 +398,12 @@ listener_addresses addresses_of(const node_settings& s, const std::string& name,
   auto at = parse_address(bound);
   if (!at)
     return {bound, bound};
-  bool any = is_any_address(s.host);
-  auto here = any ? address{s.host.find(':') == std::string::npos ? "127.0.0.1"
-                                                                  : "::1",
-                            at->port}
-                  : *at;
-  auto elsewhere = *at;
-  if (any) {
-    auto named = name.substr(name.find('@') + 1);
-    elsewhere.host = is_name_host(named) ? named : host_name();
-  }
-  if (auto given = parse_address(s.advertise))
-    elsewhere = *given;
-  else if (!s.advertise.empty())
-    elsewhere.host = s.advertise;
+  auto here = *at;
+  if (is_any_address(s.host))
+    here.host = s.host.find(':') == std::string::npos ? "127.0.0.1" : "::1";
+  auto elsewhere = announced_address(s, name, at->port);
+  if (is_any_address(elsewhere.host))
+    elsewhere.host = host_name();
   return {to_string(here), to_string(elsewhere)};
 }
 
@@ -429,8 +417,9 @@ void node::listen() {
     return;
   std::string host = s.host;
   if (s.name.empty()) {
+    bool usable = is_node_name("x@" + host) && !is_any_address(host);
     x.core->self()->rename("hornbeam-" + hex8() + "@"
-                           + (is_name_host(host) ? host : host_name()));
+                           + (usable ? host : host_name()));
   }
   if (s.insecure_loopback_without_tls && host != "127.0.0.1")
     throw std::runtime_error("without TLS a node listens on 127.0.0.1 only, "
@@ -493,9 +482,7 @@ void node::join_host() {
   for (auto& x : others)
     connect(x.name, deadline::in(settings().connect_ms),
             responder{[core, name = x.name](const outcome& answer) {
-              if (answer) // though it may have come late
-                core->registry.set_silent(name, false);
-              core->member_answered(name);
+              core->member_answered(name, answer.ok());
             }});
 }
 

@@ -2,41 +2,24 @@
 
 #include <algorithm>
 #include <cctype>
+#include <limits>
 #include <stdexcept>
-
-#include <arpa/inet.h>
 
 namespace hornbeam::runtime {
 
 namespace {
 
-constexpr std::size_t longest_name = 100;
-constexpr std::size_t longest_host = 253;
-
-bool has_form_of_word(const std::string& x, std::size_t most) {
-  return !x.empty() && x.size() <= most
-         && std::all_of(x.begin(), x.end(), [](unsigned char c) {
-              return std::isalnum(c) || c == '_' || c == '-' || c == '.';
-            });
-}
-
-/// As `is_full_name`, but the host need not be one that anybody can look up.
-bool has_form_of_name(const std::string& x) {
-  auto at = x.find('@');
-  return at != std::string::npos && is_word(x.substr(0, at))
-         && has_form_of_word(x.substr(at + 1), longest_host);
-}
-
+constexpr std::size_t longest_node_name = 255;
 /// On one line, and not the whole of what is far too long.
 std::string shown(const std::string& x) {
   constexpr const char* digits = "0123456789abcdef";
   std::string out;
-  for (unsigned char c : x.substr(0, longest_name + 1))
+  for (unsigned char c : x.substr(0, longest_word + 1))
     if (std::iscntrl(c))
       out += {'\\', 'x', digits[c >> 4], digits[c & 15]};
     else
       out += static_cast<char>(c);
-  return x.size() > longest_name + 1 ? out + "..." : out;
+  return x.size() > longest_word + 1 ? out + "..." : out;
 }
 
 [[noreturn]] void refuse(const std::string& setting, const std::string& what) {
@@ -45,53 +28,43 @@ std::string shown(const std::string& x) {
 
 } // namespace
 
-bool is_word(const std::string& x) {
-  return has_form_of_word(x, longest_name);
+bool is_word(const std::string& x, std::size_t most) {
+  return !x.empty() && x.size() <= most
+         && std::all_of(x.begin(), x.end(), [](unsigned char c) {
+              return std::isalnum(c) || c == '_' || c == '-' || c == '.';
+            });
 }
 
-bool is_name_host(const std::string& x) {
-  return has_form_of_word(x, longest_host) && !is_any_address(x);
+bool is_node_name(const std::string& x) {
+  auto at = x.find('@');
+  return at != std::string::npos && x.size() <= longest_node_name
+         && is_word(x.substr(0, at), longest_node_name)
+         && is_word(x.substr(at + 1), longest_node_name);
 }
 
-bool is_host(const std::string& x) {
-  in6_addr long_address{};
-  if (::inet_pton(AF_INET6, x.c_str(), &long_address) == 1)
-    return true;
-  if (!has_form_of_word(x, longest_host) || x.find("..") != std::string::npos
-      || x.front() == '.' || x.front() == '-' || x.back() == '.'
-      || x.back() == '-')
-    return false;
-  auto last = x.substr(x.rfind('.') + 1);
-  in_addr address{};
-  return last.find_first_not_of("0123456789") != std::string::npos
-         || ::inet_pton(AF_INET, x.c_str(), &address) == 1;
-}
-
-bool is_any_address(const std::string& host) {
-  in6_addr long_address{};
-  if (::inet_pton(AF_INET6, host.c_str(), &long_address) == 1)
-    return IN6_IS_ADDR_UNSPECIFIED(&long_address);
-  in_addr address{};
-  return ::inet_pton(AF_INET, host.c_str(), &address) == 1
-         && address.s_addr == INADDR_ANY;
-}
-
-bool is_reachable(const std::string& x) {
-  auto host = x;
+peer_setting split_target(const std::string& x) {
+  auto at = x.find('@');
   auto colon = x.rfind(':');
-  in6_addr long_address{};
-  if (colon != std::string::npos
-      && ::inet_pton(AF_INET6, x.c_str(), &long_address) != 1) {
-    auto port = x.substr(colon + 1);
-    host = x.substr(0, colon);
-    if (host.size() > 2 && host.front() == '[' && host.back() == ']')
-      host = host.substr(1, host.size() - 2);
-    if (port.empty() || port.size() > 5
-        || port.find_first_not_of("0123456789") != std::string::npos
-        || std::stoi(port) < 1 || std::stoi(port) > 65535)
-      return false;
-  }
-  return is_host(host) && !is_any_address(host);
+  if (at == std::string::npos || colon == std::string::npos || colon < at)
+    return {x, {}};
+  return {x.substr(0, colon), x.substr(at + 1)};
+}
+
+std::string bounds_text(std::int64_t least, std::int64_t most) {
+  return most == std::numeric_limits<std::int64_t>::max()
+           ? "at least " + std::to_string(least)
+           : "between " + std::to_string(least) + " and "
+               + std::to_string(most);
+}
+
+address announced_address(const node_settings& x, const std::string& name,
+                          std::uint16_t port) {
+  if (auto given = parse_address(x.advertise))
+    return *given;
+  if (!x.advertise.empty())
+    return {x.advertise, port};
+  return {is_any_address(x.host) ? name.substr(name.find('@') + 1) : x.host,
+          port};
 }
 
 bool is_full_name(const std::string& x) {
@@ -104,9 +77,8 @@ void require_settings(const node_settings& x) {
   each_node_number([&](auto option) {
     auto value = static_cast<std::int64_t>(x.*option.member);
     if (value < option.least || value > option.most)
-      refuse(option.name, "must be between " + std::to_string(option.least)
-                            + " and " + std::to_string(option.most) + ", not "
-                            + std::to_string(value));
+      refuse(option.name, "must be " + bounds_text(option.least, option.most)
+                            + ", not " + std::to_string(value));
   });
   if (x.detection_ms < 2 * x.heartbeat_ms)
     refuse(
@@ -115,7 +87,7 @@ void require_settings(const node_settings& x) {
       "dead: "
         + std::to_string(x.detection_ms) + " with "
         + std::to_string(x.heartbeat_ms));
-  if (!x.name.empty() && !has_form_of_name(x.name))
+  if (!x.name.empty() && !is_node_name(x.name))
     refuse("name",
            "must look like worker1@127.0.0.1, unlike '" + shown(x.name) + "'");
   try {
@@ -135,11 +107,12 @@ void require_settings(const node_settings& x) {
                         "node, not '"
                           + shown(x.advertise) + "'");
   for (auto& p : x.peers)
-    if (!has_form_of_name(p.name) && !is_word(p.name))
+    if (!is_node_name(p.name) && !is_word(p.name))
       refuse("peers:", "a peer's name looks like worker1@127.0.0.1, unlike '"
                          + shown(p.name) + "'");
   for (auto& p : x.peers)
-    if (!p.address.empty() && (!is_reachable(p.address) || is_host(p.address)))
+    if (!p.address.empty()
+        && !(parse_address(p.address) && is_reachable(p.address)))
       refuse("peers:", "a peer's address is host:port or [::1]:port, unlike '"
                          + shown(p.address) + "'");
 }
@@ -149,7 +122,7 @@ void require_cluster_name(const std::string& x) {
     throw std::runtime_error(
       "a cluster's name is made of letters, digits, '_', '-' and (not in "
       "front) '.', at most "
-      + std::to_string(longest_name) + " of them, unlike '" + shown(x) + "'");
+      + std::to_string(longest_word) + " of them, unlike '" + shown(x) + "'");
 }
 
 } // namespace hornbeam::runtime

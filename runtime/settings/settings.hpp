@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/settings/address.hpp"
 #include "runtime/settings/table_options.hpp"
 
 namespace hornbeam::runtime {
@@ -93,20 +94,21 @@ void each_node_number(F f) {
                              std::int64_t{64} << 10, std::int64_t{1} << 40});
 }
 
-/// Whether it is made of letters, digits, `_`, `-` and `.`, at most 100 of
-/// them.
-bool is_word(const std::string& x);
-/// Whether it can be the name or the address of a host. Only addresses end with
-/// a number.
-bool is_host(const std::string& x);
-/// Whether who listens there listens at all addresses: nobody else can use it.
-bool is_any_address(const std::string& host);
-/// Whether it is `host`, `host:port` or `[::1]:port`, but not all addresses.
-bool is_reachable(const std::string& x);
-/// Whether it can be what a node's name has behind its @.
-bool is_name_host(const std::string& x);
-/// Whether it is `name@host`, a word and a host.
+/// Names of clusters, and of nodes in files, have no more letters.
+constexpr std::size_t longest_word = 100;
+/// Whether it is made of letters, digits, `_`, `-` and `.`, at most so many.
+bool is_word(const std::string& x, std::size_t most = longest_word);
+/// Whether `x` has the form of a node's name, `name@host`.
+bool is_node_name(const std::string& x);
+/// The same with a host that can be looked up (see `is_host`).
 bool is_full_name(const std::string& x);
+/// The name and the address (`host:port`, or empty) of `name@host[:port]`.
+peer_setting split_target(const std::string& x);
+/// "between 1 and 9", or "at least 1" without a bound.
+std::string bounds_text(std::int64_t least, std::int64_t most);
+/// Where others reach the node `name` that listens at `port`.
+address announced_address(const node_settings& x, const std::string& name,
+                          std::uint16_t port);
 
 /// Raises `std::invalid_argument` that begins with the name of the setting that
 /// can't be, and says what it may be.

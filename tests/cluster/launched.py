@@ -224,8 +224,8 @@ class Folder:
             ]
         return self.write(f"{name}.toml", "\n".join(lines) + "\n")
 
-    def up(self, *args):
-        return Launched("up", *args, env=self.env, cwd=self.path)
+    def up(self, *args, before=()):
+        return Launched("up", *args, env=self.env, cwd=self.path, before=before)
 
     def run(self, *args):
         return run(*args, env=self.env, cwd=self.path)

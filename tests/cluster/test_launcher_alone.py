@@ -164,13 +164,7 @@ def test_a_parent_that_ignores_the_end_of_its_children_changes_nothing(folder):
 
 
 def test_nohup_keeps_the_launcher_when_its_terminal_goes(folder):
-    with Launched(
-        "up",
-        folder.cluster(greeting("a")),
-        env=folder.env,
-        cwd=folder.path,
-        before=["nohup"],
-    ) as up:
+    with folder.up(folder.cluster(greeting("a")), before=["nohup"]) as up:
         up.line("hello from a")
         up.send(signal.SIGHUP)
         os.kill(up.pid_of("a"), signal.SIGKILL)
@@ -183,17 +177,9 @@ def test_nohup_keeps_the_launcher_when_its_terminal_goes(folder):
 
 def test_the_end_of_its_terminal_ends_the_cluster_otherwise(folder):
     ours, its = pty.openpty()
-    with Launched(
-        "up",
-        folder.cluster(greeting("a")),
-        env=folder.env,
-        cwd=folder.path,
-        before=[
-            *ALONE[:-1],
-            "sh",
-            "-c",
-            f'exec setsid --ctty "$0" "$@" < {os.ttyname(its)}',
-        ],
+    with_it = ["sh", "-c", f'exec setsid --ctty "$0" "$@" < {os.ttyname(its)}']
+    with folder.up(
+        folder.cluster(greeting("a")), before=[*ALONE[:-1], *with_it]
     ) as up:
         up.line("hello from a")
         os.close(its)
@@ -202,13 +188,7 @@ def test_the_end_of_its_terminal_ends_the_cluster_otherwise(folder):
 
 
 def test_without_a_terminal_a_hangup_is_for_the_nodes(folder):
-    with Launched(
-        "up",
-        folder.cluster(greeting("a")),
-        env=folder.env,
-        cwd=folder.path,
-        before=ALONE,
-    ) as up:
+    with folder.up(folder.cluster(greeting("a")), before=ALONE) as up:
         up.line("hello from a")
         up.send(signal.SIGHUP)
         up.line("the nodes read their secret again")

@@ -70,13 +70,18 @@ def write(path, *parts):
     path.chmod(0o600)
 
 
-def test_a_secret_is_replaced_while_the_nodes_stay_connected(make, tmp_path):
-    old, new = new_key(tmp_path, "old"), new_key(tmp_path, "new")
+def pair(make, folder, *parts):
+    """Two connected nodes, each with a file of its own that holds the same."""
     for name in "ab":
-        write(tmp_path / f"{name}.pem", *old)
+        write(folder / f"{name}.pem", *parts)
     a, b = make("a"), make("b")
     assert a(f"cluster.connect('b@{b.ready}')") is True
-    b("globals().update(met=cluster.nodes())")
+    return a, b
+
+
+def test_a_secret_is_replaced_while_the_nodes_stay_connected(make, tmp_path):
+    old, new = new_key(tmp_path, "old"), new_key(tmp_path, "new")
+    a, b = pair(make, tmp_path, *old)
 
     for x in (a, b):  # accepted by all, before anybody shows it
         assert x.has(*old, new[1]) is None
@@ -97,10 +102,7 @@ def test_a_secret_is_replaced_while_the_nodes_stay_connected(make, tmp_path):
 
 def test_who_keeps_the_old_secret_is_disconnected(make, tmp_path):
     old, new = new_key(tmp_path, "old"), new_key(tmp_path, "new")
-    for name in "ab":
-        write(tmp_path / f"{name}.pem", *old)
-    a, b = make("a"), make("b")
-    assert a(f"cluster.connect('b@{b.ready}')") is True
+    a, b = pair(make, tmp_path, *old)
     assert a.has(*new) is None
     assert a("connected(0)") == []
     assert b("connected(0)") == []
@@ -109,10 +111,7 @@ def test_who_keeps_the_old_secret_is_disconnected(make, tmp_path):
 
 def test_a_file_that_can_not_be_used_changes_nothing(make, tmp_path):
     old = new_key(tmp_path, "old")
-    for name in "ab":
-        write(tmp_path / f"{name}.pem", *old)
-    a, b = make("a"), make("b")
-    assert a(f"cluster.connect('b@{b.ready}')") is True
+    a, b = pair(make, tmp_path, *old)
     assert "no private key" in a.has(old[1])
     a.secret.unlink()
     why = a("cluster.reload_secret()")

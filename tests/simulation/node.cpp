@@ -321,7 +321,7 @@ void node::perform(const peering::dial& x) {
       });
     });
   };
-  world_.net.dial(machine_, x.address, connecting, done);
+  world_.net.dial(machine_, to_string(x.address), connecting, done);
 }
 
 void node::perform(const peering::abandon& x) {

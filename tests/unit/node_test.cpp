@@ -58,6 +58,29 @@ struct fixture {
       deadline::in(20000), 0, responder{[slot](outcome x) { slot->set(x); }});
     return wait(slot);
   }
+  struct pair {
+    std::string x;
+    std::string y;
+    actors::services& a;
+    actors::services& b;
+  };
+  /// Two nodes of names that no other round has, each of which connects to the
+  /// other while that does the same.
+  pair meet_at_once(int round) {
+    auto x = "x" + std::to_string(round) + "@127.0.0.1";
+    auto y = "y" + std::to_string(round) + "@127.0.0.1";
+    auto& a = start(x);
+    auto& b = start(y);
+    auto ab = std::make_shared<reply_slot>();
+    auto ba = std::make_shared<reply_slot>();
+    a.node->connect(y, deadline::in(20000),
+                    responder{[ab](outcome r) { ab->set(r); }});
+    b.node->connect(x, deadline::in(20000),
+                    responder{[ba](outcome r) { ba->set(r); }});
+    REQUIRE(wait(ab).ok());
+    REQUIRE(wait(ba).ok());
+    return {x, y, a, b};
+  }
   std::filesystem::path folder;
   std::vector<std::shared_ptr<actors::services>> nodes;
 };
@@ -76,18 +99,7 @@ TEST_CASE_METHOD(fixture, "a call to a node that is not connected connects") {
 
 TEST_CASE_METHOD(fixture, "nodes that call each other at once both succeed") {
   for (int round = 0; round < 5; ++round) {
-    auto x = "x" + std::to_string(round) + "@127.0.0.1";
-    auto y = "y" + std::to_string(round) + "@127.0.0.1";
-    auto& a = start(x);
-    auto& b = start(y);
-    auto ab = std::make_shared<reply_slot>();
-    auto ba = std::make_shared<reply_slot>();
-    a.node->connect(y, deadline::in(20000),
-                    responder{[ab](outcome r) { ab->set(r); }});
-    b.node->connect(x, deadline::in(20000),
-                    responder{[ba](outcome r) { ba->set(r); }});
-    CHECK(wait(ab).ok());
-    CHECK(wait(ba).ok());
+    auto [x, y, a, b] = meet_at_once(round);
     CHECK(call(a, y, term{1}).ok());
     CHECK(call(b, x, term{1}).ok());
   }
@@ -97,21 +109,12 @@ TEST_CASE_METHOD(fixture,
                  "who was disconnected stays so, whatever was under way "
                  "when both had connected at once") {
   for (int round = 0; round < 20; ++round) {
-    auto x = "x" + std::to_string(round) + "@127.0.0.1";
-    auto y = "y" + std::to_string(round) + "@127.0.0.1";
-    auto& a = start(x);
-    auto& b = start(y);
-    auto ab = std::make_shared<reply_slot>();
-    auto ba = std::make_shared<reply_slot>();
-    a.node->connect(y, deadline::in(20000),
-                    responder{[ab](outcome r) { ab->set(r); }});
-    b.node->connect(x, deadline::in(20000),
-                    responder{[ba](outcome r) { ba->set(r); }});
-    REQUIRE(wait(ab).ok());
-    REQUIRE(wait(ba).ok());
-    auto& first = round % 2 == 0 ? a : b;
-    first.node->disconnect(round % 2 == 0 ? y : x);
-    auto linked = [&] { return a.node->connected(y) || b.node->connected(x); };
+    auto met = meet_at_once(round);
+    auto& first = round % 2 == 0 ? met.a : met.b;
+    first.node->disconnect(round % 2 == 0 ? met.y : met.x);
+    auto linked = [&] {
+      return met.a.node->connected(met.y) || met.b.node->connected(met.x);
+    };
     auto until = clock::now() + std::chrono::seconds(20);
     while (linked() && clock::now() < until)
       std::this_thread::yield();

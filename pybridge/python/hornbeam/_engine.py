@@ -106,9 +106,9 @@ def _after_fork_in_child() -> None:
     named = settings.get("name") or (parent if parent != _UNNAMED else "")
     if named or settings.get("listen") or settings.get("peers"):
         host = named.partition("@")[2] or settings.get("host", "127.0.0.1")
-        settings["name"] = f"hornbeam-{os.urandom(4).hex()}@{host}"
-        if ":" in host or host == "0.0.0.0":
-            settings["name"] = ""  # it gets one when it first listens
+        usable = ":" not in host and host != "0.0.0.0"
+        # Else it gets one when it first listens.
+        settings["name"] = f"hornbeam-{os.urandom(4).hex()}@{host}" if usable else ""
         settings.pop("port", None)
         # `host:port` or `[::1]:port`, but `::1` is no port of `:`.
         where, colon, _ = settings.get("advertise", "").rpartition(":")

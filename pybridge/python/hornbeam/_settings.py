@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 from hornbeam import _context, _engine, _native, _pool, errors
@@ -14,7 +13,7 @@ NODE = frozenset(
     "handshake_ms link_buffer_bytes forget_ms advertise plugins".split()
 )
 
-_MOST = 1 << 62
+_MOST = (1 << 63) - 1
 
 #: Those of its Python side, and what each may be.
 PYTHON = {
@@ -42,7 +41,9 @@ def configure(**options: Any) -> None:
             raise TypeError(f"there is no setting {key!r}; there are: {known}")
     node = {k: v for k, v in options.items() if k in NODE}
     python = {
-        k: _number(k, v, *PYTHON[k]) for k, v in options.items() if k in PYTHON
+        k: _native.to_number(k, v, *PYTHON[k])
+        for k, v in options.items()
+        if k in PYTHON
     }
     plugins = node.get("plugins", [])
     if not isinstance(plugins, (list, tuple)):
@@ -57,16 +58,3 @@ def configure(**options: Any) -> None:
         _engine.task_keep_ms = python["task_keep_ms"]
     if "task_keep_count" in python:
         _engine.task_keep_count = python["task_keep_count"]
-
-
-def _number(key: str, value: Any, least: int, most: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool):
-        raise TypeError(f"{key} must be an int, not {type(value).__name__}")
-    if not least <= number <= most:
-        bounds = f"between {least} and {most}" if most < _MOST else f"at least {least}"
-        raise ValueError(f"{key} must be {bounds}, not {number}")
-    return number
