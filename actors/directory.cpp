@@ -1,6 +1,7 @@
 #include "actors/directory.hpp"
 
 #include <mutex>
+#include <utility>
 
 namespace hornbeam::actors {
 
@@ -13,16 +14,22 @@ void directory::set_local(const std::string& name, std::int64_t count) {
     local_[name] = count;
   else
     local_.erase(name);
+  if (offers_)
+    announce(name, count);
+}
+
+void directory::announce(const std::string& name, std::int64_t count) {
   auto op = make_op("announce", term::string(name), count);
   for (auto& peer : peers_)
     net_.tell(peer, service_, op);
 }
 
-namespace {
-
-constexpr auto margin = std::chrono::milliseconds(100);
-
-} // namespace
+void directory::offer(bool on) {
+  std::unique_lock lock{mutex_};
+  if (std::exchange(offers_, on) != on)
+    for (auto& [name, count] : local_)
+      announce(name, on ? count : 0);
+}
 
 void directory::when_known(runtime::responder reply) {
   answer_ptr all{new runtime::responder(std::move(reply)),
@@ -33,15 +40,13 @@ void directory::when_known(runtime::responder reply) {
   auto now = runtime::clock::now();
   std::unique_lock lock{mutex_};
   for (auto& peer : peers_) {
-    auto owes = silent_.find(peer);
-    // Whoever waits began to do so a moment before its question.
-    if (owes != silent_.end() && now - owes->second > patience - margin)
+    if (silent_->is_silent(peer, now))
       continue;
     auto number = ++last_question_;
     auto op = make_op("ask", static_cast<std::int64_t>(number));
     if (!net_.tell(peer, service_, op))
       continue; // it is about to be forgotten
-    silent_.try_emplace(peer, now);
+    silent_->asked(peer, now);
     open_[number] = {peer, all};
   }
   lock.unlock(); // `all` may be the last
@@ -59,8 +64,8 @@ bool directory::handle(runtime::call& c, const runtime::operation& op) {
   }
   if (op.name == "known") {
     answer_ptr answered; // goes without the lock
+    silent_->owes_nothing(c.from);
     std::unique_lock lock{mutex_};
-    silent_.erase(c.from);
     auto i = open_.find(static_cast<std::uint64_t>(op.arg(0).as_int()));
     if (i != open_.end() && i->second.peer == c.from) {
       answered = std::move(i->second.answer);
@@ -89,7 +94,7 @@ void directory::peer(const runtime::peer_event& e) {
   std::unique_lock lock{mutex_};
   if (!e.up) {
     peers_.erase(e.name);
-    silent_.erase(e.name);
+    silent_->owes_nothing(e.name);
     std::erase_if(open_, [&](auto& x) {
       bool gone = x.second.peer == e.name;
       if (gone)
@@ -103,8 +108,9 @@ void directory::peer(const runtime::peer_event& e) {
   // Under the lock: no announcement falls between this and the first one.
   peers_.insert(e.name);
   term::entries all;
-  for (auto& [name, count] : local_)
-    all.emplace_back(term::string(name), term{count});
+  if (offers_)
+    for (auto& [name, count] : local_)
+      all.emplace_back(term::string(name), term{count});
   net_.tell(e.name, service_, make_op("sync", term::map(std::move(all))));
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -9,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "actors/silent_peers.hpp"
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/service.hpp"
 
@@ -34,21 +34,26 @@ public:
     std::int64_t count = 0;
   };
 
+  using silence = std::shared_ptr<silent_peers>;
+
   /// `service` is the name of the actor that owns the members.
-  directory(runtime::router& net, std::string service)
-    : net_(net), service_(std::move(service)) {}
+  directory(runtime::router& net, std::string service,
+            silence silent = std::make_shared<silent_peers>())
+    : net_(net), service_(std::move(service)), silent_(std::move(silent)) {}
 
   const std::string& service() const noexcept { return service_; }
 
   /// Sets how many this node has.
   void set_local(const std::string& name, std::int64_t count);
   std::int64_t local(const std::string& name) const;
+  /// Whether others are to find here what this node has. If not, it knows what
+  /// they have, and they take it for one that has nothing.
+  void offer(bool on);
   /// Answers `reply` (true) when each connected node knows what this one has
-  /// now. A node that has not answered for `patience` is not waited for until
-  /// it does; whoever can't wait for the others for so long has to stop by
-  /// itself.
+  /// now. A silent one is not waited for until it answers; whoever can't wait
+  /// for the others for so long has to stop by itself.
   void when_known(runtime::responder reply);
-  static constexpr auto patience = std::chrono::milliseconds(1000);
+  static constexpr auto patience = silent_peers::patience;
   /// Whether there is anybody to wait for.
   bool has_peers() const;
   /// The other nodes that have it.
@@ -68,6 +73,7 @@ private:
   void set_remote(const std::string& node, const std::string& name,
                   std::int64_t count);
   void forget(const std::string& node);
+  void announce(const std::string& name, std::int64_t count);
   /// Answers when the last one who has it lets go.
   using answer_ptr = std::shared_ptr<runtime::responder>;
   struct question {
@@ -77,14 +83,14 @@ private:
 
   runtime::router& net_;
   const std::string service_;
+  const silence silent_;
   mutable runtime::ranked_shared_mutex<runtime::lock_rank::directory> mutex_;
   std::map<std::string, std::int64_t> local_;
+  bool offers_ = true;
   std::map<std::string, std::map<std::string, std::int64_t>> remote_;
   std::set<std::string> peers_;            ///< those that have been sent a sync
   std::map<std::uint64_t, question> open_; ///< questions by number
   std::uint64_t last_question_ = 0;
-  /// Since when a peer owes an answer.
-  std::map<std::string, runtime::clock::time_point> silent_;
 };
 
 } // namespace hornbeam::actors

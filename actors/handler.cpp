@@ -51,6 +51,7 @@ std::shared_ptr<chunk_source> handler::open_stream(
 void function_handler::invoke(invocation x, responder reply) {
   if (x.task && !x.task->begin())
     return; // it was cancelled, and whoever waited knows
+  x.charge = nullptr;
   reply(*call(x));
 }
 
@@ -81,18 +82,31 @@ handler_ptr handler_table::find(const std::string& name) const {
   return i != handlers_.end() ? i->second : nullptr;
 }
 
-invocation read_invocation(const call& c) {
-  operation op{c.op};
+void require_depth(const call& c) {
   if (c.depth > max_call_depth)
     throw bad_term("more than " + std::to_string(max_call_depth)
                    + " calls inside each other");
+}
+
+void require_room(const call& c, const std::string& here) {
+  if (c.full)
+    throw failed{too_much_waits(c.from, here)};
+}
+
+invocation read_invocation(call& c, const std::string& here) {
+  operation op{c.op};
+  require_depth(c);
+  require_room(c, here);
   return {std::string{op.arg(0).text()},
           std::string{op.arg(1).text()},
           op.arg(2).to_sequence(),
           op.arg(3).pairs(),
           c.from,
           c.until,
-          c.depth};
+          c.depth,
+          {},
+          nullptr,
+          std::move(c.charge)};
 }
 
 term write_invocation(const char* op, const invocation& x) {

@@ -37,6 +37,8 @@ struct invocation {
   std::shared_ptr<run_permit> permit = {};
   /// The task that the call works on, see task.hpp; null: a plain call.
   std::shared_ptr<actors::task> task = nullptr;
+  /// See `call`; goes when the handler begins.
+  std::shared_ptr<void> charge = nullptr;
 };
 
 /// Takes the chunks of one stream. Any thread may call it; `end` and `fail`
@@ -121,8 +123,13 @@ private:
   std::map<std::string, handler_ptr> handlers_;
 };
 
-/// Reads `(name, action, args, kwargs)` behind an operation's name.
-invocation read_invocation(const runtime::call& c);
+/// Raises what is answered to a call with too many calls around it.
+void require_depth(const runtime::call& c);
+/// The same of one that would have to wait on this node, `here`, and may not.
+void require_room(const runtime::call& c, const std::string& here);
+/// Reads `(name, action, args, kwargs)` behind an operation's name. Raises as
+/// both.
+invocation read_invocation(runtime::call& c, const std::string& here);
 /// Its counterpart.
 runtime::term write_invocation(const char* op, const invocation& x);
 

@@ -1,6 +1,10 @@
 #include "actors/named_handlers.hpp"
 
+#include <algorithm>
+#include <functional>
 #include <mutex>
+
+#include "runtime/base/log.hpp"
 
 namespace hornbeam::actors {
 
@@ -17,7 +21,7 @@ public:
     if (op.name != "invoke")
       throw bad_term(handlers_.service_name() + " know no operation '" + op.name
                      + "'");
-    auto x = read_invocation(c);
+    auto x = read_invocation(c, handlers_.net_.self()->name());
     auto h = handlers_.local(x.target);
     if (h)
       handlers_.serve(std::move(h), std::move(x), std::move(c.reply));
@@ -28,6 +32,8 @@ public:
   }
 
   void peer(const peer_event& e) override {
+    if (e.is_child)
+      handlers_.child(e.name, e.up);
     handlers_.directory().peer(e);
     if (!e.up)
       handlers_.forget(e.name);
@@ -46,16 +52,16 @@ std::shared_ptr<served_handler> named_handlers::add(
     auto before = served; // goes after the lock
     std::unique_lock lock{mutex_};
     std::swap(served_[name], before);
+    announce(name);
   }
-  directory_.set_local(name, options.retry ? retryable : plain);
   return served;
 }
 
 bool named_handlers::remove(const std::string& name) {
   std::unique_lock lock{mutex_};
   auto gone = served_.extract(name);
+  announce(name);
   lock.unlock(); // its destructor may be long
-  directory_.set_local(name, 0);
   return !gone.empty();
 }
 
@@ -70,6 +76,9 @@ named_handlers::choice named_handlers::choose(
   const std::string& name, const std::set<std::string>& but) const {
   auto others = directory_.remote(name);
   std::erase_if(others, [&](auto& x) { return but.contains(x.node); });
+  auto gladly = [](auto& x) { return x.count <= retryable; };
+  if (std::any_of(others.begin(), others.end(), gladly))
+    std::erase_if(others, std::not_fn(gladly));
   if (others.empty())
     return {};
   choice best;
@@ -82,7 +91,7 @@ named_handlers::choice named_handlers::choose(
     if (!r)
       r = std::make_shared<route>(x.node);
     if (!best.to || r->stats.open() < best.to->stats.open())
-      best = {r, x.count == retryable};
+      best = {r, x.count == retryable || x.count == retryable + rather_others};
   }
   return best;
 }
@@ -142,9 +151,39 @@ bool named_handlers::cast(const invocation& x) {
     h->invoke(x, responder{});
     return true;
   }
-  if (auto where = pick(x.target))
-    return net_.cast(*where, service_name(), write_invocation("invoke", x));
-  return net_.when_joined([this, x] { cast(x); });
+  auto later = [&] {
+    ++casts_waiting_;
+    auto send = [this, x] {
+      cast_late(x);
+      --casts_waiting_;
+    };
+    if (net_.when_joined(send))
+      return true;
+    --casts_waiting_;
+    return false;
+  };
+  // Behind those that wait already.
+  return (casts_waiting_ > 0 && later()) || cast_elsewhere(x) || later();
+}
+
+void named_handlers::cast_late(const invocation& x) {
+  if (auto h = local(x.target)) {
+    h->invoke(x, responder{});
+    return;
+  }
+  if (cast_elsewhere(x) || choose(x.target).to)
+    return; // if that was lost, it is said
+  log::say_once_a_minute(log::level::warning, service_name(),
+                         net_.self()->name(), "cast " + x.target, [&] {
+                           return "a cast has found no " + scope_ + " '"
+                                  + x.target + "' on any connected node";
+                         });
+}
+
+bool named_handlers::cast_elsewhere(const invocation& x) {
+  auto to = choose(x.target).to;
+  return to
+         && net_.cast(to->node, service_name(), write_invocation("invoke", x));
 }
 
 void named_handlers::serve(handler_ptr h, invocation x, responder reply) {
@@ -161,19 +200,45 @@ void named_handlers::forget(const std::string& node) {
     nodes.erase(node);
 }
 
+void named_handlers::serve_nobody() {
+  directory_.offer(false);
+}
+
+void named_handlers::announce(const std::string& name) {
+  auto i = served_.find(name);
+  std::int64_t count = 0;
+  if (i != served_.end())
+    count = (i->second->options().retry ? retryable : plain)
+            + (children_.empty() ? 0 : rather_others);
+  directory_.set_local(name, count);
+}
+
+void named_handlers::child(const std::string& node, bool up) {
+  std::unique_lock lock{mutex_};
+  bool had = !children_.empty();
+  if (up)
+    children_.insert(node);
+  else
+    children_.erase(node);
+  if (had != children_.empty())
+    return;
+  for (auto& [name, served] : served_)
+    announce(name);
+}
+
 bool named_handlers::answer_inline(const std::string& service, call& c) {
   if (service != service_name())
     return false;
   auto items = c.op.is(term::kind::tuple) ? c.op.items()
                                           : std::span<const term>{};
   if (items.size() != 5 || !items[0].is_atom("invoke")
-      || !items[1].is(term::kind::string) || c.until.expired())
-    return false;
+      || !items[1].is(term::kind::string) || c.until.expired() || c.full)
+    return false; // its actor says why, and counts it
   auto h = local(std::string{items[1].text()});
   if (!h || !h->never_blocks())
     return false;
   try {
-    auto x = read_invocation(c);
+    auto x = read_invocation(c, net_.self()->name());
     h->invoke(std::move(x), std::move(c.reply));
   } catch (...) {
     refuse(c, service, current_failure());

@@ -22,11 +22,15 @@ namespace hornbeam::actors {
 /// the functions another.
 ///
 /// Protocol: a node registers here and announces it through the directory, as
-/// 1 or, if a call may be sent again, 2. A caller prefers its own node;
+/// 1 or, if a call may be sent again, 2; and as 3 or 4 if others should rather
+/// be asked. A caller prefers its own node;
 /// otherwise it asks, of the nodes that have the name, the one on which it
 /// waits for the fewest calls, with the request `invoke name action args
 /// kwargs`, or the cast of the same form. A call that never left this node, or
 /// may be sent again, goes to the next one when its node is lost.
+/// A node whose forked children are connected says that others should rather be
+/// asked: these have its handlers, and the master of a web server has other
+/// work.
 ///
 /// What only starts is handed over by whoever reads the call; for the rest the
 /// actor starts a process, and so it never waits.
@@ -37,14 +41,20 @@ public:
 
   /// `scope` is `hook` or `function`; the actor is called `hooks` or
   /// `functions`.
-  named_handlers(std::string scope, runtime::router& net)
-    : scope_(std::move(scope)), net_(net), directory_(net, scope_ + "s") {}
+  named_handlers(std::string scope, runtime::router& net,
+                 actors::directory::silence silent
+                 = std::make_shared<silent_peers>())
+    : scope_(std::move(scope)),
+      net_(net),
+      directory_(net, scope_ + "s", std::move(silent)) {}
 
   const std::string& scope() const noexcept { return scope_; }
   const std::string& service_name() const noexcept {
     return directory_.service();
   }
   actors::directory& directory() noexcept { return directory_; }
+  /// Others don't find what is here: see `node_settings::serve`.
+  void serve_nobody();
   /// Before the service starts; without one it runs all itself.
   void run_with(runner f) { run_ = std::move(f); }
   /// Runs something for a handler, elsewhere unless that only starts it.
@@ -84,6 +94,7 @@ private:
   friend class named_handlers_service;
   static constexpr std::int64_t plain = 1;
   static constexpr std::int64_t retryable = 2;
+  static constexpr std::int64_t rather_others = 2; ///< is added
 
   /// The calls from here to one node.
   struct route {
@@ -107,17 +118,25 @@ private:
   choice choose(const std::string& name,
                 const std::set<std::string>& but = {}) const;
   void send(const std::shared_ptr<pending_call>& x);
+  bool cast_elsewhere(const invocation& x);
+  /// The same when this node has joined others, which it had to wait for.
+  void cast_late(const invocation& x);
   void serve(handler_ptr h, invocation x, runtime::responder reply);
   void forget(const std::string& node);
+  void child(const std::string& node, bool up);
+  /// With `mutex_`.
+  void announce(const std::string& name);
 
   std::string scope_;
   runtime::router& net_;
   actors::directory directory_;
   runner run_;
   mutable std::atomic<std::size_t> turn_{0};
+  std::atomic<int> casts_waiting_{0}; ///< until this node has joined others
   mutable runtime::ranked_shared_mutex<runtime::lock_rank::routes>
     mutex_; ///< guards what follows
   std::map<std::string, std::shared_ptr<served_handler>> served_;
+  std::set<std::string> children_; ///< nodes of forked children
   mutable std::map<std::string, std::map<std::string, route_ptr>> routes_;
 };
 

@@ -14,17 +14,23 @@ public:
     operation op{c.op};
     if (op.name != "call")
       throw bad_term("rpc knows no operation '" + op.name + "'");
-    if (c.depth > max_call_depth)
-      throw bad_term("more than " + std::to_string(max_call_depth)
-                     + " calls inside each other");
+    require_depth(c);
     invocation x{std::string{op.arg(0).text()},
                  std::string{op.arg(1).text()},
                  op.arg(2).to_sequence(),
                  {},
                  c.from,
                  c.until,
-                 c.depth};
-    rpc_.invoke(std::move(x), std::move(c.reply));
+                 c.depth,
+                 {},
+                 nullptr,
+                 std::move(c.charge)};
+    auto h = rpc_.find(x.target);
+    if (!h)
+      throw failed{not_there("module", x.target, rpc_.node())};
+    if (h->never_blocks()) // else it runs now
+      require_room(c, rpc_.node());
+    h->invoke(std::move(x), std::move(c.reply));
   }
 
 private:
@@ -33,14 +39,9 @@ private:
 
 } // namespace
 
-void rpc::invoke(invocation x, responder reply) {
-  auto h = modules_.find(x.target);
-  if (!h)
-    h = fallback_.load();
-  if (h)
-    h->invoke(std::move(x), std::move(reply));
-  else if (reply)
-    reply(not_there("module", x.target, net_.self()->name()));
+handler_ptr rpc::find(const std::string& module) const {
+  auto h = modules_.find(module);
+  return h ? h : fallback_.load();
 }
 
 std::unique_ptr<service> rpc::make_service() {

@@ -17,13 +17,16 @@ class rpc {
 public:
   explicit rpc(runtime::router& net) : net_(net) {}
 
+  /// The name of this node.
+  std::string node() const { return net_.self()->name(); }
+
   void add_module(const std::string& name, handler_ptr x) {
     modules_.set(name, std::move(x));
   }
   bool remove_module(const std::string& name) { return modules_.erase(name); }
   void set_fallback(handler_ptr x) { fallback_.store(std::move(x)); }
-  /// Runs a function of this node's modules.
-  void invoke(invocation x, runtime::responder reply);
+  /// What runs the functions of a module; null: nothing.
+  handler_ptr find(const std::string& module) const;
 
   std::unique_ptr<runtime::service> make_service();
 

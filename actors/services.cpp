@@ -12,9 +12,9 @@ using namespace runtime;
 
 services::services(std::shared_ptr<runtime::node> n, tasks::limits keep)
   : node(std::move(n)),
-    topics(*node, node->processes()),
-    hooks("hook", *node),
-    functions("function", *node),
+    topics(*node, node->processes(), silent_),
+    hooks("hook", *node, silent_),
+    functions("function", *node, silent_),
     rpc(*node),
     tasks(*node, hooks, keep),
     streams(*node, hooks) {}
@@ -62,10 +62,13 @@ std::shared_ptr<services> services::start(node_settings settings,
            || x.functions.answer_inline(service, c)
            || x.streams.answer_inline(service, c);
   });
-  for (auto* x : {&self->hooks, &self->functions})
+  for (auto* x : {&self->hooks, &self->functions}) {
+    if (!node.settings().serve)
+      x->serve_nobody();
     x->run_with([&node](std::function<void()> f) {
       node.processes().spawn(run_apart, std::move(f));
     });
+  }
   // Tables are made when they are first asked for, from here or elsewhere.
   node.on_unknown_service([&x = *self](const std::string& name) {
     constexpr std::string_view prefix = "table:";
@@ -210,6 +213,10 @@ term services::status() {
     } catch (const failed& e) { // of the file of a table
       sizes.emplace_back(term::string(t->name()), term::string(e.what()));
     }
+  std::vector<std::string> peers; // workers too, which `nodes()` leaves out
+  for (auto& x : node->members())
+    if (x.is != member::role::hidden && x.name != node->name())
+      peers.push_back(x.name);
   auto up = std::chrono::duration_cast<std::chrono::milliseconds>(clock::now()
                                                                   - started_);
   term::entries out;
@@ -219,7 +226,7 @@ term services::status() {
   put("node", term::string(node->name()));
   put("address", term::string(node->address()));
   put("uptime_ms", number(up.count()));
-  put("peers", strings(node->peers()));
+  put("peers", strings(peers));
   put("hooks", strings(hooks.directory().local_names()));
   put("functions", strings(functions.directory().local_names()));
   put("topics", strings(topics.directory().local_names()));

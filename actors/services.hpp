@@ -56,6 +56,7 @@ private:
   std::set<std::string> served_; ///< tables that have an actor
   std::map<std::string, std::shared_ptr<remote_table>> remote_tables_;
   runtime::clock::time_point started_ = runtime::clock::now();
+  const directory::silence silent_ = std::make_shared<silent_peers>();
 
 public:
   const std::shared_ptr<runtime::node> node;

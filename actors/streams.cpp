@@ -185,7 +185,12 @@ void streams::handle(call& c) {
     auto ttl = op.arg(6).as_int();
     c.until = ttl < 0 ? deadline{} : deadline::in(ttl);
     c.depth = static_cast<std::uint32_t>(op.arg(7).as_int());
-    provide({c.from, id_at(4)}, read_invocation(c), id_at(5));
+    session consumer{c.from, id_at(4)};
+    try {
+      provide(consumer, read_invocation(c, net_.self()->name()), id_at(5));
+    } catch (...) { // it waits for chunks, not for an answer
+      remote_sink{*this, consumer}.fail(current_failure());
+    }
   } else {
     throw bad_term("streams know no operation '" + op.name + "'");
   }

@@ -1,13 +1,13 @@
 #include "actors/tasks.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
+#include <map>
 
 namespace hornbeam::actors {
 
 using namespace runtime;
-
-namespace {
 
 class tasks_service : public service {
 public:
@@ -19,9 +19,22 @@ public:
       auto ttl = op.arg(5).as_int();
       c.until = ttl < 0 ? deadline{} : deadline::in(ttl);
       c.depth = static_cast<std::uint32_t>(op.arg(6).as_int());
-      tasks_.run(std::string{op.arg(4).text()}, read_invocation(c));
+      std::string id{op.arg(4).text()};
+      try {
+        tasks_.run(id, read_invocation(c, tasks_.node()));
+      } catch (...) { // whoever awaits it is told
+        tasks_.start(id, std::string{op.arg(0).text()},
+                     std::string{op.arg(1).text()});
+        tasks_.finish(id, {current_failure(), nullptr});
+      }
     } else if (op.name == "turn") {
       c.reply(term{});
+    } else if (op.name == "look") { // behind what this node has submitted
+      tasks_.net_.tell(c.from, "tasks", make_op("looked", op.arg(0)));
+    } else if (op.name == "looked") {
+      look_again(op.arg(0).as_int());
+    } else if (is_about_task(op.name) && wait_for_submitter(c, op)) {
+      return;
     } else if (op.name == "list") {
       c.reply(tasks_.list());
     } else if (op.name == "await") {
@@ -46,7 +59,56 @@ public:
     }
   }
 
+  void peer(const peer_event& e) override {
+    if (e.up) {
+      tasks_.submitters_[e.incarnation] = e.name;
+      return;
+    }
+    tasks_.submitters_.erase(e.incarnation);
+    std::vector<std::int64_t> lost;
+    for (auto& [number, x] : on_their_way_)
+      if (x.submitter == e.name)
+        lost.push_back(number);
+    for (auto number : lost)
+      look_again(number);
+  }
+
 private:
+  static bool is_about_task(std::string_view name) {
+    return name == "await" || name == "watch" || name == "status"
+           || name == "cancel";
+  }
+  /// Whoever knows an id may be faster than the cast that submits it, which a
+  /// large argument, or one before it, makes slow: its node says when all that
+  /// it has submitted by now is here. False: the task is known, or nobody can
+  /// say so.
+  bool wait_for_submitter(call& c, const operation& op) {
+    std::string id{op.arg(0).text()};
+    if (asked_again_ || tasks_.find(id))
+      return false;
+    auto from = tasks_.submitters_.find(tasks::submitter_of(id));
+    if (from == tasks_.submitters_.end())
+      return false;
+    auto number = ++last_number_;
+    if (!tasks_.net_.tell(from->second, "tasks", make_op("look", number)))
+      return false;
+    on_their_way_.emplace(
+      number, late_call{std::make_shared<call>(std::move(c)), from->second});
+    return true;
+  }
+  void look_again(std::int64_t number) {
+    auto node = on_their_way_.extract(number);
+    if (!node)
+      return;
+    auto& c = *node.mapped().c;
+    asked_again_ = true;
+    try {
+      handle(c);
+    } catch (...) {
+      refuse(c, "tasks", current_failure());
+    }
+    asked_again_ = false;
+  }
   task_ptr known(const operation& op) {
     std::string id{op.arg(0).text()};
     if (auto t = tasks_.find(id))
@@ -57,10 +119,16 @@ private:
     return std::make_shared<responder>(std::move(c.reply));
   }
 
-  tasks& tasks_;
-};
+  struct late_call {
+    call_ptr c;
+    std::string submitter;
+  };
 
-} // namespace
+  tasks& tasks_;
+  std::map<std::int64_t, late_call> on_their_way_;
+  std::int64_t last_number_ = 0;
+  bool asked_again_ = false;
+};
 
 std::string tasks::make_id(const std::string& node) {
   auto me = net_.self();
@@ -77,6 +145,15 @@ std::string tasks::node_of(const std::string& id) {
     throw bad_term("not a task id: '" + id
                    + "'; task ids come from execute_async");
   return id.substr(0, slash);
+}
+
+std::uint64_t tasks::submitter_of(const std::string& id) {
+  auto slash = id.rfind('/');
+  std::uint64_t incarnation = 0;
+  if (slash != std::string::npos)
+    std::from_chars(id.data() + slash + 1, id.data() + id.size(), incarnation,
+                    16);
+  return incarnation;
 }
 
 failure tasks::unknown(const std::string& id) const {

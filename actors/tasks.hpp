@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,11 +28,13 @@ namespace hornbeam::actors {
 /// answers when the task ends. `watch id n` is answered with `(n, x)` as soon
 /// as there is another report of progress than the `n`-th, or with none once
 /// the task has ended: whoever watches asks again after each answer, so a slow
-/// one only gets what is new by then. `status id` and `list` tell the state,
-/// `cancel id` says whether there was something to cancel. Results are kept for
-/// a time and up to a number; what was kept longest goes first. When the node
-/// dies, its link fails every waiter; a later incarnation of the node does not
-/// know the id and says so.
+/// one only gets what is new by then. Who asks for a task may be faster than
+/// its submitter: of an id that is not known that one is sent `look n`, and
+/// says `looked n` behind all that it has submitted. `status id` and `list`
+/// tell the state, `cancel id` says whether there was something to cancel.
+/// Results are kept for a time and up to a number; what was kept longest goes
+/// first. When the node dies, its link fails every waiter; a later incarnation
+/// of the node does not know the id and says so.
 class tasks {
 public:
   struct limits {
@@ -44,6 +47,8 @@ public:
 
   /// The id of a new task on `node`, which may be this one.
   std::string make_id(const std::string& node);
+  /// The incarnation of the node that has made an id; 0: it is none.
+  static std::uint64_t submitter_of(const std::string& id);
   /// The node that an id names. Raises `bad_term` if it is no task id.
   static std::string node_of(const std::string& id);
 
@@ -74,10 +79,13 @@ public:
   /// What `status` tells of each task, in the order of their ids.
   runtime::term list();
   runtime::failure unknown(const std::string& id) const;
+  /// The name of this node.
+  std::string node() const { return net_.self()->name(); }
 
   std::unique_ptr<runtime::service> make_service();
 
 private:
+  friend class tasks_service;
   /// The tasks that there are. A handler may answer when all else has ended.
   struct records {
     explicit records(limits x) : keep(x) {}
@@ -97,6 +105,8 @@ private:
   runtime::router& net_;
   named_handlers& hooks_;
   const std::shared_ptr<records> records_;
+  /// Connected nodes by incarnation; by the service's actor.
+  std::map<std::uint64_t, std::string> submitters_;
   std::atomic<std::uint64_t> next_{1};
 };
 

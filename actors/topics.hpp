@@ -28,8 +28,11 @@ bool is_topic_message(const runtime::term& x) noexcept;
 /// leaves all topics.
 class topics {
 public:
-  topics(runtime::router& net, runtime::processes& processes)
-    : net_(net), processes_(processes), directory_(net, "topics") {}
+  topics(runtime::router& net, runtime::processes& processes,
+         actors::directory::silence silent = std::make_shared<silent_peers>())
+    : net_(net),
+      processes_(processes),
+      directory_(net, "topics", std::move(silent)) {}
 
   actors::directory& directory() noexcept { return directory_; }
   const actors::directory& directory() const noexcept { return directory_; }

@@ -36,6 +36,7 @@ std::string to_json(const node_config& x) {
        {"secret", n.secret},
        {"insecure_loopback_without_tls", n.insecure_loopback_without_tls},
        {"hidden", n.hidden},
+       {"serve", n.serve},
        {"peers", peers},
        {"tables", tables},
        {"plugins", x.plugins},

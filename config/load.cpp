@@ -127,6 +127,7 @@ void read_engine(table_reader& t, runtime::node_settings& out) {
                    "insecure_loopback_without_tls, not "
                      + out.host);
   read_number(t, "workers", out);
+  t.read("serve", out.serve);
 }
 
 void read_python(table_reader& t, const document& doc, python_settings& out) {
@@ -204,20 +205,16 @@ runtime::table_setting read_table(const document& doc, const std::string& name,
       return;
     bool file = x.engine == table_engine::lmdb; // which is read first
     if (option.use == table_option_use::lmdb && !file && t.has(option.name))
-      t.fail(option.name, "is for tables with engine = \"lmdb\" only");
+      t.fail(option.name, needs_lmdb); // also what is as it would be
     read_option(t, option, x.*option.member);
   });
   if (!x.home.empty() && !runtime::is_full_name(x.home))
     t.fail("home", "a node's name looks like worker1@127.0.0.1, unlike '"
                      + x.home + "'");
-  if (x.engine == table_engine::lmdb && x.kind != table_kind::set)
-    t.fail("kind", "a table with engine = \"lmdb\" is a set, whose keys are in "
-                   "order; leave the key out");
+  if (auto no = mistake_in(x))
+    t.fail(no->option, no->why);
   if (!x.path.empty())
     x.path = doc.resolve(x.path);
-  if (x.durable == table_durability::always && x.path.empty())
-    t.fail("durable", "\"always\" needs a path on a disk: without one the file "
-                      "lies in memory");
   t.finish();
   return out;
 }
@@ -277,9 +274,12 @@ node_config read_node(const document& doc) {
   read_number(node, "port", out.node);
   read_engine(node, out.node);
   read_plugins(node, doc, out.plugins);
-  if (!out.node.name.empty() && runtime::is_word(out.node.name))
-    out.node.name += "@" + out.node.host;
-  if (!out.node.name.empty() && !runtime::is_full_name(out.node.name))
+  auto& name = out.node.name;
+  if (runtime::is_word(name)
+      || runtime::is_numbered(name + "@" + out.node.host))
+    name += "@" + out.node.host;
+  auto one = runtime::is_numbered(name) ? runtime::with_number(name, 1) : name;
+  if (!name.empty() && !runtime::is_full_name(one))
     node.fail("name", "a node's name looks like worker1@127.0.0.1, unlike '"
                         + out.node.name + "'");
   read_peers(node, out.node);

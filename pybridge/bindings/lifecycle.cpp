@@ -87,13 +87,14 @@ node_settings read_settings(const py::dict& d) {
   text("secret", s.secret);
   flag("insecure_loopback_without_tls", s.insecure_loopback_without_tls);
   flag("hidden", s.hidden);
+  flag("serve", s.serve);
   each_node_number([&](auto option) {
     if (d.contains(option.name))
       s.*option.member
         = static_cast<std::remove_reference_t<decltype(s.*option.member)>>(
           to_number(d[option.name], option.name, option.least, option.most));
   });
-  if (is_word(s.name))
+  if (is_word(s.name) || is_numbered(s.name + "@" + s.host))
     s.name += "@" + s.host;
   if (d.contains("tables")) {
     py::object all = d["tables"];
@@ -117,6 +118,18 @@ node_settings read_settings(const py::dict& d) {
   return s;
 }
 
+const char* name_of(member::role x) {
+  switch (x) {
+    case member::role::node:
+      return "node";
+    case member::role::worker:
+      return "worker";
+    case member::role::hidden:
+      break;
+  }
+  return "hidden";
+}
+
 } // namespace
 
 void bind_lifecycle(py::module_& m) {
@@ -126,7 +139,7 @@ void bind_lifecycle(py::module_& m) {
   m.def(
     "start",
     [](const py::dict& settings, std::int64_t task_keep_ms,
-       std::size_t task_keep_count, bool join) {
+       std::size_t task_keep_count, bool join, bool worker) {
       // A file that can't be used is found before the node starts.
       std::vector<const actors::plugin_entry*> plugins;
       if (settings.contains("plugins")) {
@@ -138,6 +151,7 @@ void bind_lifecycle(py::module_& m) {
       auto& e = engine::get();
       auto read = read_settings(settings);
       read.join = join;
+      read.worker = worker;
       if (!e.start(std::move(read), {task_keep_ms, task_keep_count}))
         return false;
       for (auto* x : plugins)
@@ -170,6 +184,17 @@ void bind_lifecycle(py::module_& m) {
       n.join_host();
     },
     guard());
+  m.def(
+    "when_joined",
+    [](const std::shared_ptr<completions>& c, std::uint64_t key) {
+      auto done = std::make_shared<responder>(c->responder_for(key));
+      auto say = [done] { (*done)(term{true}); };
+      if (!node().node->when_joined(say))
+        say();
+    },
+    guard());
+  m.def(
+    "wait_until_joined", [] { wait_until_joined(); }, guard());
   m.def("leave", [] { engine::get().leave(); });
   m.def("after_fork_in_child",
         [] { return text_to_python(engine::get().take_leave_of_parent()); });
@@ -185,6 +210,20 @@ void bind_lifecycle(py::module_& m) {
     [] {
       wait_until_joined();
       return list_of_text(node().node->peers());
+    },
+    guard());
+  m.def(
+    "members",
+    [] {
+      wait_until_joined();
+      py::list out;
+      for (auto& x : node().node->members()) {
+        std::chrono::duration<double> since{x.since.time_since_epoch()};
+        out.append(py::make_tuple(text_to_python(x.name), name_of(x.is),
+                                  x.process, text_to_python(x.host),
+                                  text_to_python(x.address), since.count()));
+      }
+      return out;
     },
     guard());
   m.def(

@@ -111,6 +111,7 @@ void wait_until_joined() {
 }
 
 void wait_until_known(actors::directory& from) {
+  wait_until_joined(); // those that are about to be connected are to know, too
   if (!from.has_peers())
     return;
   // Who does not answer in time is not waited for: no error.

@@ -122,6 +122,7 @@ void job_queue::answer_now(bool more) {
 
 job job_queue::begin(job x) {
   runs_a_job = true;
+  x.call.charge = nullptr; // it waits no longer
   hold(x.call.permit);
   return x;
 }
@@ -297,7 +298,10 @@ python_source::python_source(std::shared_ptr<python_handler> by,
 }
 
 void python_source::schedule() {
-  job_queue::get().push({"stream", call_, nullptr, shared_from_this(), by_});
+  auto x = call_;
+  call_.charge = nullptr; // it has been there until it begins
+  job_queue::get().push(
+    {"stream", std::move(x), nullptr, shared_from_this(), by_});
 }
 
 void python_source::credit(std::uint64_t n) {

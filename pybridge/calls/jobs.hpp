@@ -51,8 +51,8 @@ struct job {
 /// a fraction of a millisecond, as one that sleeps or computes. And what it
 /// answers meanwhile is sent together.
 ///
-/// The queue needs no bound of its own yet: requests to it are bounded by what
-/// their senders have in flight.
+/// The queue has no bound of its own: what other nodes ask for is refused
+/// before it comes here if as much of theirs waits as may (`call::charge`).
 class job_queue {
 public:
   static job_queue& get();

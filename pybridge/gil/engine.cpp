@@ -48,6 +48,7 @@ bool engine::start(runtime::node_settings settings,
   runtime::lock_scope guard{mutex_};
   if (running_ != nullptr)
     return false;
+  settings.parent = parent_incarnation_;
   auto owner = actors::services::start(std::move(settings), keep, inherited_);
   inherited_.clear();
   job_queue::get().open();
@@ -101,6 +102,7 @@ void engine::after_fork_in_parent() {
 void engine::after_fork_in_child() {
   if (auto* services = running()) {
     parent_ = services->node.get();
+    parent_incarnation_ = parent_->self()->incarnation;
     parent_->tables().after_fork_in_child();
     inherited_ = parent_->tables().all();
     // The parent's services, actors and threads are no concern of this

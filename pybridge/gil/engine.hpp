@@ -57,6 +57,7 @@ private:
   /// In a forked child: the node of the parent.
   runtime::node* parent_ = nullptr;
   std::string name_at_fork_;
+  std::uint64_t parent_incarnation_ = 0; ///< 0: no parent has had a node
 };
 
 } // namespace hornbeam::pybridge

@@ -22,11 +22,12 @@
 #include "runtime/base/runtime_directory.hpp"
 
 // A file with the name of a node says `PID ADDRESS`, or `PID` alone while the
-// node has no address yet. Who makes it does so beside, under a name that no
-// node has, locks it, writes it and only then gives it its name: what has the
-// name of a node and isn't locked belongs to nobody, for ever. Who removes such
-// a file locks another byte of it, so that nobody removes what has taken its
-// place meanwhile. Its mode says whether somebody has waited for that
+// node has no address yet, or `PID HERE ELSEWHERE HOST` if the computer HOST
+// reaches it otherwise than all others do. Who makes it does so beside, under a
+// name that no node has, locks it, writes it and only then gives it its name:
+// what has the name of a node and isn't locked belongs to nobody, for ever. Who
+// removes such a file locks another byte of it, so that nobody removes what has
+// taken its place meanwhile. Its mode says whether somebody has waited for that
 // node in vain.
 
 namespace hornbeam::runtime {
@@ -40,7 +41,7 @@ constexpr auto nap = std::chrono::milliseconds(5);
 constexpr int most_to_remove = 500;
 constexpr off_t owner_byte = 0;
 constexpr off_t remover_byte = 1;
-constexpr std::size_t longest_entry = 512;
+constexpr std::size_t longest_entry = 1024;
 constexpr mode_t plain_mode = 0600;
 constexpr mode_t silent_mode = 0700;
 
@@ -114,6 +115,15 @@ descriptor open_entry(int folder, const std::string& name) {
   return descriptor{-1};
 }
 
+/// What this computer calls itself: containers have names of their own.
+std::string this_host() {
+  char name[256] = {};
+  ::gethostname(name, sizeof name - 1);
+  std::string out{name};
+  auto plain = [](char c) { return c > ' ' && c < '\x7f'; };
+  return std::all_of(out.begin(), out.end(), plain) && !out.empty() ? out : "?";
+}
+
 /// What an entry says; nothing if it isn't one.
 std::optional<host_registry::entry> read_entry(int file,
                                                const std::string& name) {
@@ -128,10 +138,19 @@ std::optional<host_registry::entry> read_entry(int file,
     return std::nullopt;
   if (rest == end)
     return out;
-  if (*rest++ != ' ' || rest == end
-      || !std::all_of(rest, end, [](char c) { return c > ' ' && c < '\x7f'; }))
+  std::vector<std::string> words;
+  while (rest != end && *rest == ' ') {
+    auto from = rest + 1;
+    rest = std::find_if(from, end,
+                        [](char c) { return c <= ' ' || c >= '\x7f'; });
+    words.emplace_back(from, rest);
+  }
+  auto none = [](auto& x) { return x.empty(); };
+  if (rest != end || (words.size() != 1 && words.size() != 3)
+      || std::any_of(words.begin(), words.end(), none))
     return std::nullopt;
-  out.address.assign(rest, end);
+  bool elsewhere = words.size() == 3 && words[2] != this_host();
+  out.address = std::move(words[elsewhere ? 1 : 0]);
   return out;
 }
 
@@ -280,6 +299,23 @@ host_registry::~host_registry() {
 }
 
 void host_registry::claim(const std::string& name) {
+  if (auto holder = claim_within(name, patience))
+    throw std::runtime_error(
+      "a node named " + name + " runs on this host already"
+      + (*holder != 0 ? ": pid " + std::to_string(*holder) : ""));
+}
+
+bool host_registry::try_claim(const std::string& name) {
+  return !claim_within(name, {});
+}
+
+bool host_registry::holds(const std::string& name) const {
+  return descriptor_ >= 0 && generation_ == fork_generation()
+         && path_.ends_with("/" + name);
+}
+
+std::optional<long> host_registry::claim_within(
+  const std::string& name, std::chrono::milliseconds wait) {
   withdraw();
   auto path = runtime_directory() + "/" + cluster_;
   make_private_folder(path);
@@ -287,31 +323,34 @@ void host_registry::claim(const std::string& name) {
   if (!folder)
     throw failure_of_system("can't open the folder " + path);
   path += "/" + name;
-  auto until = std::chrono::steady_clock::now() + patience;
+  auto until = std::chrono::steady_clock::now() + wait;
   for (;;) {
     new_entry mine{folder.get(), path};
     if (mine.take(name)) {
       path_ = path;
       descriptor_ = mine.release();
       generation_ = fork_generation();
-      return;
+      return std::nullopt;
     }
     // Without the file beside, somebody has taken it for a dead one.
     if (errno != EEXIST && errno != ENOENT)
       throw failure_of_system("can't make the file " + path);
     auto holder = holder_of(folder.get(), name, path);
-    if (std::chrono::steady_clock::now() > until)
-      throw std::runtime_error(
-        "a node named " + name + " runs on this host already"
-        + (holder ? ": pid " + std::to_string(*holder) : ""));
+    // What nobody holds has been removed, and is tried again.
+    auto late = until + (holder ? std::chrono::milliseconds(0) : patience);
+    if (std::chrono::steady_clock::now() >= late)
+      return holder.value_or(0);
     if (holder)
       std::this_thread::sleep_for(nap);
   }
 }
 
-void host_registry::publish(const std::string& address) {
-  write_entry(descriptor_, path_,
-              std::to_string(::getpid()) + ' ' + address + '\n');
+void host_registry::publish(const std::string& here,
+                            const std::string& elsewhere) {
+  auto text = std::to_string(::getpid()) + ' ' + here;
+  if (elsewhere != here)
+    text += ' ' + elsewhere + ' ' + this_host();
+  write_entry(descriptor_, path_, text + '\n');
 }
 
 void host_registry::withdraw() noexcept {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -38,8 +39,15 @@ public:
   /// have it, raises `std::runtime_error`, with the number of that process or
   /// the system's reason. One name at a time.
   void claim(const std::string& name);
-  /// From now on the name that is held leads to `address`.
-  void publish(const std::string& address);
+  /// The same without waiting; false if somebody has it.
+  bool try_claim(const std::string& name);
+  /// Whether that name is held.
+  bool holds(const std::string& name) const;
+  /// From now on the name that is held leads to `here` on this host. Another
+  /// host may see the folder too, as a container does: from there it leads to
+  /// `elsewhere`.
+  void publish(const std::string& here, const std::string& elsewhere);
+  void publish(const std::string& address) { publish(address, address); }
   /// Removes the entry, if there is one.
   void withdraw() noexcept;
 
@@ -58,6 +66,10 @@ public:
   void disown() noexcept;
 
 private:
+  /// The process that has it all the same then; 0: it is not known.
+  std::optional<long> claim_within(const std::string& name,
+                                   std::chrono::milliseconds patience);
+
   const std::string cluster_;
   std::string path_;    ///< of the entry
   int descriptor_ = -1; ///< which holds the lock

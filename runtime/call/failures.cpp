@@ -23,6 +23,13 @@ failure too_late() {
           "the deadline passed before the call was started"};
 }
 
+failure too_much_waits(const std::string& from, const std::string& at) {
+  return {error_code::overloaded,
+          "as many calls of " + from + " wait on " + at
+            + " as its link_buffer_bytes allow",
+          at};
+}
+
 failure unanswered() {
   return {error_code::ended,
           "the call was dropped unanswered: its server has ended"};

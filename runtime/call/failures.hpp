@@ -20,6 +20,8 @@ failure not_a_node();
 failure no_answer(const std::string& what, const std::string& node = {});
 /// Nobody waits any more, so it is not begun.
 failure too_late();
+/// As much of the calls of `from` waits on the node `at` as may.
+failure too_much_waits(const std::string& from, const std::string& at);
 /// Who was to answer has dropped the call.
 failure unanswered();
 

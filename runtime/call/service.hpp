@@ -20,6 +20,12 @@ struct call {
   deadline until;          ///< nobody waits for the answer after this
   std::uint32_t depth = 0; ///< how many calls are open around this one
   responder reply;         ///< empty for a cast
+  /// Of another node: it counts as waiting here until the last share goes, as
+  /// when its handler begins.
+  std::shared_ptr<void> charge = nullptr;
+  /// Of that node as much waits here as may: what would have to wait for a
+  /// handler is refused.
+  bool full = false;
 };
 using call_ptr = std::shared_ptr<call>;
 
@@ -28,8 +34,12 @@ struct peer_event {
   std::string name;
   std::uint64_t incarnation = 0;
   bool up = false;
-  /// A visiting tool, which no list of nodes shows.
+  /// A visiting tool, of which services do not hear.
   bool hidden = false;
+  /// Whether `nodes()` shows it: a node with a name of its own.
+  bool listed = true;
+  /// Whether it runs in a child that was forked from this process.
+  bool is_child = false;
 };
 
 /// What runs inside one CAF actor: all members below are called by that
@@ -48,7 +58,7 @@ class router {
 public:
   virtual ~router() = default;
   virtual origin_ptr self() const = 0;
-  /// Names of the nodes that are connected now.
+  /// Names of the nodes that are connected now and have one of their own.
   virtual std::vector<std::string> peers() const = 0;
   /// What brings the casts of a node; null: nobody can help there.
   virtual std::shared_ptr<wait_helper> helper_for(

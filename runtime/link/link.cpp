@@ -23,8 +23,16 @@ enum class frame : std::uint8_t {
   announced,
 };
 
+/// Whether frames of that tag come in the order in which they were sent.
+bool stays_behind(frame x) {
+  return x == frame::cast || x == frame::announced || x == frame::bye
+         || x == frame::bye_ok;
+}
+
 /// What is set aside for a message in pieces before it is there.
 constexpr std::uint64_t most_at_once = std::uint64_t{4} << 20;
+/// What a message takes here beside its bytes, at the least.
+constexpr std::size_t least_charge = 512;
 
 clock::time_point at(link::moment x) {
   return x ? *x : clock::now();
@@ -218,6 +226,17 @@ void link::count_unread() {
     throw decode_error("requests, and reads no answer");
 }
 
+std::shared_ptr<void> link::charge(std::shared_ptr<link> x, std::size_t bytes) {
+  bytes += least_charge;
+  x->held_ += bytes;
+  return {nullptr, [x, bytes](void*) { x->held_ -= bytes; }};
+}
+
+void link::shut() {
+  lock_scope guard{out_mutex_};
+  open_ = false;
+}
+
 bool link::drained() const {
   lock_scope guard{out_mutex_};
   return small_.empty() && large_.empty();
@@ -271,8 +290,77 @@ bool link::lingers() const {
 
 void link::receive(std::string_view batch, sink& to, moment now) {
   wire_reader in{batch};
-  while (in.remaining() > 0)
-    take_frame(in.take(in.length()), to, now);
+  while (in.remaining() > 0) {
+    auto x = in.take(in.length());
+    auto tag = x.empty() ? frame{} : static_cast<frame>(x[0]);
+    if (casts_apart_ == 0 || !stays_behind(tag)) {
+      take_frame(x, to, now);
+      continue;
+    }
+    if (tag == frame::bye || tag == frame::bye_ok)
+      to.on_bye_seen();
+    take_apart({{std::string{x}}, x.size()}, to, now);
+  }
+}
+
+struct link::under_way {
+  under_way(link& x, std::size_t n, bool stays)
+    : on(x), bytes(n), holds_casts(stays) {
+    on.apart_bytes_ += bytes;
+    on.casts_apart_ += holds_casts;
+  }
+  ~under_way() {
+    on.casts_apart_ -= holds_casts;
+    on.apart_bytes_ -= bytes;
+    on.pay_credit();
+  }
+  under_way(const under_way&) = delete;
+  under_way& operator=(const under_way&) = delete;
+
+  link& on;
+  const std::size_t bytes;
+  const bool holds_casts;
+};
+
+void link::take_apart(half_received x, sink& to, moment now) {
+  auto all = std::make_shared<half_received>(std::move(x));
+  auto tag = all->parts.empty() || all->parts[0].empty() ? 0 : all->parts[0][0];
+  auto bytes = static_cast<std::size_t>(all->size) + least_charge;
+  auto until_taken = std::make_shared<under_way>(
+    *this, bytes, stays_behind(static_cast<frame>(tag)));
+  // Its deadline counts from now.
+  to.apart([this, &to, now = at(now), all, until_taken]() mutable {
+    take_frame(std::move(*all).whole(), to, now, true);
+    until_taken = nullptr;
+  });
+}
+
+void link::pay_credit() {
+  if (apart_bytes_ < buffer_)
+    if (auto n = owed_credit_.exchange(0); n > 0)
+      push(make_frame(frame::credit, n), kind::answer);
+}
+
+void link::half_received::append(std::string_view x, std::uint64_t total) {
+  size += x.size();
+  if (size > total)
+    throw decode_error("a fragment behind the end of its message");
+  if (parts.empty() || parts.back().size() + x.size() > parts.back().capacity())
+    parts.emplace_back().reserve(static_cast<std::size_t>(
+      std::min(total - size + x.size(), most_at_once)));
+  parts.back().append(x);
+}
+
+std::string link::half_received::whole() && {
+  if (parts.size() == 1)
+    return std::move(parts[0]);
+  std::string out;
+  out.reserve(size);
+  for (auto& x : parts) {
+    out += x;
+    x = {}; // or all of it would be there twice
+  }
+  return out;
 }
 
 void link::take_frame(std::string_view bytes, sink& to, moment now,
@@ -332,18 +420,15 @@ void link::take_frame(std::string_view bytes, sink& to, moment now,
       if (partial_.size() > most_half_received)
         throw decode_error("more than " + std::to_string(most_half_received)
                            + " messages at once");
-      if (whole.empty()) // to grow by and by would copy it again and again
-        whole.reserve(static_cast<std::size_t>(std::min(total, most_at_once)));
-      whole.append(rest());
       if (behind())
         count_unread();
-      push(make_frame(frame::credit, std::uint64_t{1}), kind::answer);
-      if (whole.size() > total)
-        throw decode_error("a fragment behind the end of its message");
-      if (whole.size() == total) {
+      ++owed_credit_;
+      pay_credit();
+      whole.append(rest(), total);
+      if (whole.size == total) {
         auto done = std::move(whole);
         partial_.erase(number);
-        take_frame(done, to, now, true);
+        take_apart(std::move(done), to, now);
       }
       return;
     }

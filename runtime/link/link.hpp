@@ -5,11 +5,13 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/reply.hpp"
@@ -36,10 +38,13 @@ namespace hornbeam::runtime {
 ///
 /// Small frames overtake large ones: those go out in fragments, at most
 /// `window` of them unacknowledged, one a batch. Casts never overtake casts.
-/// The link knows each open request and fails it when the link closes.
+/// What came in fragments may take long to decode: another thread does that,
+/// and the casts behind it wait for it. The link knows each open request and
+/// fails it when the link closes.
 class link {
 public:
-  /// Whoever takes what the peer sent. Called by the link's session only.
+  /// Whoever takes what the peer sent. Called by the link's session only, or in
+  /// `apart`.
   struct sink {
     virtual ~sink() = default;
     virtual void on_request(std::uint64_t id, const std::string& service,
@@ -48,8 +53,13 @@ public:
       = 0;
     virtual void on_cast(const std::string& service, std::string_view body) = 0;
     virtual void on_bye() = 0;
+    /// A goodbye has come, which is told of behind what came before it.
+    virtual void on_bye_seen() {}
     /// The peer has announced all that it has.
     virtual void on_announced() = 0;
+    /// Runs `f`, which may take long and raise `decode_error`, behind all that
+    /// was given here before; in another thread if there is one for it.
+    virtual void apart(std::function<void()> f) { f(); }
   };
 
   static constexpr std::size_t fragment_size = std::size_t{256} << 10;
@@ -59,7 +69,8 @@ public:
   /// counting the one large message that is under way in pieces.
   /// Replies and all that ends a wait are always taken, or two nodes could wait
   /// for each other; but what the peer asks while twice as much waits for it
-  /// is refused.
+  /// is refused. So is what would have to wait here while as much of the peer's
+  /// does.
   static constexpr std::size_t default_buffer = std::size_t{64} << 20;
   /// The largest message, and how many of a peer may be half received: it sends
   /// one at a time.
@@ -104,11 +115,24 @@ public:
   /// Fails every open request with `why`, and marks those that were never sent.
   /// Later calls fail at once. Returns how many casts were never sent.
   std::size_t close(const failure& why);
+  /// Nothing more is taken, until `close` follows.
+  void shut();
   bool open() const noexcept { return open_.load(); }
   /// Whether nothing waits to be sent.
   bool drained() const;
   std::size_t pending() const;
   std::uint64_t refused() const noexcept { return refused_.load(); }
+  /// Counts a body of the peer as waiting here for as long as the result, or a
+  /// copy, is there.
+  static std::shared_ptr<void> charge(std::shared_ptr<link> x,
+                                      std::size_t bytes);
+  /// Whether as much waits here as may.
+  bool full() const noexcept { return held_.load() >= buffer_; }
+  /// Whether no more is to be received until some of what is taken apart is
+  /// done: then `sink::apart` has run something.
+  bool behind_with_reading() const noexcept {
+    return apart_bytes_.load() >= 2 * buffer_;
+  }
 
   // -- the link's session ----------------------------------------------------
 
@@ -160,6 +184,18 @@ private:
   /// `in_pieces`: it came in fragments, and so can be none itself.
   void take_frame(std::string_view frame, sink& to, moment now,
                   bool in_pieces = false);
+  /// What has come of a message in fragments, in parts that can be set aside
+  /// before the next bytes are there.
+  struct half_received {
+    std::vector<std::string> parts;
+    std::uint64_t size = 0;
+    void append(std::string_view x, std::uint64_t total);
+    std::string whole() &&;
+  };
+  struct under_way; ///< of what is taken apart
+  void take_apart(half_received x, sink& to, moment now);
+  /// Gives the peer what was kept of its credit while too much was taken apart.
+  void pay_credit();
 
   const std::string peer_;
   const std::uint64_t incarnation_;
@@ -190,8 +226,12 @@ private:
   std::uint64_t next_id_ = 1;
   failure closed_with_;
 
-  std::map<std::uint64_t, std::string> partial_; ///< session only
-  std::size_t unread_refusals_ = 0;              ///< session only
+  std::map<std::uint64_t, half_received> partial_; ///< session only
+  std::atomic<std::size_t> unread_refusals_{0};
+  std::atomic<std::size_t> held_{0};        ///< of the peer's, that waits here
+  std::atomic<std::size_t> apart_bytes_{0}; ///< of what is taken apart
+  std::atomic<std::size_t> casts_apart_{0}; ///< of that, for which casts wait
+  std::atomic<std::uint64_t> owed_credit_{0};
 };
 
 } // namespace hornbeam::runtime

@@ -4,6 +4,8 @@
 #include <random>
 #include <stdexcept>
 
+#include <unistd.h>
+
 #include "runtime/base/log.hpp"
 #include "runtime/link/secret.hpp"
 #include "runtime/link/session.hpp"
@@ -17,14 +19,32 @@ std::uint64_t random_number() {
   return (std::uint64_t{random()} << 32) | random();
 }
 
+std::string first_name(const std::string& wanted) {
+  if (wanted.empty())
+    return "hornbeam@localhost";
+  return is_numbered(wanted) ? with_number(wanted, 1) : wanted;
+}
+
+peer_event news_of(const hello& x, const node_core& here, bool up) {
+  peer_event e{x.name, x.incarnation, up};
+  e.hidden = x.hidden || here.settings.hidden;
+  e.listed = !x.worker;
+  e.is_child = x.parent != 0 && x.parent == here.self()->incarnation;
+  return e;
+}
+
 } // namespace
+
+std::string host_name() {
+  char name[256] = "localhost";
+  ::gethostname(name, sizeof name - 1);
+  return is_word(name, sizeof name) ? name : "localhost";
+}
 
 node_core::node_core(node_settings s)
   : settings(std::move(s)),
     registry(settings.cluster),
-    self_(
-      origin::of(settings.name.empty() ? "hornbeam@localhost" : settings.name,
-                 random_number())) {}
+    self_(origin::of(first_name(settings.name), random_number())) {}
 
 hello node_core::greeting() const {
   auto me = self();
@@ -35,6 +55,10 @@ hello node_core::greeting() const {
   out.cluster = settings.cluster;
   out.address = address;
   out.hidden = settings.hidden;
+  out.worker = settings.worker;
+  out.process = ::getpid();
+  out.host = host_name();
+  out.parent = settings.parent;
   return out;
 }
 
@@ -74,9 +98,10 @@ std::optional<refusal> node_core::add_peer(const hello& from,
     auto i = peers.find(from.name);
     if (i != peers.end())
       return refuse("a node named " + from.name + " is connected already",
-                    // as when both connect at once
-                    i->second.link->incarnation() == from.incarnation);
-    peers.emplace(from.name, peer{x, from.address, from.hidden});
+                    // as when both connect at once, or it is about to go
+                    i->second.link->incarnation() == from.incarnation
+                      || !i->second.link->open());
+    peers.emplace(from.name, peer{x, from, std::chrono::system_clock::now()});
     if (auto node = waiting_casts.extract(from.name))
       for (auto& c : node.mapped()) {
         lost += !x->cast(c.service, c.body);
@@ -87,8 +112,7 @@ std::optional<refusal> node_core::add_peer(const hello& from,
     lose_casts(*x, lost);
   log::say(log::level::info, "link", me->name(),
            [&] { return "connected to " + from.name; });
-  tell_services(
-    {from.name, from.incarnation, true, from.hidden || settings.hidden});
+  tell_services(from, true);
   return std::nullopt;
 }
 
@@ -150,13 +174,19 @@ void node_core::begin_join() {
   joining_ = true;
 }
 
+namespace {
+
+/// Those that have waited look again, and must not wait again.
+thread_local bool looks_again = false;
+
+} // namespace
+
 void node_core::joined() {
-  std::vector<std::function<void()>> waiters;
   std::map<std::string, long> missing;
   {
     lock_scope guard{joining_mutex_};
-    joining_ = false;
-    waiters.swap(when_joined_);
+    if (std::exchange(ends_joining_, true))
+      return; // another thread is at it
     missing.swap(missing_);
   }
   if (!stopping && !missing.empty()) {
@@ -173,13 +203,26 @@ void node_core::joined() {
              + std::to_string(settings.join_ms) + " ms";
     });
   }
-  for (auto& f : waiters)
-    try {
-      f();
-    } catch (...) { // the others wait as well
-      log::say(log::level::error, "link", self()->name(),
-               "after joining: " + current_failure().message);
+  // Whoever comes meanwhile waits behind the others: casts keep their order.
+  constexpr int rounds = 100; // should they come faster than they go
+  for (int round = 1; joining_; ++round) {
+    std::vector<std::function<void()>> waiters;
+    {
+      lock_scope guard{joining_mutex_};
+      waiters.swap(when_joined_);
+      if (waiters.empty() || round == rounds)
+        joining_ = ends_joining_ = false;
     }
+    looks_again = true;
+    for (auto& f : waiters)
+      try {
+        f();
+      } catch (...) { // the others wait as well
+        log::say(log::level::error, "link", self()->name(),
+                 "after joining: " + current_failure().message);
+      }
+    looks_again = false;
+  }
 }
 
 void node_core::join_with(std::map<std::string, long> members) {
@@ -208,7 +251,7 @@ void node_core::member_answered(const std::string& name, bool well) {
 }
 
 bool node_core::when_joined(std::function<void()> f) {
-  if (!joining_)
+  if (!joining_ || looks_again)
     return false;
   lock_scope guard{joining_mutex_};
   if (!joining_)
@@ -263,7 +306,8 @@ std::shared_ptr<const tls_context> node_core::tls() const {
   return tls_;
 }
 
-void node_core::tell_services(const peer_event& e) {
+void node_core::tell_services(const hello& from, bool up) {
+  auto e = news_of(from, *this, up);
   for (auto& [name, s] : inline_services)
     s->peer(e);
   if (e.hidden)
@@ -277,19 +321,17 @@ void node_core::drop_peer(const std::shared_ptr<runtime::link>& x,
                           const failure& why) {
   {
     std::unique_lock news{news_mutex_};
-    bool known = false;
-    bool hidden = false;
+    std::optional<hello> known;
     {
       std::unique_lock lock{mutex};
       auto i = peers.find(x->peer());
-      known = i != peers.end() && i->second.link == x;
-      if (known) {
-        hidden = i->second.hidden || settings.hidden;
+      if (i != peers.end() && i->second.link == x) {
+        known = std::move(i->second.said);
         peers.erase(i);
       }
     }
     if (known)
-      tell_services({x->peer(), x->incarnation(), false, hidden});
+      tell_services(*known, false);
   }
   // Without a lock: whoever hears that its request has failed asks others.
   if (auto lost = x->close(why); lost > 0)
@@ -299,7 +341,7 @@ void node_core::drop_peer(const std::shared_ptr<runtime::link>& x,
 bool node_core::cast_or_wait(const std::string& to, const std::string& service,
                              std::string body, bool& taken) {
   std::unique_lock lock{mutex};
-  if (auto i = peers.find(to); i != peers.end()) {
+  if (auto i = peers.find(to); i != peers.end() && i->second.link->open()) {
     auto link = i->second.link;
     lock.unlock();
     taken = link->cast(service, body);
@@ -349,7 +391,13 @@ void node_core::connection_failed(const std::string& to) {
 std::shared_ptr<link> node_core::find_link(const std::string& name) const {
   shared_lock_scope lock{mutex};
   auto i = peers.find(name);
-  return i != peers.end() ? i->second.link : nullptr;
+  return i != peers.end() && i->second.link->open() ? i->second.link : nullptr;
+}
+
+bool node_core::closes(const std::string& name) const {
+  shared_lock_scope lock{mutex};
+  auto i = peers.find(name);
+  return i != peers.end() && !i->second.link->open();
 }
 
 std::vector<node_core::peer> node_core::all_peers() const {
@@ -364,16 +412,13 @@ void node_core::add_service(service_box_ptr x) {
   lock_scope news{news_mutex_};
   std::unique_lock lock{mutex};
   for (auto& [peer_name, p] : peers)
-    if (!p.hidden)
-      x->post(peer_event{peer_name, p.link->incarnation(), true, false});
+    if (!p.said.hidden)
+      x->post(news_of(p.said, *this, true));
   auto name = x->name();
   services[name] = std::move(x);
 }
 
 void node_core::dispatch(const std::string& service, call_ptr c) {
-  // What is behind it goes when the node ends; the services end in order.
-  if (answer_inline && !stopping && answer_inline(service, *c))
-    return;
   if (auto i = inline_services.find(service); i != inline_services.end()) {
     try {
       i->second->handle(*c);
@@ -383,6 +428,9 @@ void node_core::dispatch(const std::string& service, call_ptr c) {
     }
     return;
   }
+  // What is behind it goes when the node ends; the services end in order.
+  if (answer_inline && !stopping && answer_inline(service, *c))
+    return;
   auto deliver = [&] {
     shared_lock_scope lock{mutex};
     if (service == "$peering" && peering) {

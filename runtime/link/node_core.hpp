@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -32,12 +33,18 @@ struct hello {
   static constexpr std::uint32_t highest_version = 2;
   std::uint32_t lowest = lowest_version;
   std::uint32_t highest = highest_version;
-  std::uint64_t features = 0; ///< a bit for each that is not in all of them
+  /// A bit for each thing that is not in all of them.
+  static constexpr std::uint64_t tells_process = 1;
+  std::uint64_t features = tells_process;
   std::string name;
   std::uint64_t incarnation = 0;
   std::string cluster;
   std::string address; ///< of the listener; empty if there is none
   bool hidden = false;
+  bool worker = false;      ///< it has no name of its own
+  std::int64_t process = 0; ///< its number; 0: it does not tell
+  std::string host;         ///< the computer, as that calls itself
+  std::uint64_t parent = 0; ///< see `node_settings::parent`
 
   /// Whether this node speaks a version that the other one does.
   bool spoken_here() const noexcept {
@@ -50,6 +57,8 @@ struct hello {
     if (!spoken_here())
       return; // and is refused for that, whatever comes behind it
     ar& features& name& incarnation& cluster& address& hidden;
+    if ((features & tells_process) != 0)
+      ar& worker& process& host& parent;
   }
 };
 
@@ -59,14 +68,17 @@ struct refusal {
   bool again = false; ///< whether it may be otherwise in a moment
 };
 
+/// What this computer calls itself.
+std::string host_name();
+
 /// What the actors of a node share with its callers: who is connected, which
 /// services are here. It does not own the actor system, so that actors may
 /// hold it.
 struct node_core : std::enable_shared_from_this<node_core> {
   struct peer {
     std::shared_ptr<runtime::link> link;
-    std::string address;
-    bool hidden = false;
+    hello said;
+    std::chrono::system_clock::time_point since;
   };
 
   explicit node_core(node_settings s);
@@ -80,7 +92,10 @@ struct node_core : std::enable_shared_from_this<node_core> {
                                   std::shared_ptr<runtime::link> x);
   /// The link is over: its requests fail, the services hear of it.
   void drop_peer(const std::shared_ptr<runtime::link>& x, const failure& why);
+  /// One that takes something.
   std::shared_ptr<runtime::link> find_link(const std::string& name) const;
+  /// Whether the link to that node has ended, and is still to be dropped.
+  bool closes(const std::string& name) const;
   std::vector<peer> all_peers() const;
 
   /// Notes a link and its actor.
@@ -134,6 +149,8 @@ struct node_core : std::enable_shared_from_this<node_core> {
                  bool to_know) const;
 
   const node_settings settings;
+  const std::chrono::system_clock::time_point started
+    = std::chrono::system_clock::now();
   std::atomic<bool> stopping{false};
   /// Casts that could not be delivered.
   std::atomic<std::uint64_t> lost_casts{0};
@@ -182,7 +199,7 @@ private:
   /// Nothing once the node has ended.
   template <class T>
   void send_to_peering(T x) const;
-  void tell_services(const peer_event& e);
+  void tell_services(const hello& from, bool up);
   void lose_casts(const std::string& to, const char* why, std::uint64_t n);
 
   /// Held while a peer is taken in or dropped, so that everybody hears of ups
@@ -190,6 +207,7 @@ private:
   ranked_mutex<lock_rank::news> news_mutex_;
   ranked_mutex<lock_rank::joining> joining_mutex_;
   std::atomic<bool> joining_{false};
+  bool ends_joining_ = false;
   std::vector<std::function<void()>> when_joined_;
   std::map<std::string, long> missing_; ///< members that have not answered
   ranked_mutex<lock_rank::reloading> reloading_mutex_;
@@ -214,7 +232,11 @@ struct connect_request {
 };
 using connect_request_ptr = std::shared_ptr<connect_request>;
 
-using beat_atom = caf::atom_constant<caf::atom("hbbeat")>;
+/// What a link has to take apart from its thread.
+struct to_read {
+  std::function<void()> f;
+};
+
 using shut_atom = caf::atom_constant<caf::atom("hbshut")>;
 using tick_atom = caf::atom_constant<caf::atom("hbtick")>;
 
@@ -222,3 +244,4 @@ using tick_atom = caf::atom_constant<caf::atom("hbtick")>;
 
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::connect_request_ptr)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::peering_event)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(hornbeam::runtime::to_read)

@@ -52,6 +52,8 @@ std::optional<peering::time> peering::next() const {
 
 void peering::start(time now) {
   for (auto& p : options_.peers) {
+    if (p.name == options_.self()) // as of processes that share the settings
+      continue;
     auto& x = nodes_[p.name];
     x.keep = true;
     x.pause = first_pause;

@@ -66,11 +66,15 @@ struct peering_state {
 using peering_actor = caf::stateful_actor<peering_state>;
 
 void peering_state::perform(const peering::dial& x) const {
-  auto no = [core = core, x](const std::string& why) {
+  auto no = [core = core, x](const std::string& why, bool again = false) {
     core->tell_peering([=](peering& p, clock::time_point now) {
-      p.failed(now, x.number, x.name, x.no(why), false);
+      p.failed(now, x.number, x.name, x.no(why), again);
     });
   };
+  if (core->closes(x.name)) {
+    no("the last connection is not over yet", true);
+    return;
+  }
   std::chrono::milliseconds patience{core->settings.connect_ms};
   auto until = deadline::in(core->settings.connect_ms);
   dialer::start(core->loop, x.address, patience,

@@ -11,16 +11,20 @@ using work_atom = caf::atom_constant<caf::atom("hbwork")>;
 /// Items that an actor works off before the others have their turn.
 constexpr int items_a_turn = 100;
 
-void answer(service& s, call& c, const std::string& name) {
+/// False if it is a cast that the service has refused.
+bool answer(service& s, call& c, const std::string& name) {
   if (c.until.expired()) { // nobody waits any more: don't start
     if (c.reply)
       c.reply(too_late());
-    return;
+    return true;
   }
   try {
     s.handle(c);
+    return true;
   } catch (...) {
+    bool waits = static_cast<bool>(c.reply);
     refuse(c, name, current_failure());
+    return waits;
   }
 }
 
@@ -42,10 +46,12 @@ struct service_state {
           auto x = st.box->next(self->id());
           if (!x)
             return;
-          if (auto* c = std::get_if<call_ptr>(&*x))
-            answer(*st.impl, **c, st.box->name());
-          else if (auto* e = std::get_if<peer_event>(&*x))
+          if (auto* c = std::get_if<call_ptr>(&*x)) {
+            if (!answer(*st.impl, **c, st.box->name()))
+              st.box->lost_();
+          } else if (auto* e = std::get_if<peer_event>(&*x)) {
             st.impl->peer(*e);
+          }
         }
         self->send(self, work_atom::value);
       },

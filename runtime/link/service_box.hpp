@@ -20,8 +20,10 @@ class service_box : public std::enable_shared_from_this<service_box> {
 public:
   using factory = std::function<std::unique_ptr<service>()>;
 
-  service_box(std::string name, factory make)
-    : name_(std::move(name)), make_(std::move(make)) {}
+  /// `lost` is called for each cast that the service has refused.
+  service_box(
+    std::string name, factory make, std::function<void()> lost = [] {})
+    : name_(std::move(name)), make_(std::move(make)), lost_(std::move(lost)) {}
 
   const std::string& name() const noexcept { return name_; }
 
@@ -49,6 +51,7 @@ private:
 
   const std::string name_;
   const factory make_;
+  const std::function<void()> lost_;
   mutable ranked_mutex<lock_rank::service_box> mutex_;
   std::deque<item> waiting_;
   caf::actor actor_;

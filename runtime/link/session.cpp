@@ -1,5 +1,6 @@
 #include "runtime/link/session.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "runtime/caf/loop_actor.hpp"
@@ -38,6 +39,18 @@ struct verdict {
   }
 };
 
+/// The actor that decodes what has come in pieces. It has a thread of its own,
+/// as that may take longer than the others of the scheduler can wait.
+caf::behavior read_apart(caf::event_based_actor* self) {
+  return {
+    [](const to_read& x) {
+      logger_share_scope here;
+      x.f();
+    },
+    [self](shut_atom) { self->quit(); },
+  };
+}
+
 /// The actor of a link: what looks after it, and stands for the other node.
 struct link_state {
   std::shared_ptr<session> on;
@@ -49,11 +62,6 @@ struct link_state {
   }
   caf::behavior run(caf::event_based_actor* self) {
     return {
-      [this, self](beat_atom, std::int64_t ms) {
-        if (on->beat())
-          self->delayed_send(self, std::chrono::milliseconds(ms),
-                             beat_atom::value, ms);
-      },
       [this, self](shut_atom) {
         on = nullptr;
         self->quit();
@@ -83,7 +91,10 @@ void session::greet(core_ptr core, int fd, std::shared_ptr<half_open> g) {
 }
 
 session::session(core_ptr core, std::optional<peering::dial> x)
-  : core_(std::move(core)), dial_(std::move(x)), timer_(core_->loop) {}
+  : core_(std::move(core)),
+    dial_(std::move(x)),
+    timer_(core_->loop),
+    beat_timer_(core_->loop) {}
 
 void session::open(int fd, tls_session::role role,
                    std::chrono::milliseconds patience) {
@@ -148,6 +159,7 @@ std::size_t session::received(std::string_view frames) {
     receiving_ = met_ = true;
     link_->receive(frames, *this);
     receiving_ = false;
+    stall_if_behind();
     if (leaving_)
       leave();
     return frames.size();
@@ -165,8 +177,70 @@ std::size_t session::received(std::string_view frames) {
 }
 
 void session::on_bye() {
+  if (!core_->loop->inside()) { // behind what has come in pieces
+    core_->loop->post([self = shared_from_this()] {
+      self->on_bye();
+      self->leave();
+    });
+    return;
+  }
   if (!leaving_)
     leaving_ = clock::now() + longest_leave;
+}
+
+void session::apart(std::function<void()> f) {
+  if (!reader_)
+    reader_ = core_->system->spawn<caf::detached>(read_apart);
+  caf::anon_send(
+    reader_, to_read{[self = shared_from_this(), f = std::move(f)]() mutable {
+      auto& loop = *self->core_->loop;
+      try {
+        f();
+      } catch (...) {
+        loop.post([self, why = current_failure().message] {
+          self->closed("sent what can't be read: " + why);
+        });
+      }
+      f = nullptr; // what it has counted as under way
+      if (self->stalled_ && !self->link_->behind_with_reading())
+        loop.post([self] { self->go_on(); });
+    }});
+}
+
+void session::stall_if_behind() {
+  stalled_ = true; // first: whoever takes something apart looks at it last
+  auto c = connection_.lock();
+  if (c && link_->behind_with_reading())
+    c->pause();
+  else
+    stalled_ = false;
+}
+
+void session::go_on() {
+  if (!stalled_.exchange(false))
+    return;
+  went_on_ = clock::now();
+  if (auto c = connection_.lock())
+    c->resume();
+}
+
+void session::drop(const failure& why) {
+  auto drop_it = [core = core_, link = link_, why,
+                  then = std::exchange(when_proved_, {})] {
+    core->drop_peer(link, why);
+    for (auto& f : then)
+      core->loop->post(f);
+  };
+  if (!reader_) {
+    drop_it();
+    return;
+  }
+  // Behind what has come: nobody hears of a node after its end. Until then it
+  // takes nothing.
+  link_->shut();
+  auto reader = std::exchange(reader_, nullptr);
+  caf::anon_send(reader, to_read{std::move(drop_it)});
+  caf::anon_send(reader, shut_atom::value);
 }
 
 void session::leave() {
@@ -331,11 +405,10 @@ std::optional<refusal> session::connect() {
     to_say_ += with_length(body);
   }
   linked_ = true;
-  auto ms = core_->settings.heartbeat_ms;
   actor_ = core_->system->spawn<loop_actor<link_state>>(
     core_->unit, [self = shared_from_this()](link_state& st) { st.on = self; });
   core_->add_session(shared_from_this(), actor_);
-  caf::anon_send(actor_, beat_atom::value, ms);
+  beat();
   core_->after_services([x = link_] { x->announced(); });
   flush();
   return std::nullopt;
@@ -359,8 +432,8 @@ void session::closed(const std::string& why) {
     return;
   if (linked_) {
     // Who ends before it knows of the link can't say goodbye.
-    end(leaving_ ? "has left"
-                 : "is down" + (why.empty() ? "" : " (" + why + ")"),
+    end(goodbye_said() ? "has left"
+                       : "is down" + (why.empty() ? "" : " (" + why + ")"),
         met_ ? log::level::warning : log::level::info);
     return;
   }
@@ -389,18 +462,27 @@ void session::closed(const std::string& why) {
     c->close();
 }
 
-bool session::beat() {
+void session::beat() {
   auto c = connection_.lock();
   if (over_ || !c)
-    return false;
+    return;
   auto limit = std::chrono::milliseconds(core_->settings.detection_ms);
-  if (clock::now() - c->heard() > limit) {
+  auto heard = std::max(c->heard(), went_on_);
+  if (!stalled_ && clock::now() - heard > limit) {
     end("has been silent for " + std::to_string(limit.count()) + " ms");
-    return false;
+    return;
   }
   link_->ping();
   link_->expire();
-  return true;
+  // Those of all links together, or each would wake the loop.
+  std::chrono::milliseconds pause{core_->settings.heartbeat_ms};
+  auto together = std::max(pause / 8, std::chrono::milliseconds(1));
+  auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+    clock::now().time_since_epoch());
+  beat_timer_.after(pause - now % together, [weak = weak_from_this()] {
+    if (auto self = weak.lock())
+      self->beat();
+  });
 }
 
 void session::end(const std::string& why, log::level how) {
@@ -409,13 +491,13 @@ void session::end(const std::string& why, log::level how) {
   timer_.cancel();
   failure down{error_code::no_connection, "the node " + hello_.name + " " + why,
                hello_.name};
-  bool expected = leaving_ || core_->stopping;
+  bool expected = goodbye_said() || core_->stopping;
   log::say(expected ? log::level::info : how, "link", core_->self()->name(),
            down.message);
   if (auto c = connection_.lock(); c && !gently_)
     c->close();
   // First: who wants that node because of this loss wants another link.
-  core_->tell_peering([x = hello_, left = leaving_.has_value(), core = core_,
+  core_->tell_peering([x = hello_, left = goodbye_said(), core = core_,
                        was = told_linked_, dial = dial_,
                        down](peering& p, clock::time_point now) {
     if (core->stopping)
@@ -425,9 +507,7 @@ void session::end(const std::string& why, log::level how) {
     else if (dial)
       p.failed(now, dial->number, dial->name, down, true);
   });
-  core_->drop_peer(link_, down);
-  for (auto& f : std::exchange(when_proved_, {}))
-    core_->loop->post(std::move(f));
+  drop(down);
   if (auto a = std::exchange(actor_, nullptr))
     caf::anon_send(a, shut_atom::value);
 }
@@ -462,6 +542,15 @@ void session::prove_alive(std::chrono::milliseconds by,
   });
 }
 
+/// It is going to wait here, unless it is for what is served at once.
+void session::charge(const std::string& service, call& c,
+                     std::size_t bytes) const {
+  if (core_->inline_services.contains(service))
+    return;
+  c.full = link_->full();
+  c.charge = link::charge(link_, bytes);
+}
+
 void session::on_request(std::uint64_t id, const std::string& service,
                          deadline until, std::uint32_t depth,
                          std::string_view body) {
@@ -469,6 +558,7 @@ void session::on_request(std::uint64_t id, const std::string& service,
   c->from = link_->peer();
   c->until = until;
   c->depth = depth;
+  charge(service, *c, body.size());
   c->reply
     = responder{[on = link_, id](const outcome& x) { on->reply(id, x); }};
   try {
@@ -493,6 +583,7 @@ void session::on_announced() {
 void session::on_cast(const std::string& service, std::string_view body) {
   auto c = std::make_shared<call>();
   c->from = link_->peer();
+  charge(service, *c, body.size());
   try {
     c->op = decode(body);
   } catch (const decode_error&) {

@@ -47,8 +47,6 @@ public:
   void refuse(const refusal& why);
   /// Ends it before there is a link, and tells nobody.
   void abandon();
-  /// Looks whether the peer still lives. False: it doesn't, and it is over.
-  bool beat();
   /// Ends the link if the peer's certificate is not among those of `x`.
   void require_trust(const tls_context& x);
   /// Ends the link.
@@ -69,7 +67,9 @@ public:
                   std::uint32_t depth, std::string_view body) override;
   void on_cast(const std::string& service, std::string_view body) override;
   void on_bye() override;
+  void on_bye_seen() override { bye_seen_ = true; }
   void on_announced() override;
+  void apart(std::function<void()> f) override;
 
 private:
   void open(int fd, tls_session::role role, std::chrono::milliseconds patience);
@@ -84,8 +84,18 @@ private:
   std::optional<refusal> connect();
   /// The attempt to connect has failed.
   void give_up(failure why, bool again);
+  /// Reads no more as long as too much is taken apart.
+  void stall_if_behind();
+  /// Looks whether the peer still lives, shows it the same, and again after a
+  /// while.
+  void beat();
+  void go_on();
+  bool goodbye_said() const noexcept { return leaving_ || bye_seen_; }
   /// Goodbyes are said: ends when what was sent before them has gone.
   void leave();
+  void charge(const std::string& service, call& c, std::size_t bytes) const;
+  /// The node is told of the link's end.
+  void drop(const failure& why);
   bool dialled() const noexcept { return dial_.has_value(); }
 
   const core_ptr core_;
@@ -93,16 +103,21 @@ private:
   std::weak_ptr<connection> connection_;
   std::shared_ptr<half_open> half_open_; ///< until it is greeted
   loop_timer timer_;
+  loop_timer beat_timer_;
   hello hello_;
   std::shared_ptr<link> link_;
   std::atomic<bool> linked_{false}; ///< there is a link
   caf::actor actor_;                ///< of the link
+  caf::actor reader_; ///< of what comes in pieces, once there was any
   bool heard_hello_ = false;
   bool receiving_ = false; ///< what is answered meanwhile is sent afterwards
   std::vector<std::function<void()>> when_proved_; ///< that it lives, or not
-  bool met_ = false;         ///< the peer has used the link
-  bool told_linked_ = false; ///< to the peering actor
-  bool gently_ = false;      ///< the connection closes by itself
+  bool met_ = false;                 ///< the peer has used the link
+  bool told_linked_ = false;         ///< to the peering actor
+  bool gently_ = false;              ///< the connection closes by itself
+  bool bye_seen_ = false;            ///< behind what has come in pieces
+  std::atomic<bool> stalled_{false}; ///< nothing is read
+  clock::time_point went_on_{};
   /// Set when goodbyes are said: how long what was sent before them may take.
   std::optional<clock::time_point> leaving_;
   std::atomic<bool> over_{false};

@@ -65,6 +65,9 @@ private:
 /// Services may die so often within 5 seconds before all are started anew.
 constexpr std::int64_t service_restarts = 100;
 
+/// A host runs no more processes of one configuration.
+constexpr unsigned most_numbered = 10'000;
+
 } // namespace
 
 struct node::impl {
@@ -114,6 +117,20 @@ struct node::impl {
     });
   }
 
+  /// Of those that have one name with a number each, this node is the first
+  /// that no process of this host is.
+  void take_number() {
+    for (unsigned n = 1; n <= most_numbered; ++n)
+      if (auto name = with_number(core->settings.name, n);
+          core->registry.try_claim(name)) {
+        core->self()->rename(name);
+        return;
+      }
+    throw std::runtime_error("all names up to "
+                             + with_number(core->settings.name, most_numbered)
+                             + " are taken on this host");
+  }
+
   term current_root() {
     lock_scope guard{root_mutex};
     return root;
@@ -141,8 +158,11 @@ std::shared_ptr<node> node::start(node_settings s) {
   for (auto& p : s.peers)
     p.name = full_node_name(p.name,
                             s.name.empty() ? "hornbeam@localhost" : s.name);
+  s.worker |= s.name.empty();
   std::shared_ptr<node> self{new node(std::make_unique<impl>(std::move(s)))};
   auto& x = *self->impl_;
+  if (is_numbered(x.core->settings.name))
+    x.take_number();
   if (x.core->settings.join)
     x.core->begin_join();
   x.world = std::make_unique<actor_system_thread>(x.core->settings.workers);
@@ -239,7 +259,11 @@ reference node::make_ref() {
 
 void node::add_service(const std::string& name,
                        std::function<std::unique_ptr<service>()> make) {
-  auto box = std::make_shared<service_box>(name, std::move(make));
+  auto lost = [weak = std::weak_ptr{impl_->core}] {
+    if (auto core = weak.lock())
+      ++core->lost_casts;
+  };
+  auto box = std::make_shared<service_box>(name, std::move(make), lost);
   impl_->core->add_service(box);
   start_child(*impl_->procs, impl_->current_root(), impl_->child_of(box));
 }
@@ -253,8 +277,22 @@ caf::actor node::service_actor(const std::string& name) const {
 std::vector<std::string> node::peers() const {
   std::vector<std::string> out;
   for (auto& p : impl_->core->all_peers())
-    if (!p.hidden)
-      out.push_back(p.link->peer());
+    if (!p.said.hidden && !p.said.worker)
+      out.push_back(p.said.name);
+  return out;
+}
+
+std::vector<member> node::members() const {
+  auto as_member = [](const hello& x, auto since) {
+    auto role = x.hidden   ? member::role::hidden
+                : x.worker ? member::role::worker
+                           : member::role::node;
+    return member{x.name, role, x.process, x.host, x.address, since};
+  };
+  std::vector<member> out{
+    as_member(impl_->core->greeting(), impl_->core->started)};
+  for (auto& p : impl_->core->all_peers())
+    out.push_back(as_member(p.said, p.since));
   return out;
 }
 
@@ -383,16 +421,6 @@ bool node::disconnect(const std::string& name) {
   return true;
 }
 
-namespace {
-
-std::string host_name() {
-  char name[256] = "localhost";
-  ::gethostname(name, sizeof name - 1);
-  return is_word(name, sizeof name) ? name : "localhost";
-}
-
-} // namespace
-
 listener_addresses addresses_of(const node_settings& s, const std::string& name,
                                 const std::string& bound) {
   auto at = parse_address(bound);
@@ -434,15 +462,18 @@ void node::listen() {
     core.address = where;
   };
   auto& registry = x.core->registry;
-  registry.claim(name()); // before a port that both may want
+  bool claimed = !registry.holds(name()); // a number is, since the start
+  if (claimed)
+    registry.claim(name()); // before a port that both may want
   try {
     x.listener = listener::open(x.core->loop, host, s.port, name(),
                                 std::move(greet));
     auto [here, elsewhere] = addresses_of(s, name(), x.listener->address());
     set_address(elsewhere);
-    registry.publish(here);
+    registry.publish(here, elsewhere);
   } catch (...) {
-    registry.withdraw();
+    if (claimed)
+      registry.withdraw();
     set_address({});
     if (auto gone = std::exchange(x.listener, nullptr))
       x.core->loop->post([gone] { gone->close(); });

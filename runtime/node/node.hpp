@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,6 +16,22 @@
 #include "runtime/settings/settings.hpp"
 
 namespace hornbeam::runtime {
+
+/// A node of the cluster, as it tells of itself.
+struct member {
+  enum class role : std::uint8_t {
+    node,   ///< has a name of its own: `peers` shows it
+    worker, ///< has none
+    hidden, ///< a visiting tool
+  };
+  std::string name;
+  role is = role::node;
+  std::int64_t process = 0;
+  std::string host;    ///< the computer, as that calls itself
+  std::string address; ///< of its listener; empty if there is none
+  /// When it was connected; of this node, when it was started.
+  std::chrono::system_clock::time_point since;
+};
 
 /// One node: a name, an incarnation, a CAF actor system with its services,
 /// and a link to each connected peer. All members are safe from any thread.
@@ -59,6 +76,7 @@ public:
 
   // -- router ----------------------------------------------------------------
 
+  /// Of those that have a name of their own.
   std::vector<std::string> peers() const override;
   std::shared_ptr<wait_helper> helper_for(
     const std::string& node) const override;
@@ -81,6 +99,8 @@ public:
   /// Says goodbye to a peer and does not connect to it again by itself.
   bool disconnect(const std::string& name);
   bool connected(const std::string& name) const;
+  /// This node and all that are connected.
+  std::vector<member> members() const;
   /// Requests to other nodes that have no answer yet.
   std::size_t open_requests() const;
   /// Casts to and from other nodes that could not be delivered.

@@ -147,7 +147,7 @@ void processes::peer(const peer_event& e) {
   std::vector<std::uint64_t> watchers;
   {
     lock_scope guard{remote_mutex_};
-    if (!e.hidden)
+    if (!e.hidden && e.listed)
       watchers.assign(node_watchers_.begin(), node_watchers_.end());
     if (!e.up)
       if (auto node = single_node_watchers_.extract(e.name))

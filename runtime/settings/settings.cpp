@@ -42,6 +42,16 @@ bool is_node_name(const std::string& x) {
          && is_word(x.substr(at + 1), longest_node_name);
 }
 
+std::string with_number(std::string name, unsigned number) {
+  return name.replace(name.find('#'), 1, std::to_string(number));
+}
+
+bool is_numbered(const std::string& name) {
+  auto mark = name.find('#');
+  return mark != std::string::npos && mark < name.find('@')
+         && is_node_name(with_number(name, 1));
+}
+
 peer_setting split_target(const std::string& x) {
   auto at = x.find('@');
   auto colon = x.rfind(':');
@@ -87,7 +97,7 @@ void require_settings(const node_settings& x) {
       "dead: "
         + std::to_string(x.detection_ms) + " with "
         + std::to_string(x.heartbeat_ms));
-  if (!x.name.empty() && !is_node_name(x.name))
+  if (!x.name.empty() && !is_node_name(x.name) && !is_numbered(x.name))
     refuse("name",
            "must look like worker1@127.0.0.1, unlike '" + shown(x.name) + "'");
   try {
@@ -106,6 +116,10 @@ void require_settings(const node_settings& x) {
     refuse("advertise", "must be host or host:port, where others reach this "
                         "node, not '"
                           + shown(x.advertise) + "'");
+  for (auto& t : x.tables)
+    if (auto no = mistake_in(t.options))
+      refuse("tables['" + shown(t.name) + "']:",
+             std::string{no->option} + ": " + no->why);
   for (auto& p : x.peers)
     if (!is_node_name(p.name) && !is_word(p.name))
       refuse("peers:", "a peer's name looks like worker1@127.0.0.1, unlike '"

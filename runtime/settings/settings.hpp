@@ -23,8 +23,15 @@ struct table_setting {
 
 /// What a node is started with.
 struct node_settings {
-  /// `name@host`; empty: `hornbeam@localhost` until it joins others.
+  /// `name@host`; empty: `hornbeam@localhost` until it joins others. With one
+  /// `#`, as `web-#@host`: the first of `web-1@host`, `web-2@host`, ... that no
+  /// process of this host has.
   std::string name;
+  /// The name is none of its own, as that of a forked child: it is a worker of
+  /// its host, a member of everything that `nodes()` does not show.
+  bool worker = false;
+  /// The incarnation of the node of the process that this one was forked from.
+  std::uint64_t parent = 0;
   /// Only nodes of the same cluster name connect; see `require_cluster_name`.
   std::string cluster = "hornbeam";
   /// Whether others can connect to this node.
@@ -42,6 +49,9 @@ struct node_settings {
   bool insecure_loopback_without_tls = false;
   /// Not listed by `nodes()` and told no news: a visiting tool.
   bool hidden = false;
+  /// Whether calls of other nodes by the name of a hook or a function may come
+  /// here. Not, if it only calls others.
+  bool serve = true;
   std::vector<peer_setting> peers;
   /// Scheduler threads; 0: one a core.
   unsigned workers = 0;
@@ -100,6 +110,10 @@ constexpr std::size_t longest_word = 100;
 bool is_word(const std::string& x, std::size_t most = longest_word);
 /// Whether `x` has the form of a node's name, `name@host`.
 bool is_node_name(const std::string& x);
+/// Whether it has a `#` instead of a number, which makes it a node's name.
+bool is_numbered(const std::string& name);
+/// Such a name with a number.
+std::string with_number(std::string name, unsigned number);
 /// The same with a host that can be looked up (see `is_host`).
 bool is_full_name(const std::string& x);
 /// The name and the address (`host:port`, or empty) of `name@host[:port]`.

@@ -37,6 +37,30 @@ std::string differences(const table_options& a, const table_options& b) {
   return out;
 }
 
+std::optional<table_mistake> mistake_in(const table_options& x) {
+  std::optional<table_mistake> out;
+  if (x.engine != table_engine::lmdb)
+    each_table_option([&, plain = table_options{}](auto option) {
+      if (option.use == table_option_use::lmdb
+          && x.*option.member != plain.*option.member)
+        out = {option.name, needs_lmdb};
+    });
+  if (out)
+    return out;
+  if (x.access != table_access::open)
+    return table_mistake{"access", "must be \"public\" for a table that no "
+                                   "process owns"};
+  if (x.engine == table_engine::lmdb && x.kind != table_kind::set)
+    return table_mistake{"kind",
+                         "a table with engine = \"lmdb\" is a set, whose "
+                         "keys are in order; leave the key out"};
+  if (x.durable == table_durability::always && x.path.empty())
+    return table_mistake{"durable",
+                         "\"always\" needs a path on a disk: without one the "
+                         "file lies in memory"};
+  return out;
+}
+
 const char* name_of(table_engine x) noexcept {
   return x == table_engine::lmdb ? "lmdb" : "memory";
 }

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace hornbeam::runtime {
@@ -101,6 +102,15 @@ void each_table_option(F f) {
 /// What two declarations of one table disagree in, as
 /// `ttl_ms (0 and 500), engine (memory and lmdb)`; empty if in nothing.
 std::string differences(const table_options& a, const table_options& b);
+
+/// Why no table can be made with `x` for all to use: the option, and what is
+/// wrong with it; nothing if one can.
+struct table_mistake {
+  const char* option;
+  const char* why;
+};
+std::optional<table_mistake> mistake_in(const table_options& x);
+inline constexpr auto needs_lmdb = "is for tables with engine = \"lmdb\" only";
 
 const char* name_of(table_engine x) noexcept;
 const char* name_of(table_kind x) noexcept;

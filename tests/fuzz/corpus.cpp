@@ -71,8 +71,18 @@ std::string frame(int tag, const Ts&... fields) {
 void put_frames() {
   using number = std::uint64_t;
   auto body = encode(term::tuple({term::string("add"), term{1}}));
-  auto one = [](const char* name, const std::string& frames) {
+  hello h;
+  h.name = "web@127.0.0.1";
+  h.incarnation = 77;
+  h.cluster = "demo";
+  h.host = "box";
+  std::string greeting{"HORNBEAM"};
+  wire_writer{greeting} << h;
+  std::string first;
+  wire_writer{first} << greeting;
+  auto one = [&](const char* name, const std::string& frames) {
     put("frame", name, std::string(1, '\x7f') + frames);
+    put("peer", name, "\x0c" + first + frames); // in one piece
   };
   std::string request = frame(1, number{9}, std::string{"functions"},
                               number{5001}, number{1});
@@ -88,11 +98,11 @@ void put_frames() {
   one("fragment", frame(4, number{1}, number{2}, std::uint8_t{6})
                     + frame(4, number{1}, number{2}, std::uint8_t{6}));
   one("credit", frame(5, number{1}));
+  std::string told = frame(2, std::string{"hooks"});
+  auto known = encode(make_op("announce", term::string("h"), 1));
+  told[0] = static_cast<char>(told[0] + known.size());
+  one("announce", told + known);
   one("ping_and_byes", frame(6) + frame(7) + frame(8));
-  hello h;
-  h.name = "web@127.0.0.1";
-  h.incarnation = 77;
-  h.cluster = "demo";
   h.address = "127.0.0.1:4000";
   std::string bytes;
   wire_writer{bytes} << h;

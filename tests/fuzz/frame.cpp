@@ -64,9 +64,11 @@ void greet(std::string_view bytes) {
   wire_writer{written} << x;
   hello again;
   wire_reader{written} >> again;
-  must(again.name == x.name && again.version == x.version
-         && again.incarnation == x.incarnation && again.cluster == x.cluster
-         && again.address == x.address && again.hidden == x.hidden,
+  must(again.name == x.name && again.incarnation == x.incarnation
+         && again.cluster == x.cluster && again.address == x.address
+         && again.hidden == x.hidden && again.worker == x.worker
+         && again.process == x.process && again.host == x.host
+         && again.parent == x.parent,
        "a greeting that is sent on is the same");
 }
 

@@ -16,6 +16,7 @@ REFUSED = {
     "port": (65536, ValueError, "port must be between 0 and 65535, not 65536"),
     "listen": ("yes", TypeError, "listen must be True or False, not str"),
     "hidden": (1, TypeError, "hidden must be True or False, not int"),
+    "serve": (0, TypeError, "serve must be True or False, not int"),
     "workers": (10**12, ValueError, "workers must be between 0 and 1024"),
     "heartbeat_ms": (0, ValueError, "heartbeat_ms must be between 10 and 3600000"),
     "detection_ms": (1999, ValueError, "must be at least twice heartbeat_ms"),
@@ -35,12 +36,20 @@ REFUSED = {
     "task_keep_count": ("", TypeError, "task_keep_count must be an int, not str"),
     "nmae": ("a@b", TypeError, "there is no setting 'nmae'; there are: advertise"),
 }
+TABLES = [
+    ({"durable": "always"}, "durable: is for tables with engine"),
+    ({"engine": "lmdb", "durable": "always"}, "durable: \"always\" needs a path"),
+    ({"engine": "lmdb", "kind": "bag"}, "kind: a table with engine"),
+    ({"map_bytes": 1 << 21}, "map_bytes: is for tables with engine"),
+    ({"access": "private"}, "access: must be \"public\" for a table"),
+]
 PEERS = [
     ([1], TypeError, "a peer is a str as 'name@host:port', or a dict"),
     ([{"nam": "a@b"}], TypeError, "a peer has name and address, but no 'nam'"),
     ([{"address": "a:1"}], TypeError, "a peer needs a name"),
     (["a@b:70000"], ValueError, "a peer's address is host:port or [::1]:port"),
     ([{"name": "a@b", "address": "10.0.0.5"}], ValueError, "unlike '10.0.0.5'"),
+    (["web-#@h"], ValueError, "a peer's name looks like worker1@127.0.0.1, unlike"),
     (["a b"], ValueError, "a peer's name looks like worker1@127.0.0.1, unlike 'a b'"),
 ]
 
@@ -74,6 +83,7 @@ print(json.dumps(out))
 """
     settings = [{key: value} for key, (value, _, _) in REFUSED.items()]
     settings += [{"peers": value, "name": "a@b"} for value, _, _ in PEERS]
+    settings += [{"tables": {"t": value}} for value, _ in TABLES]
     return json.loads(run(code, repr(settings)))
 
 
@@ -89,6 +99,12 @@ def test_a_peer_that_can_not_be_is_refused(complaints, i):
     _, kind, text = PEERS[i]
     name, said = complaints[len(REFUSED) + i]
     assert name == kind.__name__ and text in said, said
+
+
+@pytest.mark.parametrize("i", range(len(TABLES)))
+def test_a_table_that_can_not_be_is_refused(complaints, i):
+    name, said = complaints[len(REFUSED) + len(PEERS) + i]
+    assert name == "ValueError" and "tables['t']: " + TABLES[i][1] in said, said
 
 
 def test_what_is_configured_counts():

@@ -30,14 +30,18 @@ from hornbeam_erlang import (
     await_result, execute, execute_async, node, nodes, publish,
 )
 
+def members():
+    return [x.name for x in hornbeam.cluster.members()]
+
 def until(condition):
     end = time.monotonic() + 20
     while not condition():
-        assert time.monotonic() < end, nodes()
+        assert time.monotonic() < end, members()
         time.sleep(0.005)
 
 node()
-until(lambda: sys.argv[1] in nodes())
+until(lambda: sys.argv[1] in members())
+assert nodes() == [] # it has no name of its own
 until(lambda: hornbeam.hooks.providers("greeter"))
 assert execute("greeter", "hello", "you") == "hello, you"
 task = execute_async("greeter", "bye", "you")
@@ -79,8 +83,8 @@ def test_processes_that_name_the_same_cluster_share_topics_hooks_and_tasks(tmp_p
 LOOKS = """
 import sys, time
 began = time.monotonic()
-from hornbeam_erlang import node, nodes
-found = nodes()
+from hornbeam.cluster import members, node
+found = [x.name for x in members()[1:]]
 print(node(), time.monotonic() - began, *found, flush=True)
 sys.stdin.readline()
 """
@@ -113,3 +117,71 @@ def test_a_member_that_stands_still_is_waited_for_once(tmp_path):
             if name in found and entry.stat().st_mode & 0o777 == 0o600:
                 break
             assert time.monotonic() < until, found
+
+
+NOTES = """
+import sys
+import hornbeam
+from hornbeam_erlang import node, register_function
+hornbeam.configure(pool=1) # which runs them in their order
+notes = []
+register_function("note", notes.append)
+register_function("notes", lambda: notes)
+print(node(), flush=True)
+sys.stdin.readline()
+"""
+
+STARTS = """
+import asyncio, sys, time
+import hornbeam
+from hornbeam import aio
+from hornbeam_erlang import call, cast, register_function
+
+async def main():
+    longest = 0.0
+    async def tick():
+        nonlocal longest
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0.01)
+            longest = max(longest, time.monotonic() - before)
+    ticks = asyncio.create_task(tick())
+    began = time.monotonic()
+    # All of this waits for one join.
+    sent = asyncio.create_task(aio.publish("topic", 1))
+    for i in range(100):
+        cast("note", i)
+        if i % 10 == 0:
+            await asyncio.sleep(0.01)
+    found = asyncio.create_task(aio.call("notes"))
+    await aio.start()
+    took = time.monotonic() - began
+    cast("note", 100)
+    assert await sent == 0
+    ticks.cancel()
+    assert isinstance(await found, list)
+    return took, longest
+
+took, longest = asyncio.run(main())
+hornbeam.start()
+assert call("notes") == list(range(101)), call("notes")
+print(took, longest, flush=True)
+"""
+
+
+def test_a_loop_goes_on_while_its_process_joins_and_casts_keep_their_order(tmp_path):
+    tmp_path.chmod(0o700)
+    with contextlib.ExitStack() as stack:
+
+        def member(code):
+            x = stack.enter_context(start(code, tmp_path))
+            stack.callback(x.kill)
+            return x
+
+        still = member(LOOKS)
+        assert still.stdout.readline()
+        assert member(NOTES).stdout.readline()
+        still.send_signal(signal.SIGSTOP)
+        took, longest = map(float, member(STARTS).stdout.readline().split())
+        assert 1.5 < took < 4 * SLOWER
+        assert longest < 0.5 * SLOWER

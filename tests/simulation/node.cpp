@@ -372,7 +372,7 @@ std::optional<bool> node::add_peer(const std::shared_ptr<session>& s) {
   if (from.name == name())
     return false;
   if (auto other = to(from.name))
-    return other->peer_.incarnation == from.incarnation;
+    return other->peer_.incarnation == from.incarnation || other->over_;
   peers_[from.name] = s;
   ++made_[from.name];
   post(peer_event{from.name, from.incarnation, true, false});

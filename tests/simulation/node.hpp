@@ -201,6 +201,7 @@ public:
   void on_cast(const std::string& service, std::string_view body) override;
   void on_bye() override;
   void on_announced() override;
+  void apart(std::function<void()> f) override;
 
 private:
   friend class node;
@@ -224,6 +225,8 @@ private:
   void beat();
   void leave();
   void end();
+  void drop();
+  void read_on();
   void prove_alive(std::function<void()> f);
   void flush();
   std::string greet() const;
@@ -238,6 +241,7 @@ private:
   time heard_{};
   std::unique_ptr<runtime::link> link_;
   std::vector<std::function<void()>> when_proved_;
+  std::deque<std::function<void()>> apart_;
   std::int64_t sent_casts_ = 0;
   std::int64_t got_casts_ = 0;
 };

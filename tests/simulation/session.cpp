@@ -253,11 +253,21 @@ void session::end() {
   // First: who wants that node because of this loss wants another link.
   if (node_.world_.with != bug::told_late)
     tell();
-  node_.drop_peer(*this);
+  drop();
   if (node_.world_.with == bug::told_late)
     tell();
   for (auto& f : std::exchange(when_proved_, {}))
     f();
+}
+
+/// Behind what has come.
+void session::drop() {
+  if (apart_.empty()) {
+    node_.drop_peer(*this);
+    return;
+  }
+  link_->shut();
+  apart([this] { node_.drop_peer(*this); });
 }
 
 void session::prove_alive(std::function<void()> f) {
@@ -294,6 +304,23 @@ void session::on_request(std::uint64_t id, const std::string&, deadline,
     node_.after(milliseconds(roll(random, 0, 3000)), answer);
 }
 
+void session::apart(std::function<void()> f) {
+  apart_.push_back(std::move(f));
+  if (apart_.size() == 1)
+    read_on();
+}
+
+void session::read_on() {
+  node_.after(milliseconds(roll(node_.world_.random, 0, 20)),
+              [self = shared_from_this()] {
+                auto f = std::move(self->apart_.front());
+                f();
+                self->apart_.pop_front();
+                if (!self->apart_.empty())
+                  self->read_on();
+              });
+}
+
 void session::on_cast(const std::string& service, std::string_view body) {
   auto op = decode(body);
   if (service == "$peering") {
@@ -316,8 +343,12 @@ void session::on_cast(const std::string& service, std::string_view body) {
 }
 
 void session::on_bye() {
-  if (!leaving_)
-    leaving_ = node_.now() + longest_leave;
+  if (leaving_)
+    return;
+  leaving_ = node_.now() + longest_leave;
+  if (!apart_.empty()) // else whoever has received it looks
+    node_.after(milliseconds(0),
+                [self = shared_from_this()] { self->leave(); });
 }
 
 void session::on_announced() {

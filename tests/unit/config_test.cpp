@@ -133,6 +133,18 @@ task_keep_count = 50
   CHECK(x.python.task_keep_count == 50);
 }
 
+TEST_CASE("processes that share a node's file may be numbered") {
+  temporary_file file{
+    "[node]\nname = \"web-#\"\nhost = \"127.0.0.9\"\nserve = false\n"};
+  auto x = load_node(file.path()).node;
+  CHECK(x.name == "web-#@127.0.0.9");
+  CHECK_FALSE(x.serve);
+  for (auto* name : {"#-#", "web-#@#", "web@h#", "a b#"})
+    starts(node_complaint("[node]\nname = \"" + std::string{name} + "\"\n"),
+           "it.toml:2: node.name: ");
+  starts(cluster_complaint("[nodes.\"web-#\"]\n"), "it.toml:1: nodes.web-#: ");
+}
+
 TEST_CASE("a short node name takes the node's host") {
   temporary_file file{"[node]\nname = \"one\"\nhost = \"127.0.0.9\"\n"};
   CHECK(load_node(file.path()).node.name == "one@127.0.0.9");
@@ -228,7 +240,7 @@ TEST_CASE("settings are handed to Python as JSON with all fields") {
   CHECK(json["node"]["peers"][0]["address"] == "127.0.0.1:4444");
   CHECK(json["node"]["tables"].empty());
   CHECK(json["node"]["plugins"].empty());
-  CHECK(json["node"].size() == 21);
+  CHECK(json["node"].size() == 22);
   CHECK(json["python"]["modules"] == std::vector<std::string>{"jobs"});
   CHECK(json["python"]["task_keep_ms"] == 3600000);
   CHECK(json["python"].size() == 7);

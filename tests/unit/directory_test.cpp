@@ -115,3 +115,67 @@ TEST_CASE_METHOD(fixture, "a node that comes back announces what it has now") {
   run();
   CHECK(b().names() == std::vector<std::string>{"new"});
 }
+
+TEST_CASE_METHOD(fixture, "who offers nothing is taken for one that has "
+                          "nothing, until it does") {
+  a().set_local("x", 1);
+  connect("a@h", "b@h");
+  run();
+  a().offer(false);
+  a().set_local("y", 1);
+  run();
+  CHECK(b().names().empty());
+  CHECK(a().local("x") == 1);
+
+  disconnect("a@h", "b@h");
+  connect("a@h", "b@h");
+  run();
+  CHECK(b().names().empty());
+
+  a().offer(true);
+  run();
+  CHECK(b().names() == std::vector<std::string>{"x", "y"});
+  a().offer(true);
+  run();
+  CHECK(b().names().size() == 2);
+}
+
+TEST_CASE("a peer that stands still is waited for by one directory of a node, "
+          "and not by the next") {
+  struct deaf : router {
+    origin_ptr self() const override { return me; }
+    std::vector<std::string> peers() const override { return {"b@h"}; }
+    bool cast(const std::string&, const std::string&, const term&) override {
+      return true;
+    }
+    void request(const std::string&, const std::string&, const term&, deadline,
+                 std::uint32_t, responder) override {}
+    origin_ptr me = origin::of("a@h", 1);
+  } net;
+  auto silent = std::make_shared<actors::silent_peers>();
+  actors::directory hooks{net, "hooks", silent};
+  actors::directory topics{net, "topics", silent};
+  for (auto* x : {&hooks, &topics})
+    x->peer({"b@h", 2, true});
+  auto now = clock::now();
+  bool known = false;
+  auto ask = [&](actors::directory& x) {
+    known = false;
+    x.when_known(responder{[&](const outcome&) { known = true; }});
+    return known;
+  };
+  CHECK_FALSE(ask(hooks));
+  CHECK_FALSE(ask(topics)); // it may still answer
+  silent->owes_nothing("b@h");
+  silent->asked("b@h", now - actors::silent_peers::patience);
+  CHECK(ask(hooks));
+  CHECK(ask(topics));
+  call answer;
+  answer.from = "b@h";
+  answer.op = make_op("known", 99);
+  hooks.handle(answer, operation{answer.op});
+  CHECK_FALSE(ask(topics));
+  hooks.peer({"b@h", 2, false}); // who waits is answered
+  topics.peer({"b@h", 2, false});
+  CHECK(known);
+}

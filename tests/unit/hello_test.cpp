@@ -35,18 +35,28 @@ std::optional<refusal> answer_to(const std::string& bytes) {
   return out;
 }
 
-/// The bytes of a hello that a node takes.
-std::string good_hello() {
+/// The bytes of a hello that a node takes: of one that tells of no process, or
+/// of one that does.
+std::string good_hello(bool with_process = false) {
   // versions, features, name, incarnation, cluster, address, hidden
-  return {"\x02\x02\x00\x06"
-          "b@host"
-          "\xac\x02"
-          "\x08"
-          "hornbeam"
-          "\x0b"
-          "127.0.0.1:1"
-          "\x00",
-          34};
+  std::string out{"\x02\x02\x00\x06"
+                  "b@host"
+                  "\xac\x02"
+                  "\x08"
+                  "hornbeam"
+                  "\x0b"
+                  "127.0.0.1:1"
+                  "\x00",
+                  34};
+  if (with_process) {
+    out[2] = '\x01';
+    // whether it is a worker, its process, its computer, its parent
+    out.append("\x01\x0e\x03"
+               "box"
+               "\xac\x02",
+               8);
+  }
+  return out;
 }
 
 } // namespace
@@ -62,6 +72,25 @@ TEST_CASE("a hello of version 2 is taken, byte by byte") {
   CHECK(from.cluster == "hornbeam");
   CHECK(from.address == "127.0.0.1:1");
   CHECK_FALSE(from.hidden);
+  CHECK_FALSE(from.worker);
+  CHECK(from.process == 0);
+  std::string again;
+  wire_writer{again} << from;
+  CHECK(again == bytes);
+  CHECK_FALSE(answer_to(bytes));
+}
+
+TEST_CASE("a hello may tell of its process, byte by byte") {
+  auto bytes = good_hello(true);
+  hello from;
+  wire_reader in{bytes};
+  in >> from;
+  in.finish();
+  CHECK(from.name == "b@host");
+  CHECK(from.worker);
+  CHECK(from.process == 7);
+  CHECK(from.host == "box");
+  CHECK(from.parent == 300);
   std::string again;
   wire_writer{again} << from;
   CHECK(again == bytes);

@@ -141,6 +141,22 @@ TEST_CASE_METHOD(fixture, "what is published is found until it is withdrawn") {
   CHECK(files().empty());
 }
 
+TEST_CASE_METHOD(fixture, "a container that sees the folder finds another "
+                          "address than this host") {
+  host_registry x{"c"};
+  x.claim("a@h");
+  x.publish("127.0.0.1:1", "box:1");
+  CHECK(x.find("a@h") == "127.0.0.1:1");
+  auto pid = std::to_string(::getpid());
+  put("a@h", pid + " 127.0.0.1:1 box:1 another-computer\n");
+  CHECK(x.find("a@h") == "box:1");
+  CHECK(x.all().at(0).address == "box:1");
+  for (auto* odd : {" h:1 h:2\n", " h:1  h:2 c\n", " h:1 h:2 c d\n", " \n"}) {
+    put("a@h", pid + odd);
+    CHECK_FALSE(x.find("a@h"));
+  }
+}
+
 TEST_CASE_METHOD(fixture, "an entry goes with its object") {
   {
     host_registry x{"c"};
@@ -183,6 +199,22 @@ TEST_CASE_METHOD(fixture, "a second node of a name is refused with the process "
   CHECK(files() == set{"a@h"});
   CHECK(x.find("a@h") == "h:1");
   x.claim("b@h"); // another one is free
+}
+
+TEST_CASE_METHOD(fixture, "a name may be tried without waiting") {
+  host_registry x{"c"};
+  CHECK_FALSE(x.holds("web-1@h"));
+  CHECK(x.try_claim("web-1@h"));
+  CHECK(x.holds("web-1@h"));
+  CHECK_FALSE(x.holds("b-1@h"));
+  other_process other{"web-2@h", "127.0.0.1:1"};
+  auto began = std::chrono::steady_clock::now();
+  CHECK_FALSE(x.try_claim("web-2@h"));
+  CHECK(std::chrono::steady_clock::now() - began
+        < std::chrono::milliseconds(400));
+  CHECK_FALSE(x.holds("web-1@h")); // one name at a time
+  other.kill();
+  CHECK(x.try_claim("web-2@h"));
 }
 
 TEST_CASE_METHOD(fixture, "a name of a process that ends is waited for") {

@@ -1,5 +1,6 @@
 #include <catch2/catch.hpp>
 
+#include <deque>
 #include <random>
 #include <thread>
 
@@ -126,6 +127,88 @@ TEST_CASE("casts keep their order, large ones too") {
   a.wire.cast("s", body(3));
   exchange(a, b);
   CHECK(b.got == std::vector<std::string>{"s:1", "s:1048576", "s:2", "s:3"});
+}
+
+TEST_CASE(
+  "what came in pieces is decoded apart: casts wait for it, and nothing "
+  "else") {
+  struct slow_end : end {
+    using end::end;
+    void apart(std::function<void()> f) override {
+      waiting.push_back(std::move(f));
+    }
+    void read_on() {
+      while (!waiting.empty()) {
+        auto f = std::move(waiting.front());
+        waiting.pop_front();
+        f();
+      }
+    }
+    std::deque<std::function<void()>> waiting;
+  };
+  end a{"b"};
+  slow_end b{"a"};
+  std::optional<outcome> small;
+  std::optional<outcome> large;
+  auto big = encode(term::bytes(std::string(1 << 20, 'x')));
+  a.wire.cast("s", body(1));
+  a.wire.cast("s", big);
+  a.wire.tell("s", body(2));
+  a.wire.bye();
+  a.wire.request("small", body(3), {}, 0, into(small));
+  a.wire.request("large", big, {}, 0, into(large));
+  exchange(a, b);
+  CHECK(small);
+  CHECK_FALSE(large);
+  CHECK(b.got == std::vector<std::string>{"s:1", "small?"});
+  CHECK(b.byes == 0);
+  b.read_on();
+  exchange(a, b);
+  CHECK(large);
+  CHECK(
+    b.got
+    == std::vector<std::string>{"s:1", "small?", "s:1048576", "s:2", "large?"});
+  CHECK(b.byes == 1);
+  a.wire.cast("s", body(4)); // nothing is taken apart any more
+  exchange(a, b);
+  CHECK(b.got.back() == "s:4");
+}
+
+TEST_CASE("what is charged counts as long as anybody has it") {
+  auto x = std::make_shared<runtime::link>(
+    "b", 1, [](bool) {}, nullptr, std::size_t{64} << 10);
+  auto one = runtime::link::charge(x, 32 << 10);
+  CHECK_FALSE(x->full());
+  auto other = runtime::link::charge(x, 32 << 10);
+  CHECK(x->full());
+  auto copy = other;
+  other = nullptr;
+  CHECK(x->full());
+  copy = nullptr;
+  CHECK_FALSE(x->full());
+  std::vector<std::shared_ptr<void>> many; // bodies are the least of it
+  for (int i = 0; i < 128; ++i)
+    many.push_back(runtime::link::charge(x, 0));
+  CHECK(x->full());
+}
+
+TEST_CASE(
+  "a link that is shut takes nothing, and answers what was open when it "
+  "closes") {
+  end a{"b"};
+  std::optional<outcome> open;
+  std::optional<outcome> late;
+  a.wire.request("svc", body(1), {}, 0, into(open));
+  a.wire.shut();
+  CHECK_FALSE(a.wire.open());
+  CHECK_FALSE(a.wire.cast("svc", body(1)));
+  a.wire.request("svc", body(1), {}, 0, into(late));
+  REQUIRE(late);
+  CHECK(late->error().code == error_code::no_connection);
+  CHECK(late->error().unsent);
+  CHECK_FALSE(open);
+  a.wire.close({error_code::no_connection, "gone", "b"});
+  CHECK(open);
 }
 
 TEST_CASE("a large cast does not overtake smaller ones of many batches") {

@@ -232,6 +232,15 @@ TEST_CASE("who wants to know what the other node has waits for it, but not for "
   CHECK(x.take<peering::answer>().size() == 1);
 }
 
+TEST_CASE("a node is no peer of itself, as where processes share settings") {
+  fixture f{{{"a@h", ""}, {"b@h", ""}}};
+  f.machine.start(f.now);
+  f.pass(ms(1000));
+  auto all = f.dials();
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].name == "a@h");
+}
+
 TEST_CASE("a newcomer is told of the others, but of those that are hidden") {
   fixture x;
   x.link("a@h");

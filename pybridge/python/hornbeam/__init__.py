@@ -30,6 +30,7 @@ from hornbeam import (
 )
 from hornbeam._context import deadline, left_ms
 from hornbeam._settings import configure
+from hornbeam.cluster import start
 from hornbeam.errors import (
     HandlerError,
     HornbeamError,
@@ -72,6 +73,7 @@ __all__ = [
     "register_type",
     "rpc",
     "self",
+    "start",
     "tables",
     "tasks",
 ]

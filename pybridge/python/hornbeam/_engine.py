@@ -16,6 +16,8 @@ _lock = threading.Lock()
 _exit_hooked = False
 #: What the configuration says; set before the node starts.
 settings: dict[str, Any] = {}
+#: The name that a forked child has instead of its parent's: none of its own.
+_given_name = ""
 task_keep_ms = 3600 * 1000
 task_keep_count = 10000
 
@@ -53,7 +55,10 @@ def ensure() -> None:
         _log.start()
         try:
             joins = bool(local_cluster)
-            if not _native.start(settings, task_keep_ms, task_keep_count, joins):
+            worker = settings.get("name", "") in ("", _given_name)
+            if not _native.start(
+                settings, task_keep_ms, task_keep_count, joins, worker
+            ):
                 return
         except (RuntimeError, TypeError, ValueError) as e:
             raise errors.HornbeamError(f"this node can't start: {e}") from e
@@ -98,17 +103,19 @@ def leave() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _lock
+    global _lock, _given_name
     _lock = threading.Lock()  # a thread of the parent may have held it
     _log.forked()
     parent = _native.after_fork_in_child()
     # Two nodes of one name can't be in one cluster, nor two behind one port.
     named = settings.get("name") or (parent if parent != _UNNAMED else "")
     if named or settings.get("listen") or settings.get("peers"):
-        host = named.partition("@")[2] or settings.get("host", "127.0.0.1")
-        usable = ":" not in host and host != "0.0.0.0"
-        # Else it gets one when it first listens.
-        settings["name"] = f"hornbeam-{os.urandom(4).hex()}@{host}" if usable else ""
+        if "#" not in named:  # else the child has the next number
+            host = named.partition("@")[2] or settings.get("host", "127.0.0.1")
+            usable = ":" not in host and host != "0.0.0.0"
+            # Else it gets one when it first listens.
+            _given_name = f"hornbeam-{os.urandom(4).hex()}@{host}" if usable else ""
+            settings["name"] = _given_name
         settings.pop("port", None)
         # `host:port` or `[::1]:port`, but `::1` is no port of `:`.
         where, colon, _ = settings.get("advertise", "").rpartition(":")

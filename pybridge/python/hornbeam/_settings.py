@@ -10,7 +10,7 @@ from hornbeam import _context, _engine, _native, _pool, errors
 NODE = frozenset(
     "name cluster listen host port secret insecure_loopback_without_tls hidden "
     "peers workers heartbeat_ms detection_ms connect_ms flush_ms join_ms tables "
-    "handshake_ms link_buffer_bytes forget_ms advertise plugins".split()
+    "handshake_ms link_buffer_bytes forget_ms advertise plugins serve".split()
 )
 
 _MOST = (1 << 63) - 1

@@ -81,6 +81,25 @@ async def _invoke(
     return (await _ports.port().wait(start, timeout, f"{scope} {name}"))[1]
 
 
+async def start() -> None:
+    """As `hornbeam.start`: to be awaited where an application begins, as in its
+    lifespan; the event loop goes on while this node joins others."""
+    _engine.ensure()
+    await _joined()
+
+
+async def _joined() -> None:
+    await _ports.port().wait(_native.when_joined, None, "the start of this node")
+
+
+async def publish(topic: str, message: Any) -> int:
+    """As `hornbeam.pubsub.publish`, which holds up the event loop as long as this node
+    is joining others."""
+    _engine.ensure()
+    await _joined()
+    return pubsub.publish(topic, message)
+
+
 async def rpc_call(
     node: str, module: str, function: str, args: Any, timeout_ms: float = 5000
 ) -> Any:
@@ -123,6 +142,7 @@ async def _announce(scope: str) -> None:
     def start(c: Any, key: int) -> None:
         _native.when_known(c, key, scope)
 
+    await _joined()
     with contextlib.suppress(errors.HornbeamTimeout):
         await _ports.port().wait(start, _engine.ANNOUNCING_MS, "the other nodes")
 

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
-from hornbeam import _native
+from hornbeam import _engine, _native
 from hornbeam.errors import HornbeamError, NodeError
+
+
+def start() -> None:
+    """Start the node of this process, which else its first call does, and join its
+    `HORNBEAM_CLUSTER`: returns when what the others have is known here, within
+    `join_ms` (2,000 by default). On a running event loop: `await hornbeam.aio.start()`.
+
+    For where a web server's worker begins, as in gunicorn's `post_worker_init`. Raises
+    `HornbeamError` if the node can't start or can't be reached.
+    """
+    _engine.ensure()
+    _native.wait_until_joined()
 
 
 def node() -> str:
@@ -14,9 +26,36 @@ def node() -> str:
     return _native.name()
 
 
+class Member(NamedTuple):
+    """A node of the cluster, as it tells of itself."""
+
+    name: str
+    #: "node"; "worker", one without a name of its own, as the processes of a web
+    #: server; or "hidden", a visiting tool.
+    role: str
+    #: The number of its process on `host`, 0 if it does not tell.
+    pid: int
+    #: What its computer calls itself.
+    host: str
+    #: Where it listens, as `host:port`; "" if it does not.
+    address: str
+    #: When it was connected, in seconds since 1970 as `time.time()`; of this node, when
+    #: it was started.
+    since: float
+
+
 def nodes() -> list[str]:
-    """The names of the connected nodes, in order."""
+    """The names of the connected nodes that have a name of their own, in order.
+
+    Workers are missing, which are processes without one: `members()` has them too.
+    """
     return _native.nodes()
+
+
+def members() -> list[Member]:
+    """All that are connected, and this node, which is the first; the others are in the
+    order of their names."""
+    return [Member(*x) for x in _native.members()]
 
 
 def connect(target: str, timeout_ms: float = 5000) -> bool:
@@ -72,15 +111,14 @@ def wait_for(*names: str, timeout_ms: float = 5000) -> None:
     """Wait until all these nodes are connected. Raises `NodeError` that names
     those which are not."""
     until = time.monotonic() + timeout_ms / 1000
-    missing = {_native.full_name(x) for x in names} - {node()}
-    while missing - set(nodes()):
+    wanted = sorted({_native.full_name(x) for x in names} - {node()})
+    while missing := [x for x in wanted if not _native.connected(x)]:
         left = (until - time.monotonic()) * 1000
         if left <= 0:
             raise NodeError(
-                f"not connected within {timeout_ms} ms: "
-                + ", ".join(sorted(missing - set(nodes())))
+                f"not connected within {timeout_ms} ms: " + ", ".join(missing)
             )
-        for name in sorted(missing - set(nodes())):
+        for name in missing:
             try:
                 connect(name, min(left, 500))
             except HornbeamError:
