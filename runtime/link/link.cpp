@@ -31,6 +31,9 @@ bool stays_behind(frame x) {
 
 /// What is set aside for a message in pieces before it is there.
 constexpr std::uint64_t most_at_once = std::uint64_t{4} << 20;
+/// To decode so much takes some milliseconds at the most, and to have another
+/// thread do it would take a quarter of what an array of it takes altogether.
+constexpr std::size_t at_once = std::size_t{5} << 18;
 /// What a message takes here beside its bytes, at the least.
 constexpr std::size_t least_charge = 512;
 
@@ -226,8 +229,12 @@ void link::count_unread() {
     throw decode_error("requests, and reads no answer");
 }
 
+std::size_t link::counted(std::size_t bytes) const {
+  return std::min(bytes + least_charge, buffer_ / 2);
+}
+
 std::shared_ptr<void> link::charge(std::shared_ptr<link> x, std::size_t bytes) {
-  bytes += least_charge;
+  bytes = x->counted(bytes);
   x->held_ += bytes;
   return {nullptr, [x, bytes](void*) { x->held_ -= bytes; }};
 }
@@ -324,10 +331,9 @@ struct link::under_way {
 
 void link::take_apart(half_received x, sink& to, moment now) {
   auto all = std::make_shared<half_received>(std::move(x));
-  auto tag = all->parts.empty() || all->parts[0].empty() ? 0 : all->parts[0][0];
-  auto bytes = static_cast<std::size_t>(all->size) + least_charge;
-  auto until_taken = std::make_shared<under_way>(
-    *this, bytes, stays_behind(static_cast<frame>(tag)));
+  auto bytes = counted(static_cast<std::size_t>(all->size));
+  auto until_taken = std::make_shared<under_way>(*this, bytes,
+                                                 all->holds_casts());
   // Its deadline counts from now.
   to.apart([this, &to, now = at(now), all, until_taken]() mutable {
     take_frame(std::move(*all).whole(), to, now, true);
@@ -339,6 +345,11 @@ void link::pay_credit() {
   if (apart_bytes_ < buffer_)
     if (auto n = owed_credit_.exchange(0); n > 0)
       push(make_frame(frame::credit, n), kind::answer);
+}
+
+bool link::half_received::holds_casts() const {
+  return !parts.empty() && !parts[0].empty()
+         && stays_behind(static_cast<frame>(parts[0][0]));
 }
 
 void link::half_received::append(std::string_view x, std::uint64_t total) {
@@ -428,7 +439,10 @@ void link::take_frame(std::string_view bytes, sink& to, moment now,
       if (whole.size == total) {
         auto done = std::move(whole);
         partial_.erase(number);
-        take_apart(std::move(done), to, now);
+        if (done.size <= at_once && (casts_apart_ == 0 || !done.holds_casts()))
+          take_frame(std::move(done).whole(), to, now, true);
+        else
+          take_apart(std::move(done), to, now);
       }
       return;
     }

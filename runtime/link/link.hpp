@@ -38,8 +38,8 @@ namespace hornbeam::runtime {
 ///
 /// Small frames overtake large ones: those go out in fragments, at most
 /// `window` of them unacknowledged, one a batch. Casts never overtake casts.
-/// What came in fragments may take long to decode: another thread does that,
-/// and the casts behind it wait for it. The link knows each open request and
+/// What is large may take long to decode: another thread does that, and the
+/// casts behind it wait for it. The link knows each open request and
 /// fails it when the link closes.
 class link {
 public:
@@ -191,8 +191,13 @@ private:
     std::uint64_t size = 0;
     void append(std::string_view x, std::uint64_t total);
     std::string whole() &&;
+    /// Whether casts behind it have to wait for it.
+    bool holds_casts() const;
   };
   struct under_way; ///< of what is taken apart
+  /// What a message of the peer counts as: one that is large keeps no small
+  /// ones out.
+  std::size_t counted(std::size_t bytes) const;
   void take_apart(half_received x, sink& to, moment now);
   /// Gives the peer what was kept of its credit while too much was taken apart.
   void pay_credit();

@@ -128,10 +128,15 @@ private:
         return;
       default:
         for (int k = 0; k < 5; ++k)
-          at(i).cast(other, one_in(luck(), 20)
-                              ? std::size_t{600'000}
-                              : static_cast<std::size_t>(roll(luck(), 0, 50)));
+          at(i).cast(other, size());
     }
+  }
+
+  /// Of a cast: now and then it travels in pieces, or is even decoded apart.
+  std::size_t size() {
+    if (one_in(luck(), 20))
+      return one_in(luck(), 2) ? 600'000 : 1'500'000;
+    return static_cast<std::size_t>(roll(luck(), 0, 50));
   }
 
   void misfortune() {

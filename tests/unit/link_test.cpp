@@ -150,9 +150,15 @@ TEST_CASE(
   slow_end b{"a"};
   std::optional<outcome> small;
   std::optional<outcome> large;
-  auto big = encode(term::bytes(std::string(1 << 20, 'x')));
+  auto big = encode(term::bytes(std::string(2 << 20, 'x')));
+  auto middle = encode(term::bytes(std::string(1 << 20, 'x')));
   a.wire.cast("s", body(1));
+  a.wire.cast("s", middle); // not worth another thread
+  exchange(a, b);
+  CHECK(b.got == std::vector<std::string>{"s:1", "s:1048576"});
+  b.got = {"s:1"};
   a.wire.cast("s", big);
+  a.wire.cast("s", middle);
   a.wire.tell("s", body(2));
   a.wire.bye();
   a.wire.request("small", body(3), {}, 0, into(small));
@@ -165,9 +171,9 @@ TEST_CASE(
   b.read_on();
   exchange(a, b);
   CHECK(large);
-  CHECK(
-    b.got
-    == std::vector<std::string>{"s:1", "small?", "s:1048576", "s:2", "large?"});
+  CHECK(b.got
+        == std::vector<std::string>{"s:1", "small?", "s:2097152", "s:1048576",
+                                    "s:2", "large?"});
   CHECK(b.byes == 1);
   a.wire.cast("s", body(4)); // nothing is taken apart any more
   exchange(a, b);
@@ -177,6 +183,9 @@ TEST_CASE(
 TEST_CASE("what is charged counts as long as anybody has it") {
   auto x = std::make_shared<runtime::link>(
     "b", 1, [](bool) {}, nullptr, std::size_t{64} << 10);
+  auto large = runtime::link::charge(x, 1 << 30);
+  CHECK_FALSE(x->full());
+  large = nullptr;
   auto one = runtime::link::charge(x, 32 << 10);
   CHECK_FALSE(x->full());
   auto other = runtime::link::charge(x, 32 << 10);
