@@ -88,7 +88,8 @@ void require_depth(const call& c) {
                    + " calls inside each other");
 }
 
-void require_room(const call& c, const std::string& here) {
+void require_room(call& c, const std::string& here) {
+  c.wait_here();
   if (c.full)
     throw failed{too_much_waits(c.from, here)};
 }

@@ -126,7 +126,7 @@ private:
 /// Raises what is answered to a call with too many calls around it.
 void require_depth(const runtime::call& c);
 /// The same of one that would have to wait on this node, `here`, and may not.
-void require_room(const runtime::call& c, const std::string& here);
+void require_room(runtime::call& c, const std::string& here);
 /// Reads `(name, action, args, kwargs)` behind an operation's name. Raises as
 /// both.
 invocation read_invocation(runtime::call& c, const std::string& here);

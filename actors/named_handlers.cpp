@@ -232,11 +232,14 @@ bool named_handlers::answer_inline(const std::string& service, call& c) {
   auto items = c.op.is(term::kind::tuple) ? c.op.items()
                                           : std::span<const term>{};
   if (items.size() != 5 || !items[0].is_atom("invoke")
-      || !items[1].is(term::kind::string) || c.until.expired() || c.full)
-    return false; // its actor says why, and counts it
+      || !items[1].is(term::kind::string) || c.until.expired())
+    return false;
   auto h = local(std::string{items[1].text()});
   if (!h || !h->never_blocks())
     return false;
+  c.wait_here();
+  if (c.full)
+    return false; // its actor says why, and counts it
   try {
     auto x = read_invocation(c, net_.self()->name());
     h->invoke(std::move(x), std::move(c.reply));

@@ -6,12 +6,23 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "runtime/call/reply.hpp"
 #include "runtime/term/term.hpp"
 
 namespace hornbeam::runtime {
+
+/// What of another node waits here for handlers, and whether more may.
+class inbound_quota {
+public:
+  virtual ~inbound_quota() = default;
+  virtual bool full() const noexcept = 0;
+  /// Counts a message as waiting for as long as the result, or a copy, is
+  /// there.
+  virtual std::shared_ptr<void> charge(std::size_t bytes) = 0;
+};
 
 /// One request or cast on its way to a service.
 struct call {
@@ -20,12 +31,21 @@ struct call {
   deadline until;          ///< nobody waits for the answer after this
   std::uint32_t depth = 0; ///< how many calls are open around this one
   responder reply;         ///< empty for a cast
-  /// Of another node: it counts as waiting here until the last share goes, as
-  /// when its handler begins.
+  std::shared_ptr<inbound_quota> quota = nullptr; ///< of another node
+  std::size_t bytes = 0;                          ///< that it has come in
+  /// Once it has to wait: it counts in the quota until this goes, as when its
+  /// handler begins.
   std::shared_ptr<void> charge = nullptr;
-  /// Of that node as much waits here as may: what would have to wait for a
-  /// handler is refused.
+  /// What had to wait for a handler then was to be refused.
   bool full = false;
+
+  /// From here on it waits, if it did not before.
+  void wait_here() {
+    if (!quota)
+      return;
+    full = quota->full();
+    charge = std::exchange(quota, nullptr)->charge(bytes);
+  }
 };
 using call_ptr = std::shared_ptr<call>;
 

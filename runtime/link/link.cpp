@@ -233,10 +233,11 @@ std::size_t link::counted(std::size_t bytes) const {
   return std::min(bytes + least_charge, buffer_ / 2);
 }
 
-std::shared_ptr<void> link::charge(std::shared_ptr<link> x, std::size_t bytes) {
-  bytes = x->counted(bytes);
-  x->held_ += bytes;
-  return {nullptr, [x, bytes](void*) { x->held_ -= bytes; }};
+std::shared_ptr<void> link::charge(std::size_t bytes) {
+  bytes = counted(bytes);
+  held_ += bytes;
+  return {nullptr,
+          [x = shared_from_this(), bytes](void*) { x->held_ -= bytes; }};
 }
 
 void link::shut() {

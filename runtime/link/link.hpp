@@ -15,6 +15,7 @@
 
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/reply.hpp"
+#include "runtime/call/service.hpp"
 
 namespace hornbeam::runtime {
 
@@ -41,7 +42,7 @@ namespace hornbeam::runtime {
 /// What is large may take long to decode: another thread does that, and the
 /// casts behind it wait for it. The link knows each open request and
 /// fails it when the link closes.
-class link {
+class link : public inbound_quota, public std::enable_shared_from_this<link> {
 public:
   /// Whoever takes what the peer sent. Called by the link's session only, or in
   /// `apart`.
@@ -122,12 +123,8 @@ public:
   bool drained() const;
   std::size_t pending() const;
   std::uint64_t refused() const noexcept { return refused_.load(); }
-  /// Counts a body of the peer as waiting here for as long as the result, or a
-  /// copy, is there.
-  static std::shared_ptr<void> charge(std::shared_ptr<link> x,
-                                      std::size_t bytes);
-  /// Whether as much waits here as may.
-  bool full() const noexcept { return held_.load() >= buffer_; }
+  std::shared_ptr<void> charge(std::size_t bytes) override;
+  bool full() const noexcept override { return held_.load() >= buffer_; }
   /// Whether no more is to be received until some of what is taken apart is
   /// done: then `sink::apart` has run something.
   bool behind_with_reading() const noexcept {

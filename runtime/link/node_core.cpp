@@ -431,6 +431,7 @@ void node_core::dispatch(const std::string& service, call_ptr c) {
   // What is behind it goes when the node ends; the services end in order.
   if (answer_inline && !stopping && answer_inline(service, *c))
     return;
+  c->wait_here();
   auto deliver = [&] {
     shared_lock_scope lock{mutex};
     if (service == "$peering" && peering) {

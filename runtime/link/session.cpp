@@ -542,15 +542,6 @@ void session::prove_alive(std::chrono::milliseconds by,
   });
 }
 
-/// It is going to wait here, unless it is for what is served at once.
-void session::charge(const std::string& service, call& c,
-                     std::size_t bytes) const {
-  if (core_->inline_services.contains(service))
-    return;
-  c.full = link_->full();
-  c.charge = link::charge(link_, bytes);
-}
-
 void session::on_request(std::uint64_t id, const std::string& service,
                          deadline until, std::uint32_t depth,
                          std::string_view body) {
@@ -558,7 +549,8 @@ void session::on_request(std::uint64_t id, const std::string& service,
   c->from = link_->peer();
   c->until = until;
   c->depth = depth;
-  charge(service, *c, body.size());
+  c->quota = link_;
+  c->bytes = body.size();
   c->reply
     = responder{[on = link_, id](const outcome& x) { on->reply(id, x); }};
   try {
@@ -583,7 +575,8 @@ void session::on_announced() {
 void session::on_cast(const std::string& service, std::string_view body) {
   auto c = std::make_shared<call>();
   c->from = link_->peer();
-  charge(service, *c, body.size());
+  c->quota = link_;
+  c->bytes = body.size();
   try {
     c->op = decode(body);
   } catch (const decode_error&) {

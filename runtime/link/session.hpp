@@ -93,7 +93,6 @@ private:
   bool goodbye_said() const noexcept { return leaving_ || bye_seen_; }
   /// Goodbyes are said: ends when what was sent before them has gone.
   void leave();
-  void charge(const std::string& service, call& c, std::size_t bytes) const;
   /// The node is told of the link's end.
   void drop(const failure& why);
   bool dialled() const noexcept { return dial_.has_value(); }

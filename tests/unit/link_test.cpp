@@ -183,12 +183,12 @@ TEST_CASE(
 TEST_CASE("what is charged counts as long as anybody has it") {
   auto x = std::make_shared<runtime::link>(
     "b", 1, [](bool) {}, nullptr, std::size_t{64} << 10);
-  auto large = runtime::link::charge(x, 1 << 30);
+  auto large = x->charge(1 << 30);
   CHECK_FALSE(x->full());
   large = nullptr;
-  auto one = runtime::link::charge(x, 32 << 10);
+  auto one = x->charge(32 << 10);
   CHECK_FALSE(x->full());
-  auto other = runtime::link::charge(x, 32 << 10);
+  auto other = x->charge(32 << 10);
   CHECK(x->full());
   auto copy = other;
   other = nullptr;
@@ -197,7 +197,7 @@ TEST_CASE("what is charged counts as long as anybody has it") {
   CHECK_FALSE(x->full());
   std::vector<std::shared_ptr<void>> many; // bodies are the least of it
   for (int i = 0; i < 128; ++i)
-    many.push_back(runtime::link::charge(x, 0));
+    many.push_back(x->charge(0));
   CHECK(x->full());
 }
 
