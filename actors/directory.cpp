@@ -3,6 +3,8 @@
 #include <mutex>
 #include <utility>
 
+#include "runtime/base/log.hpp"
+
 namespace hornbeam::actors {
 
 using runtime::make_op;
@@ -151,19 +153,40 @@ std::vector<std::string> directory::local_names() const {
 
 void directory::set_remote(const std::string& node, const std::string& name,
                            std::int64_t count) {
+  auto i = remote_.find(name);
+  bool there = i != remote_.end() && i->second.contains(node);
   if (count > 0) {
+    auto& bytes = bytes_[node];
+    if (!there && bytes + cost_of(name) > most_bytes_) {
+      runtime::log::say_once_a_minute(runtime::log::level::warning, service_,
+                                      net_.self()->name(), "names of " + node,
+                                      [&] {
+                                        return node + " has too many "
+                                               + service_
+                                               + ": more are not known here";
+                                      });
+      return;
+    }
+    if (!there)
+      bytes += cost_of(name);
     remote_[name][node] = count;
     return;
   }
-  auto i = remote_.find(name);
-  if (i == remote_.end())
+  if (!there)
     return;
+  bytes_[node] -= cost_of(name);
   i->second.erase(node);
   if (i->second.empty())
     remote_.erase(i);
 }
 
+std::size_t directory::cost_of(const std::string& name) noexcept {
+  constexpr std::size_t entry = 160; // of a map of maps, about
+  return name.size() + entry;
+}
+
 void directory::forget(const std::string& node) {
+  bytes_.erase(node);
   for (auto i = remote_.begin(); i != remote_.end();) {
     i->second.erase(node);
     i = i->second.empty() ? remote_.erase(i) : std::next(i);

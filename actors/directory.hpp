@@ -38,8 +38,12 @@ public:
 
   /// `service` is the name of the actor that owns the members.
   directory(runtime::router& net, std::string service,
-            silence silent = std::make_shared<silent_peers>())
-    : net_(net), service_(std::move(service)), silent_(std::move(silent)) {}
+            silence silent = std::make_shared<silent_peers>(),
+            std::size_t most_bytes_of_a_node = most_bytes)
+    : net_(net),
+      service_(std::move(service)),
+      silent_(std::move(silent)),
+      most_bytes_(most_bytes_of_a_node) {}
 
   const std::string& service() const noexcept { return service_; }
 
@@ -54,6 +58,9 @@ public:
   /// for the others for so long has to stop by itself.
   void when_known(runtime::responder reply);
   static constexpr auto patience = silent_peers::patience;
+  /// What the names of one node may take here, a million of the usual length or
+  /// more; it is as if it had not announced what is beyond.
+  static constexpr std::size_t most_bytes = std::size_t{256} << 20;
   /// Whether there is anybody to wait for.
   bool has_peers() const;
   /// The other nodes that have it.
@@ -72,6 +79,7 @@ public:
 private:
   void set_remote(const std::string& node, const std::string& name,
                   std::int64_t count);
+  static std::size_t cost_of(const std::string& name) noexcept;
   void forget(const std::string& node);
   void announce(const std::string& name, std::int64_t count);
   /// Answers when the last one who has it lets go.
@@ -84,10 +92,12 @@ private:
   runtime::router& net_;
   const std::string service_;
   const silence silent_;
+  const std::size_t most_bytes_;
   mutable runtime::ranked_shared_mutex<runtime::lock_rank::directory> mutex_;
   std::map<std::string, std::int64_t> local_;
   bool offers_ = true;
   std::map<std::string, std::map<std::string, std::int64_t>> remote_;
+  std::map<std::string, std::size_t> bytes_; ///< of the names of each node
   std::set<std::string> peers_;            ///< those that have been sent a sync
   std::map<std::uint64_t, question> open_; ///< questions by number
   std::uint64_t last_question_ = 0;

@@ -115,6 +115,7 @@ void named_handlers::invoke_elsewhere(invocation x, responder reply) {
   auto e = std::make_shared<pending_call>();
   e->why = not_there(scope_, x.target, "any connected node");
   e->call = std::move(x);
+  e->call.charge = nullptr; // it waits elsewhere
   e->reply = std::move(reply);
   send(e);
 }
@@ -163,7 +164,10 @@ bool named_handlers::cast(const invocation& x) {
     return false;
   };
   // Behind those that wait already.
-  return (casts_waiting_ > 0 && later()) || cast_elsewhere(x) || later();
+  if (casts_waiting_ > 0 && later())
+    return true;
+  auto sent = cast_elsewhere(x);
+  return sent ? *sent : later();
 }
 
 void named_handlers::cast_late(const invocation& x) {
@@ -171,8 +175,8 @@ void named_handlers::cast_late(const invocation& x) {
     h->invoke(x, responder{});
     return;
   }
-  if (cast_elsewhere(x) || choose(x.target).to)
-    return; // if that was lost, it is said
+  if (cast_elsewhere(x))
+    return; // if it was lost, that is said
   log::say_once_a_minute(log::level::warning, service_name(),
                          net_.self()->name(), "cast " + x.target, [&] {
                            return "a cast has found no " + scope_ + " '"
@@ -180,10 +184,11 @@ void named_handlers::cast_late(const invocation& x) {
                          });
 }
 
-bool named_handlers::cast_elsewhere(const invocation& x) {
+std::optional<bool> named_handlers::cast_elsewhere(const invocation& x) {
   auto to = choose(x.target).to;
-  return to
-         && net_.cast(to->node, service_name(), write_invocation("invoke", x));
+  if (!to)
+    return std::nullopt;
+  return net_.cast(to->node, service_name(), write_invocation("invoke", x));
 }
 
 void named_handlers::serve(handler_ptr h, invocation x, responder reply) {

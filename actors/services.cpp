@@ -21,6 +21,9 @@ services::services(std::shared_ptr<runtime::node> n, tasks::limits keep)
 
 namespace {
 
+/// Other nodes make no more tables here by asking for them.
+constexpr std::size_t most_made_for_others = 10'000;
+
 /// A call of a handler that may take its time.
 process_body run_apart(self, std::function<void()> f) {
   f();
@@ -80,6 +83,8 @@ std::shared_ptr<services> services::start(node_settings settings,
     if (!home.empty() && home != x.node->name())
       return false;
     lock_scope guard{x.tables_mutex_};
+    if (x.served_.size() >= most_made_for_others)
+      return false;
     x.serve(table);
     return true;
   });

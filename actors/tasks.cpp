@@ -27,14 +27,14 @@ public:
                      std::string{op.arg(1).text()});
         tasks_.finish(id, {current_failure(), nullptr});
       }
-    } else if (op.name == "turn") {
-      c.reply(term{});
     } else if (op.name == "look") { // behind what this node has submitted
       tasks_.net_.tell(c.from, "tasks", make_op("looked", op.arg(0)));
     } else if (op.name == "looked") {
       look_again(op.arg(0).as_int());
     } else if (is_about_task(op.name) && wait_for_submitter(c, op)) {
       return;
+    } else if (op.name == "turn") {
+      c.reply(term{});
     } else if (op.name == "list") {
       c.reply(tasks_.list());
     } else if (op.name == "await") {
@@ -66,8 +66,8 @@ public:
     }
     tasks_.submitters_.erase(e.incarnation);
     std::vector<std::int64_t> lost;
-    for (auto& [number, x] : on_their_way_)
-      if (x.submitter == e.name)
+    for (auto& [number, x] : tasks_.on_their_way_)
+      if (x.first == e.name)
         lost.push_back(number);
     for (auto number : lost)
       look_again(number);
@@ -76,7 +76,7 @@ public:
 private:
   static bool is_about_task(std::string_view name) {
     return name == "await" || name == "watch" || name == "status"
-           || name == "cancel";
+           || name == "cancel" || name == "turn";
   }
   /// Whoever knows an id may be faster than the cast that submits it, which a
   /// large argument, or one before it, makes slow: its node says when all that
@@ -89,18 +89,22 @@ private:
     auto from = tasks_.submitters_.find(tasks::submitter_of(id));
     if (from == tasks_.submitters_.end())
       return false;
-    auto number = ++last_number_;
+    auto number = ++tasks_.last_look_;
     if (!tasks_.net_.tell(from->second, "tasks", make_op("look", number)))
       return false;
-    on_their_way_.emplace(
-      number, late_call{std::make_shared<call>(std::move(c)), from->second});
+    tasks_.on_their_way_.emplace(
+      number, std::pair{from->second, std::make_shared<call>(std::move(c))});
     return true;
   }
   void look_again(std::int64_t number) {
-    auto node = on_their_way_.extract(number);
+    auto node = tasks_.on_their_way_.extract(number);
     if (!node)
       return;
-    auto& c = *node.mapped().c;
+    auto& c = *node.mapped().second;
+    if (c.until.expired()) { // nobody waits any more: cancel nothing
+      c.reply(too_late());
+      return;
+    }
     asked_again_ = true;
     try {
       handle(c);
@@ -119,14 +123,7 @@ private:
     return std::make_shared<responder>(std::move(c.reply));
   }
 
-  struct late_call {
-    call_ptr c;
-    std::string submitter;
-  };
-
   tasks& tasks_;
-  std::map<std::int64_t, late_call> on_their_way_;
-  std::int64_t last_number_ = 0;
   bool asked_again_ = false;
 };
 
@@ -229,8 +226,8 @@ void tasks::await_here(const std::string& id, deadline until,
   };
   if (try_it())
     return;
-  net_.request(net_.self()->name(), "tasks", make_op("turn"), until, 0,
-               responder{[this, id, shared, try_it](const outcome&) {
+  net_.request(net_.self()->name(), "tasks", make_op("turn", term::string(id)),
+               until, 0, responder{[this, id, shared, try_it](const outcome&) {
                  if (!try_it())
                    (*shared)({unknown(id), nullptr});
                }});

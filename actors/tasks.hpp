@@ -107,6 +107,10 @@ private:
   const std::shared_ptr<records> records_;
   /// Connected nodes by incarnation; by the service's actor.
   std::map<std::uint64_t, std::string> submitters_;
+  /// Calls that wait for a submitter, by the number of the question.
+  std::map<std::int64_t, std::pair<std::string, runtime::call_ptr>>
+    on_their_way_;
+  std::int64_t last_look_ = 0;
   std::atomic<std::uint64_t> next_{1};
 };
 

@@ -43,6 +43,7 @@ term name_of_key(int i) {
 
 std::vector<term> names(int n) {
   std::vector<term> out;
+  out.reserve(static_cast<std::size_t>(n));
   for (int i = 0; i < n; ++i)
     out.push_back(name_of_key(i));
   return out;

@@ -19,8 +19,8 @@
 
 namespace {
 
-constexpr std::size_t piece = 64 * 1024;
-constexpr std::size_t whole = 1024 * 1024;
+constexpr std::size_t piece = std::size_t{64} << 10;
+constexpr std::size_t whole = std::size_t{1} << 20;
 constexpr int rounds = 500;
 
 /// Two ends of a TCP connection.

@@ -24,7 +24,8 @@ enum class frame : std::uint8_t {
 };
 
 /// Whether frames of that tag come in the order in which they were sent.
-bool stays_behind(frame x) {
+bool stays_behind(std::uint64_t tag) {
+  auto x = static_cast<frame>(tag);
   return x == frame::cast || x == frame::announced || x == frame::bye
          || x == frame::bye_ok;
 }
@@ -300,13 +301,11 @@ void link::receive(std::string_view batch, sink& to, moment now) {
   wire_reader in{batch};
   while (in.remaining() > 0) {
     auto x = in.take(in.length());
-    auto tag = x.empty() ? frame{} : static_cast<frame>(x[0]);
-    if (casts_apart_ == 0 || !stays_behind(tag)) {
+    if (casts_apart_ == 0 || x.empty()
+        || !stays_behind(static_cast<unsigned char>(x[0]))) {
       take_frame(x, to, now);
       continue;
     }
-    if (tag == frame::bye || tag == frame::bye_ok)
-      to.on_bye_seen();
     take_apart({{std::string{x}}, x.size()}, to, now);
   }
 }
@@ -332,9 +331,12 @@ struct link::under_way {
 
 void link::take_apart(half_received x, sink& to, moment now) {
   auto all = std::make_shared<half_received>(std::move(x));
+  auto tag = static_cast<frame>(all->tag());
+  if (tag == frame::bye || tag == frame::bye_ok)
+    to.on_bye_seen();
   auto bytes = counted(static_cast<std::size_t>(all->size));
   auto until_taken = std::make_shared<under_way>(*this, bytes,
-                                                 all->holds_casts());
+                                                 stays_behind(all->tag()));
   // Its deadline counts from now.
   to.apart([this, &to, now = at(now), all, until_taken]() mutable {
     take_frame(std::move(*all).whole(), to, now, true);
@@ -348,9 +350,10 @@ void link::pay_credit() {
       push(make_frame(frame::credit, n), kind::answer);
 }
 
-bool link::half_received::holds_casts() const {
-  return !parts.empty() && !parts[0].empty()
-         && stays_behind(static_cast<frame>(parts[0][0]));
+std::uint64_t link::half_received::tag() const {
+  return parts.empty() || parts[0].empty()
+           ? 0
+           : static_cast<unsigned char>(parts[0][0]);
 }
 
 void link::half_received::append(std::string_view x, std::uint64_t total) {
@@ -436,11 +439,18 @@ void link::take_frame(std::string_view bytes, sink& to, moment now,
         count_unread();
       ++owed_credit_;
       pay_credit();
+      auto before = whole.size;
       whole.append(rest(), total);
+      partial_bytes_ += whole.size - before;
+      if (partial_bytes_ > message_limit)
+        throw decode_error("more than " + std::to_string(message_limit)
+                           + " bytes of several messages at once");
       if (whole.size == total) {
         auto done = std::move(whole);
         partial_.erase(number);
-        if (done.size <= at_once && (casts_apart_ == 0 || !done.holds_casts()))
+        partial_bytes_ -= done.size;
+        if (done.size <= at_once
+            && (casts_apart_ == 0 || !stays_behind(done.tag())))
           take_frame(std::move(done).whole(), to, now, true);
         else
           take_apart(std::move(done), to, now);

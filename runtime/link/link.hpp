@@ -73,8 +73,8 @@ public:
   /// is refused. So is what would have to wait here while as much of the peer's
   /// does.
   static constexpr std::size_t default_buffer = std::size_t{64} << 20;
-  /// The largest message, and how many of a peer may be half received: it sends
-  /// one at a time.
+  /// The largest message, and so many bytes of a peer, and messages, may be
+  /// half received: it sends one at a time.
   static constexpr std::uint64_t message_limit = std::uint64_t{2} << 30;
   static constexpr std::size_t most_half_received = 4;
   /// So many refusals in a row that the peer does not read end the link.
@@ -188,8 +188,7 @@ private:
     std::uint64_t size = 0;
     void append(std::string_view x, std::uint64_t total);
     std::string whole() &&;
-    /// Whether casts behind it have to wait for it.
-    bool holds_casts() const;
+    std::uint64_t tag() const; ///< 0: it has none
   };
   struct under_way; ///< of what is taken apart
   /// What a message of the peer counts as: one that is large keeps no small
@@ -229,6 +228,7 @@ private:
   failure closed_with_;
 
   std::map<std::uint64_t, half_received> partial_; ///< session only
+  std::uint64_t partial_bytes_ = 0;                ///< session only
   std::atomic<std::size_t> unread_refusals_{0};
   std::atomic<std::size_t> held_{0};        ///< of the peer's, that waits here
   std::atomic<std::size_t> apart_bytes_{0}; ///< of what is taken apart

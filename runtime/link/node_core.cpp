@@ -341,7 +341,9 @@ void node_core::drop_peer(const std::shared_ptr<runtime::link>& x,
 bool node_core::cast_or_wait(const std::string& to, const std::string& service,
                              std::string body, bool& taken) {
   std::unique_lock lock{mutex};
-  if (auto i = peers.find(to); i != peers.end() && i->second.link->open()) {
+  // Also to one that is over: what waits is for a node that has never been
+  // here.
+  if (auto i = peers.find(to); i != peers.end()) {
     auto link = i->second.link;
     lock.unlock();
     taken = link->cast(service, body);

@@ -140,6 +140,8 @@ public:
   /// A peer tells of others.
   void told(time now, const std::vector<member>& members);
 
+  /// More are not learned from what peers tell.
+  static constexpr std::size_t most_told = 10'000;
   /// How many nodes are kept in mind.
   std::size_t size() const noexcept { return nodes_.size(); }
 

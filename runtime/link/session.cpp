@@ -190,12 +190,18 @@ void session::on_bye() {
 
 void session::apart(std::function<void()> f) {
   if (!reader_)
-    reader_ = core_->system->spawn<caf::detached>(read_apart);
+    try {
+      reader_ = core_->system->spawn<caf::detached>(read_apart);
+    } catch (const std::exception&) { // no thread is to be had
+      f();
+      return;
+    }
   caf::anon_send(
     reader_, to_read{[self = shared_from_this(), f = std::move(f)]() mutable {
       auto& loop = *self->core_->loop;
       try {
-        f();
+        if (!self->core_->stopping) // else it would be refused
+          f();
       } catch (...) {
         loop.post([self, why = current_failure().message] {
           self->closed("sent what can't be read: " + why);
@@ -408,6 +414,7 @@ std::optional<refusal> session::connect() {
   actor_ = core_->system->spawn<loop_actor<link_state>>(
     core_->unit, [self = shared_from_this()](link_state& st) { st.on = self; });
   core_->add_session(shared_from_this(), actor_);
+  went_on_ = clock::now(); // it may have been paused until it was let in
   beat();
   core_->after_services([x = link_] { x->announced(); });
   flush();
@@ -529,12 +536,21 @@ void session::prove_alive(std::chrono::milliseconds by,
     return; // it is asked already
   auto asked = clock::now();
   link_->probe();
-  timer_.after(by, [weak = weak_from_this(), asked] {
+  look_for_proof(by, asked);
+}
+
+void session::look_for_proof(std::chrono::milliseconds by,
+                             clock::time_point asked) {
+  timer_.after(by, [weak = weak_from_this(), by, asked] {
     auto self = weak.lock();
     if (!self || self->over_)
       return;
+    if (self->stalled_) { // this node does not listen
+      self->look_for_proof(by, asked);
+      return;
+    }
     auto now = self->connection_.lock();
-    if (!now || now->heard() < asked)
+    if (!now || std::max(now->heard(), self->went_on_) < asked)
       self->end("gave no sign of life, and another of its name has come");
     else
       for (auto& g : std::exchange(self->when_proved_, {}))

@@ -90,6 +90,8 @@ private:
   /// while.
   void beat();
   void go_on();
+  /// Ends the link unless something was heard since `asked`, after a while.
+  void look_for_proof(std::chrono::milliseconds by, clock::time_point asked);
   bool goodbye_said() const noexcept { return leaving_ || bye_seen_; }
   /// Goodbyes are said: ends when what was sent before them has gone.
   void leave();

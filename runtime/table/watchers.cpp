@@ -45,15 +45,15 @@ const char* name_of(table_event::kind x) noexcept {
   }
 }
 
-void table_watchers::note(table_event x) {
+void table_watchers::note(const table_event& x) {
   std::shared_ptr<const table_event> event;
   bool all = x.what == table_event::kind::ended;
   lock_scope guard{mutex_};
   for (auto& [number, w] : watches_) {
-    if (!all && !w.what.covers(event ? event->key : x.key))
+    if (!all && !w.what.covers(x.key))
       continue;
     if (!event)
-      event = std::make_shared<const table_event>(std::move(x));
+      event = std::make_shared<const table_event>(x);
     waiting_.push_back({w.listener, event});
   }
 }

@@ -59,7 +59,7 @@ class table_watchers {
 public:
   /// Whether there is anybody to note changes for.
   bool any() const noexcept { return any_.load(std::memory_order_relaxed); }
-  void note(table_event x);
+  void note(const table_event& x);
   /// Calls the listeners. One thread at a time delivers; the others leave
   /// their changes to it.
   void deliver();

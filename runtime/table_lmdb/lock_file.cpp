@@ -243,8 +243,9 @@ void lmdb_lock_file::after_fork_in_child() {
   for (auto [fd, page] : std::exchange(all.known, {})) {
     ::close(fd);
     if (page != nullptr) // nobody uses it here; it stays memory all the same
-      ::mmap(page, sizeof(lmdb_lock_file::page), PROT_READ | PROT_WRITE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+      static_cast<void>(::mmap(page, sizeof(lmdb_lock_file::page),
+                               PROT_READ | PROT_WRITE,
+                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
   }
   all.mutex.unlock();
 }

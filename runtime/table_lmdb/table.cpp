@@ -149,7 +149,7 @@ void lmdb_table::write(F f, bool patient) {
   };
   auto tell = [&] {
     for (auto& e : events)
-      watchers_.note(std::move(e));
+      watchers_.note(e);
   };
   if (env.durable()) {
     group_->write(env, change, tell);

@@ -43,7 +43,8 @@ process_body customer(self me, std::promise<void> over) {
   spec.start = [](self parent, term::sequence) {
     return gen_server::start(parent, std::make_unique<shop>(10), {"shop"});
   };
-  std::vector<child_spec> children(1, std::move(spec));
+  std::vector<child_spec> children;
+  children.push_back(std::move(spec));
   auto started = co_await start_supervisor(me, {}, std::move(children));
   std::cout << "supervisor: " << to_string(started.at(0)) << '\n';
 

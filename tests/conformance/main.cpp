@@ -79,7 +79,8 @@ void check(const std::string& name) {
     FAIL("main/0 did not return within 20 seconds");
   if (!reason->is_atom("normal"))
     FAIL("main/0 ended with " << runtime::to_string(*reason));
-  CHECK(left == "");
+  INFO(left);
+  CHECK(left.empty());
   CHECK(got == expected);
 }
 

@@ -159,7 +159,7 @@ TEST_CASE("writers of a durable table share syncs") {
     return x.what == disk_event::kind::sync;
   });
   CHECK(syncs > 0);
-  CHECK(syncs <= threads * each);
+  CHECK(syncs <= std::ptrdiff_t{threads} * each);
 }
 
 TEST_CASE("of writers that share a commit, only who fails is told") {

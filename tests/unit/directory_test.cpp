@@ -140,6 +140,33 @@ TEST_CASE_METHOD(fixture, "who offers nothing is taken for one that has "
   CHECK(b().names().size() == 2);
 }
 
+TEST_CASE_METHOD(fixture, "what the names of one node take is bounded") {
+  auto& n = add_node("c@h");
+  actors::directory c{n, "hooks", std::make_shared<actors::silent_peers>(),
+                      2000};
+  n.add("hooks", [&c] { return std::make_unique<members>(c); });
+  connect("a@h", "c@h");
+  connect("b@h", "c@h");
+  run();
+  for (int i = 0; i < 100; ++i)
+    a().set_local("n" + std::to_string(i), 1);
+  b().set_local("of b", 1);
+  run();
+  auto known = c.names().size();
+  CHECK(known > 5);
+  CHECK(known < 20);
+  CHECK(c.remote("of b").size() == 1);
+  a().set_local("n0", 2); // which is known
+  run();
+  CHECK(c.remote("n0").at(0).count == 2);
+  for (int i = 0; i < 100; ++i)
+    a().set_local("n" + std::to_string(i), 0);
+  a().set_local("later", 1);
+  run();
+  CHECK(c.names() == std::vector<std::string>{"later", "of b"});
+  stop(); // before `c` goes
+}
+
 TEST_CASE("a peer that stands still is waited for by one directory of a node, "
           "and not by the next") {
   struct deaf : router {

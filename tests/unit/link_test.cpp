@@ -34,6 +34,7 @@ struct end : runtime::link::sink {
       + (x.is_any_integer() ? to_string(x) : std::to_string(x.text().size())));
   }
   void on_bye() override { ++byes; }
+  void on_bye_seen() override { ++byes_seen; }
   void on_announced() override { ++announcements; }
 
   runtime::link wire; // not unistd.h's
@@ -42,6 +43,7 @@ struct end : runtime::link::sink {
   std::uint32_t last_depth = 0;
   int wakes = 0;
   int byes = 0;
+  int byes_seen = 0;
   int announcements = 0;
   bool answering = true;
 };
@@ -168,6 +170,7 @@ TEST_CASE(
   CHECK_FALSE(large);
   CHECK(b.got == std::vector<std::string>{"s:1", "small?"});
   CHECK(b.byes == 0);
+  CHECK(b.byes_seen == 1); // though it came as a fragment
   b.read_on();
   exchange(a, b);
   CHECK(large);

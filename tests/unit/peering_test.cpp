@@ -232,6 +232,18 @@ TEST_CASE("who wants to know what the other node has waits for it, but not for "
   CHECK(x.take<peering::answer>().size() == 1);
 }
 
+TEST_CASE("what peers tell of others is bounded") {
+  fixture f;
+  f.link("a@h");
+  std::vector<peering::member> many;
+  for (std::size_t i = 0; i < peering::most_told + 100; ++i)
+    many.push_back({"n" + std::to_string(i) + "@h", "h:1"});
+  f.machine.told(f.now, many);
+  CHECK(f.machine.size() == peering::most_told);
+  f.machine.told(f.now, {{"n1@h", "h:1"}}); // which is known
+  CHECK(f.machine.size() == peering::most_told);
+}
+
 TEST_CASE("a node is no peer of itself, as where processes share settings") {
   fixture f{{{"a@h", ""}, {"b@h", ""}}};
   f.machine.start(f.now);

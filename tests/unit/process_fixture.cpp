@@ -59,7 +59,7 @@ void process_cluster::node::receive(const std::string& from,
     throw std::logic_error("no service " + service);
 }
 
-void process_cluster::node::tell(const peer_event& e) {
+void process_cluster::node::hear(const peer_event& e) {
   if (e.up)
     peers_.insert(e.name);
   else
@@ -103,15 +103,15 @@ process_cluster::node& process_cluster::add_node(const std::string& name,
 }
 
 void process_cluster::connect(const std::string& a, const std::string& b) {
-  at(a).tell({b, at(b).self()->incarnation, true, false});
-  at(b).tell({a, at(a).self()->incarnation, true, false});
+  at(a).hear({b, at(b).self()->incarnation, true, false});
+  at(b).hear({a, at(a).self()->incarnation, true, false});
 }
 
 void process_cluster::disconnect(const std::string& a, const std::string& b) {
   queues_[{a, b}].clear();
   queues_[{b, a}].clear();
-  at(a).tell({b, at(b).self()->incarnation, false, false});
-  at(b).tell({a, at(a).self()->incarnation, false, false});
+  at(a).hear({b, at(b).self()->incarnation, false, false});
+  at(b).hear({a, at(a).self()->incarnation, false, false});
 }
 
 process_cluster::node& process_cluster::restart(const std::string& name,
@@ -130,7 +130,7 @@ void process_cluster::dial(const std::string& a, const std::string& b) {
 void process_cluster::dialing_failed(const std::string& a,
                                      const std::string& b) {
   queues_[{a, b}].clear();
-  at(a).tell({b, 0, false, true});
+  at(a).hear({b, 0, false, true});
 }
 
 bool process_cluster::step(const std::string& from, const std::string& to) {

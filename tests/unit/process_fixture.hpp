@@ -79,7 +79,7 @@ public:
     friend class process_cluster;
     void receive(const std::string& from, const std::string& service,
                  const term& op);
-    void tell(const peer_event& e);
+    void hear(const peer_event& e);
 
     process_cluster& cluster_;
     origin_ptr self_;

@@ -108,21 +108,22 @@ def ping(name: str, timeout_ms: float = 5000) -> str:
 
 
 def wait_for(*names: str, timeout_ms: float = 5000) -> None:
-    """Wait until all these nodes are connected. Raises `NodeError` that names
-    those which are not."""
+    """Wait until all these nodes are connected, and this one knows what they have.
+    Raises `NodeError` that names those which are not."""
     until = time.monotonic() + timeout_ms / 1000
-    wanted = sorted({_native.full_name(x) for x in names} - {node()})
-    while missing := [x for x in wanted if not _native.connected(x)]:
+    missing = sorted({_native.full_name(x) for x in names} - {node()})
+    while missing:
         left = (until - time.monotonic()) * 1000
-        if left <= 0:
+        for name in list(missing):
+            try:
+                connect(name, max(1, min(left, 500)))
+                missing.remove(name)
+            except HornbeamError:
+                time.sleep(0.02)
+        if missing and left <= 0:
             raise NodeError(
                 f"not connected within {timeout_ms} ms: " + ", ".join(missing)
             )
-        for name in missing:
-            try:
-                connect(name, min(left, 500))
-            except HornbeamError:
-                time.sleep(0.02)
 
 
 def status() -> dict[str, object]:
