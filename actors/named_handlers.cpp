@@ -166,8 +166,7 @@ bool named_handlers::cast(const invocation& x) {
   // Behind those that wait already.
   if (casts_waiting_ > 0 && later())
     return true;
-  auto sent = cast_elsewhere(x);
-  return sent ? *sent : later();
+  return cast_elsewhere(x) || later(); // what is lost on the way is said there
 }
 
 void named_handlers::cast_late(const invocation& x) {
@@ -184,11 +183,11 @@ void named_handlers::cast_late(const invocation& x) {
                          });
 }
 
-std::optional<bool> named_handlers::cast_elsewhere(const invocation& x) {
+bool named_handlers::cast_elsewhere(const invocation& x) {
   auto to = choose(x.target).to;
-  if (!to)
-    return std::nullopt;
-  return net_.cast(to->node, service_name(), write_invocation("invoke", x));
+  if (to)
+    net_.cast(to->node, service_name(), write_invocation("invoke", x));
+  return to != nullptr;
 }
 
 void named_handlers::serve(handler_ptr h, invocation x, responder reply) {

@@ -118,8 +118,8 @@ private:
   choice choose(const std::string& name,
                 const std::set<std::string>& but = {}) const;
   void send(const std::shared_ptr<pending_call>& x);
-  /// Whether it could be sent; none if nobody has the name.
-  std::optional<bool> cast_elsewhere(const invocation& x);
+  /// False if nobody has the name.
+  bool cast_elsewhere(const invocation& x);
   /// The same when this node has joined others, which it had to wait for.
   void cast_late(const invocation& x);
   void serve(handler_ptr h, invocation x, runtime::responder reply);

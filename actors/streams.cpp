@@ -49,7 +49,7 @@ public:
     items.push_back(number(call_.depth));
     if (!streams_.net_.cast(node_, "streams", term::tuple(std::move(items))))
       if (auto to = streams_.sink(id_, true))
-        to->fail(node_down(node_));
+        to->fail(streams_.net_.why_not(node_));
   }
 
   void close() override {

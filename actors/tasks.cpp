@@ -251,7 +251,8 @@ void tasks::submit(const std::string& id, const invocation& x) {
   items.push_back(term::string(id));
   items.push_back(term{x.until.left_ms()});
   items.push_back(term{static_cast<std::int64_t>(x.depth)});
-  net_.cast(where, "tasks", term::tuple(std::move(items)));
+  if (!net_.cast(where, "tasks", term::tuple(std::move(items))))
+    throw failed{net_.why_not(where)};
 }
 
 std::pair<std::size_t, std::size_t> tasks::count() const {

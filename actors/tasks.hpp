@@ -71,7 +71,8 @@ public:
                   task::callback f);
   /// Starts the call of a hook as a task of this node.
   void run(const std::string& id, invocation x);
-  /// Submits to the node that the id names. Never blocks.
+  /// Submits to the node that the id names. Never blocks. Raises `failed` if
+  /// it can't be sent there.
   void submit(const std::string& id, const invocation& x);
 
   /// Those that have not ended, and kept ones.

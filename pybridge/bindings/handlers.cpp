@@ -139,7 +139,10 @@ void bind_handlers(py::module_& m) {
     guard());
   m.def(
     "handler_names",
-    [](const text& scope) { return list_of_text(handlers(scope).names()); },
+    [](const text& scope) {
+      wait_until_joined();
+      return list_of_text(handlers(scope).names());
+    },
     guard());
   m.def(
     "pick",
@@ -155,6 +158,7 @@ void bind_handlers(py::module_& m) {
   m.def(
     "providers",
     [](const text& scope, const text& name) {
+      wait_until_joined();
       std::vector<std::string> out;
       if (handlers(scope).local(name))
         out.push_back(node().node->name());

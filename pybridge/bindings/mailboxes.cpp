@@ -152,7 +152,11 @@ void bind_mailboxes(py::module_& m) {
     guard());
   m.def(
     "topic_names",
-    [] { return list_of_text(node().topics.directory().names()); }, guard());
+    [] {
+      wait_until_joined();
+      return list_of_text(node().topics.directory().names());
+    },
+    guard());
 }
 
 } // namespace hornbeam::pybridge

@@ -62,7 +62,7 @@ bool job_queue::push(job x) {
   if (!open_) {
     lock.unlock();
     if (x.reply)
-      (*x.reply)(node_ended());
+      (*x.reply)(not_begun());
     return false;
   }
   jobs_.push_back(std::move(x));
@@ -249,7 +249,7 @@ std::vector<std::string> job_queue::close() {
   std::vector<std::string> never_began;
   for (auto& x : rest) {
     if (x.reply)
-      (*x.reply)(node_ended());
+      (*x.reply)(not_begun());
     if (x.kind == "local")
       never_began.push_back(x.call.target);
   }

@@ -62,6 +62,9 @@ bool engine::start(runtime::node_settings settings,
 
 void engine::leave() {
   begin_shutdown();
+  if (auto* services = running()) // others ask those that go on
+    for (auto* x : {&services->hooks, &services->functions})
+      x->serve_nobody();
   // This wakes the pool's threads, which find that Python is shutting down.
   for (auto& id : job_queue::get().close()) // of a node that runs
     running()->tasks.finish(id, {runtime::node_ended(), nullptr});

@@ -6,6 +6,17 @@ failure node_ended() {
   return {error_code::ended, "this node has ended"};
 }
 
+failure not_begun() {
+  auto x = node_ended();
+  x.unsent = true;
+  return x;
+}
+
+failure too_much_to_send(const std::string& node) {
+  return {error_code::overloaded, "too much is waiting to be sent to " + node,
+          node};
+}
+
 failure node_down(const std::string& node) {
   return {error_code::no_connection, "the node " + node + " is down", node};
 }

@@ -43,7 +43,8 @@ struct failure {
   std::string node;      ///< the node it came from, if another
   std::string type;      ///< class name of the exception behind it
   std::string traceback; ///< its text, where there is one
-  /// The call has never left this node: it may be sent to another one.
+  /// The call has never left this node, or never begun on the other: it may be
+  /// sent to another one.
   bool unsent = false;
 
   template <class Archive>

@@ -106,6 +106,10 @@ public:
                     const term& op) {
     return cast(node, service, op);
   }
+  /// Why a cast to that node was not taken just now.
+  virtual failure why_not(const std::string& node) const {
+    return node_down(node);
+  }
   /// Asks once; `reply` is answered whatever happens, at the latest when the
   /// node is found to be down. Does not connect.
   virtual void request(const std::string& node, const std::string& service,

@@ -32,6 +32,8 @@ bool stays_behind(std::uint64_t tag) {
 
 /// What is set aside for a message in pieces before it is there.
 constexpr std::uint64_t most_at_once = std::uint64_t{4} << 20;
+/// The type of an error that stands for a call that has not begun.
+constexpr auto unsent_mark = "$unsent";
 /// To decode so much takes some milliseconds at the most, and to have another
 /// thread do it would take a quarter of what an array of it takes altogether.
 constexpr std::size_t at_once = std::size_t{5} << 18;
@@ -62,10 +64,14 @@ std::string encode_outcome(const outcome& x) {
   std::string out;
   wire_writer ar{out};
   ar << x.ok();
-  if (x.ok())
+  if (x.ok()) {
     ar << *x;
-  else
-    ar << x.error();
+    return out;
+  }
+  auto f = x.error();
+  if (f.unsent) // it has no field of its own
+    f.type = unsent_mark;
+  ar << f;
   return out;
 }
 
@@ -82,6 +88,10 @@ outcome decode_outcome(std::string_view bytes) {
   failure f;
   ar >> f;
   ar.finish();
+  if (f.type == unsent_mark) {
+    f.unsent = true;
+    f.type.clear();
+  }
   return f;
 }
 
@@ -164,13 +174,13 @@ std::uint64_t link::request(const std::string& service, std::string_view body,
       auto why = closed_with_;
       lock.unlock();
       if (open_)
-        why = {error_code::overloaded,
-               body.size() > message_limit
-                 ? "a message of " + std::to_string(body.size())
-                     + " bytes, over the limit of "
-                     + std::to_string(message_limit)
-                 : "too much is waiting to be sent to " + peer_,
-               peer_};
+        why = body.size() > message_limit
+                ? failure{error_code::overloaded,
+                          "a message of " + std::to_string(body.size())
+                            + " bytes, over the limit of "
+                            + std::to_string(message_limit),
+                          peer_}
+                : too_much_to_send(peer_);
       why.unsent = true;
       node.mapped().reply(std::move(why));
     }

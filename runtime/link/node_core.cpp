@@ -170,8 +170,8 @@ void node_core::after_services(std::function<void()> f) {
     s->post(token);
 }
 
-void node_core::begin_join() {
-  joining_ = true;
+bool node_core::begin_join() {
+  return !joining_.exchange(true);
 }
 
 namespace {
@@ -358,6 +358,15 @@ bool node_core::cast_or_wait(const std::string& to, const std::string& service,
   return queue.size() == 1;
 }
 
+failure node_core::as_told(failure why) const {
+  if (why.code != error_code::ended || !(stopping || why.unsent))
+    return why;
+  auto me = self()->name();
+  failure out{error_code::no_connection, "the node " + me + " has ended", me};
+  out.unsent = why.unsent;
+  return out;
+}
+
 void node_core::lose_casts(const runtime::link& to, std::uint64_t n) {
   lose_casts(
     to.peer(),
@@ -451,8 +460,10 @@ void node_core::dispatch(const std::string& service, call_ptr c) {
   if (!stopping && make_service && make_service(service) && deliver())
     return;
   refuse(*c, service,
-         {stopping ? error_code::ended : error_code::not_found,
-          "the node " + self()->name() + " has no service '" + service + "'"});
+         stopping ? not_begun()
+                  : failure{error_code::not_found, "the node " + self()->name()
+                                                     + " has no service '"
+                                                     + service + "'"});
 }
 
 } // namespace hornbeam::runtime

@@ -105,8 +105,8 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// That of the link to a node, or none.
   std::shared_ptr<session> find_session(const std::string& name) const;
 
-  /// Until `joined` whoever finds nothing waits.
-  void begin_join();
+  /// Until `joined` whoever finds nothing waits. False: it has begun before.
+  bool begin_join();
   /// Joins when each of those has answered, by name with their processes.
   void join_with(std::map<std::string, long> members);
   /// `well`: there is a connection.
@@ -135,6 +135,9 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// true the first time, when the caller must connect.
   bool cast_or_wait(const std::string& to, const std::string& service,
                     std::string body, bool& taken);
+  /// How another node is told of a failure: of "this node" it would think its
+  /// own.
+  failure as_told(failure why) const;
   /// A cast that `to` has not taken is lost.
   void lose_casts(const link& to, std::uint64_t n = 1);
   /// No connection to that node came about: what waited for it is lost.

@@ -567,8 +567,9 @@ void session::on_request(std::uint64_t id, const std::string& service,
   c->depth = depth;
   c->quota = link_;
   c->bytes = body.size();
-  c->reply
-    = responder{[on = link_, id](const outcome& x) { on->reply(id, x); }};
+  c->reply = responder{[on = link_, id, core = core_](const outcome& x) {
+    on->reply(id, x.ok() ? x : core->as_told(x.error()));
+  }};
   try {
     c->op = decode(body);
   } catch (...) {

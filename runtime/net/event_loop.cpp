@@ -72,9 +72,11 @@ std::vector<event_loop*>& held_at_fork() {
 void hold_loops() {
   loops_mutex.lock();
   auto until = clock::now() + std::chrono::milliseconds(200);
-  for (auto* loop : loops())
+  for (auto* loop : loops()) {
     if (loop->hold(until))
       held_at_fork().push_back(loop);
+    loop->note_descriptors();
+  }
 }
 
 void let_go_of_loops() {
@@ -628,13 +630,32 @@ void event_loop::stop() {
   }
 }
 
+void event_loop::note_descriptors() {
+  std::set<int> sockets;
+  {
+    std::lock_guard guard{reactor_->mutex};
+    for (auto* x : reactor_->descriptors)
+      if (auto fd = x->closed ? -1 : x->socket.native_handle(); fd >= 0)
+        sockets.insert(fd);
+  }
+  // Asio's own are found once, before a child can hold what is closed here.
+  if (own_descriptors_.empty()) {
+    auto marker = reactor_->marker.native_handle();
+    own_descriptors_ = watched_with(marker);
+    own_descriptors_.insert(marker);
+    for (auto fd : sockets)
+      own_descriptors_.erase(fd);
+  }
+  at_fork_ = std::move(sockets);
+  at_fork_.insert(own_descriptors_.begin(), own_descriptors_.end());
+}
+
 void event_loop::close_descriptors_after_fork() noexcept {
   if (stopped_) // the numbers may be somebody else's by now
     return;
-  auto marker = reactor_->marker.native_handle();
-  auto all = watched_with(marker);
-  all.insert(marker);
-  for (auto fd : all)
+  // As they were at the fork: the two share what epoll tells, and the parent
+  // opens others, of numbers that are something else here.
+  for (auto fd : at_fork_)
     ::close(fd);
 }
 

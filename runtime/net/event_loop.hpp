@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <thread>
 #include <vector>
@@ -83,7 +84,9 @@ public:
   /// if that takes too long, or this thread does.
   bool hold(clock::time_point until);
   void let_go();
-  /// After a fork, in the child: closes all that the loop has in the parent.
+  /// Before a fork: what a child is to close.
+  void note_descriptors();
+  /// After a fork, in the child: closes all that the loop had in the parent.
   void close_descriptors_after_fork() noexcept;
 
 private:
@@ -119,6 +122,9 @@ private:
   static constexpr std::size_t scratch_size = std::size_t{128} << 10;
 
   const std::unique_ptr<reactor> reactor_;
+  // Of whoever forks.
+  std::set<int> own_descriptors_; ///< Asio's
+  std::set<int> at_fork_;
   const std::unique_ptr<char[]> scratch_; ///< not touched before it is used
   std::thread thread_;
   std::mutex entrance_; ///< whoever wants to turn it passes here

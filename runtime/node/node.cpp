@@ -131,6 +131,12 @@ struct node::impl {
                              + " are taken on this host");
   }
 
+  void end_join_in_time() {
+    auto& clock = procs->clock();
+    clock.add(procs->make_pid().serial, clock.in(core->settings.join_ms),
+              [core = core] { core->joined(); });
+  }
+
   term current_root() {
     lock_scope guard{root_mutex};
     return root;
@@ -163,6 +169,8 @@ std::shared_ptr<node> node::start(node_settings s) {
   auto& x = *self->impl_;
   if (is_numbered(x.core->settings.name))
     x.take_number();
+  else if (x.core->settings.hidden && x.core->settings.name.empty())
+    x.core->self()->rename("hornbeam-" + hex8() + "@" + host_name());
   if (x.core->settings.join)
     x.core->begin_join();
   x.world = std::make_unique<actor_system_thread>(x.core->settings.workers);
@@ -171,11 +179,8 @@ std::shared_ptr<node> node::start(node_settings s) {
   x.core->unit = std::make_shared<loop_unit>(*x.core->system, x.core->loop);
   logger_share_scope here;
   x.procs = std::make_unique<runtime::processes>(self->system(), *self);
-  if (x.core->settings.join) { // whatever happens until then
-    auto& clock = x.procs->clock();
-    clock.add(x.procs->make_pid().serial, clock.in(x.core->settings.join_ms),
-              [core = x.core] { core->joined(); });
-  }
+  if (x.core->settings.join) // whatever happens until then
+    x.end_join_in_time();
   x.host = std::make_shared<node_table_host>(*x.procs);
   x.tables.attach(x.host);
   x.procs->on_owner_end([&x](const term& pid) { x.tables.release(pid); });
@@ -355,6 +360,10 @@ bool node::tell(const std::string& to, const std::string& service,
   return link && link->tell(service, encode(op));
 }
 
+failure node::why_not(const std::string& to) const {
+  return impl_->core->find_link(to) ? too_much_to_send(to) : node_down(to);
+}
+
 void node::request(const std::string& to, const std::string& service,
                    const term& op, deadline until, std::uint32_t depth,
                    responder reply) {
@@ -496,6 +505,8 @@ void node::join_host() {
     core->joined(); // nobody is reached any more
     throw;
   }
+  if (core->begin_join()) // it has failed before
+    impl_->end_join_in_time();
   // Those that don't answer now, as they stand still, are members all the same.
   core->tell_peering([=](peering& p, clock::time_point now) {
     std::vector<peering::member> members;

@@ -86,6 +86,7 @@ public:
             const term& op) override;
   bool tell(const std::string& node, const std::string& service,
             const term& op) override;
+  failure why_not(const std::string& node) const override;
   /// Connects first if there is no link.
   void request(const std::string& node, const std::string& service,
                const term& op, deadline until, std::uint32_t depth,

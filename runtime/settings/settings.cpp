@@ -99,7 +99,9 @@ void require_settings(const node_settings& x) {
         + std::to_string(x.heartbeat_ms));
   if (!x.name.empty() && !is_node_name(x.name) && !is_numbered(x.name))
     refuse("name",
-           "must look like worker1@127.0.0.1, unlike '" + shown(x.name) + "'");
+           "must look like worker1@127.0.0.1, or worker-#@127.0.0.1 with a "
+           "number for each process, unlike '"
+             + shown(x.name) + "'");
   try {
     require_cluster_name(x.cluster);
   } catch (const std::runtime_error& e) {
@@ -116,10 +118,18 @@ void require_settings(const node_settings& x) {
     refuse("advertise", "must be host or host:port, where others reach this "
                         "node, not '"
                           + shown(x.advertise) + "'");
-  for (auto& t : x.tables)
+  for (auto& t : x.tables) {
+    auto& home = t.options.home;
+    if (t.name.empty())
+      refuse("tables:", "a table needs a name");
+    if (!home.empty() && !is_full_name(home) && !is_word(home))
+      refuse("tables['" + shown(t.name) + "']:",
+             "home: a node's name looks like worker1@127.0.0.1, unlike '"
+               + shown(home) + "'");
     if (auto no = mistake_in(t.options))
       refuse("tables['" + shown(t.name) + "']:",
              std::string{no->option} + ": " + no->why);
+  }
   for (auto& p : x.peers)
     if (!is_node_name(p.name) && !is_word(p.name))
       refuse("peers:", "a peer's name looks like worker1@127.0.0.1, unlike '"

@@ -47,6 +47,10 @@ std::optional<table_mistake> mistake_in(const table_options& x) {
     });
   if (out)
     return out;
+  constexpr auto least = static_cast<std::uint64_t>(least_map_bytes);
+  constexpr auto most = static_cast<std::uint64_t>(most_map_bytes);
+  if (x.map_bytes != 0 && (x.map_bytes < least || x.map_bytes > most))
+    return table_mistake{"map_bytes", "must be between 1 MiB and 64 TiB"};
   if (x.access != table_access::open)
     return table_mistake{"access", "must be \"public\" for a table that no "
                                    "process owns"};

@@ -81,6 +81,9 @@ struct table_option {
 template <class T, class... More>
 table_option(const char*, T table_options::*, More...) -> table_option<T>;
 
+constexpr std::int64_t least_map_bytes = std::int64_t{1} << 20;
+constexpr std::int64_t most_map_bytes = std::int64_t{1} << 46;
+
 /// Calls `f` with each option. This is the list of them.
 template <class F>
 void each_table_option(F f) {
@@ -95,8 +98,8 @@ void each_table_option(F f) {
   f(table_option{"home", &x::home});
   f(table_option{"path", &x::path, use::lmdb});
   f(table_option{"durable", &x::durable, use::lmdb});
-  f(table_option{"map_bytes", &x::map_bytes, use::lmdb, std::int64_t{1} << 20,
-                 std::int64_t{1} << 46});
+  f(table_option{"map_bytes", &x::map_bytes, use::lmdb, least_map_bytes,
+                 most_map_bytes});
 }
 
 /// What two declarations of one table disagree in, as

@@ -2,6 +2,7 @@
 what is large keeps nobody else waiting."""
 
 import contextlib
+import signal
 
 import pytest
 from launched import SLOWER, Asked
@@ -54,6 +55,17 @@ def eventually(f):
     while not f() and time.monotonic() < until:
         time.sleep(0.002)
     return f()
+
+errors = []
+
+def outcome(f, *args):
+    try:
+        return f(*args)
+    except hornbeam.HornbeamError as e:
+        errors.append(repr(e))
+
+def refused():
+    return (outcome(execute_async, 'length', 'go', b'x' * 10_000), errors[-1:])
 
 def timed(f):
     began = time.perf_counter()
@@ -197,3 +209,46 @@ def test_a_task_is_found_at_once_however_large_what_was_sent_for_it(node):
     # Of the own node's incarnation: its submitter says that there was none.
     said = a("await_result(task[:-1] + 'ffff')")
     assert "NotFoundError" in said and "was never submitted" in said
+
+
+def test_what_a_full_link_does_not_take_is_an_error_where_it_is_asked(node):
+    a = node("a", '{"link_buffer_bytes": 65536}')
+    b = node("b")
+    b("register_hook('length', lambda action, x: len(x))")
+    a(f"cluster.connect('b@{b.ready}')")
+    b.process.send_signal(signal.SIGSTOP)
+    try:
+        # Until the system's buffers are full, too.
+        a("eventually(lambda: 'waiting to be sent' in str(refused()))")
+        for how in ("execute('length', 'go', b'x')",
+                    "execute_async('length', 'go', b'x')",
+                    "next(stream('length', 'go', b'x'))"):
+            said = a(how)
+            assert "OverloadedError" in said, said
+            assert "too much is waiting to be sent to b@127.0.0.1" in said, said
+    finally:
+        b.process.send_signal(signal.SIGCONT)
+    a("task = eventually(lambda: outcome(execute_async, 'length', 'go', b'xyz'))")
+    assert a("it = await_result(task)") == 3
+
+
+def test_a_node_that_ends_leaves_calls_to_others(node):
+    a, b, c = node("a"), node("b"), node("c")
+    for x in (b, c):
+        x("register_hook('pid', lambda action: __import__('os').getpid())")
+        a(f"cluster.connect('{'b' if x is b else 'c'}@{x.ready}')")
+    a("outcomes = []")
+    a("going = threading.Event()")
+    a(
+        "threads = [threading.Thread(target=lambda: [outcomes.append(outcome("
+        "execute, 'pid', 'go')) for _ in iter(going.is_set, True)])"
+        " for _ in range(4)]"
+    )
+    a("[t.start() for t in threads]")
+    a("eventually(lambda: len(outcomes) > 200)")
+    b.process.stdin.write("raise SystemExit\n")  # it ends as a program does
+    b.process.stdin.flush()
+    assert b.process.wait(PATIENCE) == 0
+    a("eventually(lambda: len(outcomes) > 5000)")
+    a("going.set(); [t.join() for t in threads]")
+    assert a("it = outcomes.count(None)") == 0, a("it = errors[:3]")

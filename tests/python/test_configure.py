@@ -41,6 +41,8 @@ TABLES = [
     ({"engine": "lmdb", "durable": "always"}, "durable: \"always\" needs a path"),
     ({"engine": "lmdb", "kind": "bag"}, "kind: a table with engine"),
     ({"map_bytes": 1 << 21}, "map_bytes: is for tables with engine"),
+    ({"engine": "lmdb", "map_bytes": 1}, "map_bytes: must be between 1 MiB and"),
+    ({"home": "a@b:4370"}, "home: a node's name looks like worker1@127.0.0.1"),
     ({"access": "private"}, "access: must be \"public\" for a table"),
 ]
 PEERS = [

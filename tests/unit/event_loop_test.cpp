@@ -8,9 +8,12 @@
 #include <thread>
 #include <vector>
 
+#include <fcntl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "actors/services.hpp"
+#include "child_process.hpp"
 #include "runtime/caf/actor_system_thread.hpp"
 #include "runtime/caf/loop_actor.hpp"
 #include "runtime/net/event_loop.hpp"
@@ -201,6 +204,55 @@ TEST_CASE("a loop that stops lets go who leads it") {
   loop->post([] { FAIL("it has stopped"); });
   slot->set(term{true});
   leader.join();
+}
+
+TEST_CASE("a child closes what the loop had at the fork, and nothing that only "
+          "its parent's loop has since",
+          "[forks]") {
+  world w;
+  auto in_loop = [&](const std::function<void()>& f) {
+    auto slot = std::make_shared<reply_slot>();
+    w.loop->post([&] {
+      f();
+      slot->set(term{true});
+    });
+    REQUIRE(slot->wait_until(clock::now() + seconds(20)));
+  };
+  int before[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, before) == 0);
+  std::optional<watched_descriptor> old;
+  std::optional<watched_descriptor> fresh;
+  in_loop([&] { old.emplace(w.loop, before[0]); });
+  int own[2]; // of the child
+  int go_on[2];
+  REQUIRE(::pipe(own) == 0);
+  REQUIRE(::pipe(go_on) == 0);
+  hornbeam::testing::child_process child{[&] {
+    char c = 0;
+    if (::read(go_on[0], &c, 1) != 1)
+      return 1;
+    w.loop->close_descriptors_after_fork();
+    if (::fcntl(before[0], F_GETFD) >= 0)
+      return 2; // it was the loop's
+    return ::fcntl(own[1], F_GETFD) >= 0 ? 0 : 3;
+  }};
+  // Here that number is now a socket of the loop.
+  int after[2];
+  REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, after) == 0);
+  REQUIRE(::dup2(after[0], own[1]) == own[1]);
+  in_loop([&] {
+    fresh.emplace(w.loop, own[1]);
+    fresh->on_readable([] {});
+    fresh->arm_readable();
+  });
+  REQUIRE(::write(go_on[1], "x", 1) == 1);
+  CHECK(child.wait() == 0);
+  in_loop([&] {
+    old.reset();
+    fresh.reset();
+  });
+  for (int fd : {before[1], own[0], go_on[0], go_on[1], after[0], after[1]})
+    ::close(fd);
 }
 
 namespace {

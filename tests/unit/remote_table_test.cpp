@@ -124,7 +124,8 @@ TEST_CASE_METHOD(fixture, "a table far away is as one that is near") {
     auto v = value();
     auto e = maybe();
     auto d = maybe();
-    auto ttl = below(4) == 0 ? std::int64_t{-7} : below(2) * 1'000'000;
+    auto ttl = below(4) == 0 ? std::int64_t{-7}
+                             : std::int64_t{below(2)} * 1'000'000;
     term::entries many{{key(), value()}, {key(), value()}};
     counter_op step{
       term{below(9) - 4}, static_cast<std::size_t>(below(3)), {}, {}};

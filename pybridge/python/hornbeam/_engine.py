@@ -21,6 +21,9 @@ _given_name = ""
 task_keep_ms = 3600 * 1000
 task_keep_count = 10000
 
+#: Whether the node has reached others as it should; not if that has failed.
+reached = True
+
 #: How long whoever registers something waits for the nodes that are to know it.
 ANNOUNCING_MS = 1000
 
@@ -65,12 +68,21 @@ def ensure() -> None:
         _hook_multiprocessing()
     for f in on_start:
         f()
+    reach()
+
+
+def reach() -> None:
+    """Have the node that runs reach others, and be reached, as the settings say."""
+    global reached
+    reached = False
+    local_cluster = os.environ.get("HORNBEAM_CLUSTER", "")
     try:
         _native.start_networking()
         if local_cluster:
             _native.join_host()
     except RuntimeError as e:
         raise errors.HornbeamError(f"this node can't be reached: {e}") from e
+    reached = True
 
 
 def announce(scope: str) -> None:
@@ -103,7 +115,8 @@ def leave() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _lock, _given_name
+    global _lock, _given_name, reached
+    reached = True
     _lock = threading.Lock()  # a thread of the parent may have held it
     _log.forked()
     parent = _native.after_fork_in_child()

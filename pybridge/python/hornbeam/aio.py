@@ -85,6 +85,8 @@ async def start() -> None:
     """As `hornbeam.start`: to be awaited where an application begins, as in its
     lifespan; the event loop goes on while this node joins others."""
     _engine.ensure()
+    if not _engine.reached:
+        _engine.reach()
     await _joined()
 
 

@@ -15,9 +15,12 @@ def start() -> None:
     `join_ms` (2,000 by default). On a running event loop: `await hornbeam.aio.start()`.
 
     For where a web server's worker begins, as in gunicorn's `post_worker_init`. Raises
-    `HornbeamError` if the node can't start or can't be reached.
+    `HornbeamError` if the node can't start or can't be reached; then it may be called
+    again.
     """
     _engine.ensure()
+    if not _engine.reached:
+        _engine.reach()
     _native.wait_until_joined()
 
 

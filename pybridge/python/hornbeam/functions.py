@@ -37,6 +37,11 @@ def names() -> list[str]:
     return _native.handler_names("function")
 
 
+def providers(name: str) -> list[str]:
+    """The nodes that have the function, as far as this node knows."""
+    return _native.providers("function", name)
+
+
 #: Call a registered function: of this node, else of a connected one.
 call = _native.call
 
