@@ -114,6 +114,7 @@ def test_members_are_all_and_nodes_those_with_a_name(start):
     assert hidden("cluster.members()[0].role") == "hidden"
 
 
+@pytest.mark.forks
 def test_processes_of_one_configuration_are_numbered(start):
     settings = '{"name": "web-#"}'
     first, second, third = (start(settings) for _ in range(3))
@@ -129,6 +130,7 @@ def test_processes_of_one_configuration_are_numbered(start):
     assert third("end_member()") is None
 
 
+@pytest.mark.forks
 def test_a_child_of_a_named_node_is_a_worker(start):
     other = start('{"name": "other"}')
     parent = start('{"name": "parent"}')
@@ -153,6 +155,7 @@ def test_who_serves_nobody_is_not_asked(start):
     assert shy("call('there')") == 7
 
 
+@pytest.mark.forks
 def test_a_master_leaves_it_to_its_children_to_serve(start):
     here = start()
     master = start("{}", "preloads")

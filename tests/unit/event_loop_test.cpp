@@ -212,7 +212,7 @@ TEST_CASE("a child closes what the loop had at the fork, and nothing that only "
   world w;
   auto in_loop = [&](const std::function<void()>& f) {
     auto slot = std::make_shared<reply_slot>();
-    w.loop->post([&] {
+    w.loop->post([&f, slot] {
       f();
       slot->set(term{true});
     });
