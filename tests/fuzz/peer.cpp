@@ -1,5 +1,6 @@
 #include "fuzz.hpp"
 
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 
@@ -44,6 +45,15 @@ actors::services& here() {
   return **node;
 }
 
+/// libFuzzer looks every few seconds, by a signal, whether an input hangs.
+template <class F>
+auto uninterrupted(F call) {
+  auto n = call();
+  while (n < 0 && errno == EINTR)
+    n = call();
+  return n;
+}
+
 class visitor {
 public:
   explicit visitor(const std::string& address)
@@ -53,8 +63,11 @@ public:
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     to.sin_port = htons(static_cast<std::uint16_t>(
       std::stoi(address.substr(address.rfind(':') + 1))));
-    must(::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0,
-         "a node takes connections");
+    auto connected = uninterrupted([&] {
+      auto n = ::connect(fd_, reinterpret_cast<sockaddr*>(&to), sizeof to);
+      return n != 0 && errno == EISCONN ? 0 : n; // it went on meanwhile
+    });
+    must(connected == 0, "a node takes connections");
   }
   ~visitor() { ::close(fd_); }
   visitor(const visitor&) = delete;
@@ -62,7 +75,8 @@ public:
 
   void say(std::string_view x) {
     while (!x.empty()) {
-      auto n = ::send(fd_, x.data(), x.size(), MSG_NOSIGNAL);
+      auto n = uninterrupted(
+        [&] { return ::send(fd_, x.data(), x.size(), MSG_NOSIGNAL); });
       if (n <= 0)
         return; // it has ended it
       x.remove_prefix(static_cast<std::size_t>(n));
@@ -82,9 +96,10 @@ private:
   bool read(int ms) {
     char bytes[1 << 16];
     pollfd x{fd_, POLLIN, 0};
-    if (over_ || ::poll(&x, 1, ms) != 1)
+    if (over_ || uninterrupted([&] { return ::poll(&x, 1, ms); }) != 1)
       return false;
-    over_ = ::recv(fd_, bytes, sizeof bytes, 0) <= 0;
+    auto n = uninterrupted([&] { return ::recv(fd_, bytes, sizeof bytes, 0); });
+    over_ = n <= 0;
     return !over_;
   }
 
