@@ -13,7 +13,25 @@ class tasks_service : public service {
 public:
   explicit tasks_service(tasks& t) : tasks_(t) {}
 
-  void handle(call& c) override {
+  void handle(call& c) override { handle(c, true); }
+
+  void peer(const peer_event& e) override {
+    if (e.up) {
+      tasks_.submitters_[e.incarnation] = e.name;
+      return;
+    }
+    tasks_.submitters_.erase(e.incarnation);
+    std::vector<std::int64_t> lost;
+    for (auto& [number, x] : tasks_.on_their_way_)
+      if (x.first == e.name)
+        lost.push_back(number);
+    for (auto number : lost)
+      look_again(number);
+  }
+
+private:
+  /// `may_wait`: for the submitter of a task that is not known.
+  void handle(call& c, bool may_wait) {
     operation op{c.op};
     if (op.name == "submit") {
       auto ttl = op.arg(5).as_int();
@@ -31,7 +49,8 @@ public:
       tasks_.net_.tell(c.from, "tasks", make_op("looked", op.arg(0)));
     } else if (op.name == "looked") {
       look_again(op.arg(0).as_int());
-    } else if (is_about_task(op.name) && wait_for_submitter(c, op)) {
+    } else if (may_wait && is_about_task(op.name)
+               && wait_for_submitter(c, op)) {
       return;
     } else if (op.name == "turn") {
       c.reply(term{});
@@ -59,21 +78,6 @@ public:
     }
   }
 
-  void peer(const peer_event& e) override {
-    if (e.up) {
-      tasks_.submitters_[e.incarnation] = e.name;
-      return;
-    }
-    tasks_.submitters_.erase(e.incarnation);
-    std::vector<std::int64_t> lost;
-    for (auto& [number, x] : tasks_.on_their_way_)
-      if (x.first == e.name)
-        lost.push_back(number);
-    for (auto number : lost)
-      look_again(number);
-  }
-
-private:
   static bool is_about_task(std::string_view name) {
     return name == "await" || name == "watch" || name == "status"
            || name == "cancel" || name == "turn";
@@ -84,7 +88,7 @@ private:
   /// say so.
   bool wait_for_submitter(call& c, const operation& op) {
     std::string id{op.arg(0).text()};
-    if (asked_again_ || tasks_.find(id))
+    if (tasks_.find(id))
       return false;
     auto from = tasks_.submitters_.find(tasks::submitter_of(id));
     if (from == tasks_.submitters_.end())
@@ -105,13 +109,11 @@ private:
       c.reply(too_late());
       return;
     }
-    asked_again_ = true;
     try {
-      handle(c);
+      handle(c, false);
     } catch (...) {
       refuse(c, "tasks", current_failure());
     }
-    asked_again_ = false;
   }
   task_ptr known(const operation& op) {
     std::string id{op.arg(0).text()};
@@ -124,7 +126,6 @@ private:
   }
 
   tasks& tasks_;
-  bool asked_again_ = false;
 };
 
 std::string tasks::make_id(const std::string& node) {

@@ -18,25 +18,21 @@
 #include <thread>
 #include <vector>
 
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "actors/services.hpp"
+#include "benchmarks/program.hpp"
 #include "runtime/process/attached_process.hpp"
 
 using namespace hornbeam;
+using namespace hornbeam::bench;
 using namespace hornbeam::runtime;
 
 namespace {
 
 using std::chrono::milliseconds;
 using node_ptr = std::shared_ptr<actors::services>;
-
-double us_since(clock::time_point begin) {
-  return std::chrono::duration<double, std::micro>(clock::now() - begin)
-    .count();
-}
 
 node_settings settings_of(const std::string& name) {
   node_settings s;
@@ -132,11 +128,11 @@ double one_way() {
   for (int i = 0; i < 7; ++i) {
     me.send(name, term::tuple_of(me.pid(), term{count}));
     auto to = *thread.receive(any_pid);
-    auto begin = clock::now();
+    stopwatch watch;
     for (int k = 0; k < count; ++k)
       me.send(to, message);
     thread.receive(any_int);
-    rounds.push_back(us_since(begin) / count);
+    rounds.push_back(watch.us() / count);
   }
   std::sort(rounds.begin(), rounds.end());
   return rounds[rounds.size() / 2];
@@ -151,9 +147,9 @@ double new_link() {
   auto a = start("a");
   std::vector<double> times;
   for (int i = 0; i < 101; ++i) {
-    auto begin = clock::now();
+    stopwatch watch;
     require(connect(a, "b@127.0.0.1"), "no connection");
-    times.push_back(us_since(begin) / 1000);
+    times.push_back(watch.us() / 1000);
     a->node->disconnect("b@127.0.0.1");
     while (a->node->connected("b@127.0.0.1"))
       std::this_thread::sleep_for(milliseconds(1));
@@ -186,20 +182,11 @@ double idle_peers() {
   while (a->node->members().size() <= peers && clock::now() < until)
     std::this_thread::sleep_for(milliseconds(10));
   require(a->node->members().size() == peers + 1, "not all have connected");
-  auto cpu = [] {
-    rusage x{};
-    ::getrusage(RUSAGE_SELF, &x);
-    auto us = [](const timeval& t) {
-      return static_cast<double>(t.tv_sec) * 1e6
-             + static_cast<double>(t.tv_usec);
-    };
-    return us(x.ru_utime) + us(x.ru_stime);
-  };
   std::this_thread::sleep_for(milliseconds(2000)); // what connecting has left
-  auto before = cpu();
-  auto begin = clock::now();
+  auto before = cpu_ms();
+  stopwatch watch;
   std::this_thread::sleep_for(milliseconds(8000));
-  return (cpu() - before) / us_since(begin) * 100;
+  return (cpu_ms() - before) * 1000 / watch.us() * 100;
 }
 
 struct benchmark {
@@ -221,15 +208,5 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "RUNTIME_DIRECTORY must name a folder of its own\n");
     return 1;
   }
-  for (int i = 1; i < argc; ++i) {
-    auto* x = std::ranges::find(benchmarks, argv[i], &benchmark::name);
-    if (x == std::end(benchmarks)) {
-      std::fprintf(stderr, "there is no benchmark %s\n", argv[i]);
-      return 1;
-    }
-    std::printf(R"({"name": "%s", "unit": "%s", "value": %.4f})"
-                "\n",
-                argv[i], x->unit, x->run());
-    std::fflush(stdout);
-  }
+  return run_named(argc, argv, benchmarks, [](auto& x) { return x.run(); });
 }

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <cstdio>
 #include <fstream>
 #include <future>
 #include <mutex>
@@ -16,29 +15,18 @@
 #include <thread>
 #include <vector>
 
-#include <sys/resource.h>
 #include <unistd.h>
 
+#include "benchmarks/program.hpp"
 #include "runtime/caf/caf.hpp"
 #include "runtime/caf/parking.hpp"
 #include "runtime/otp/gen_server.hpp"
 #include "runtime/process/attached_process.hpp"
 
+using namespace hornbeam::bench;
 using namespace hornbeam::runtime;
 
 namespace {
-
-class stopwatch {
-public:
-  double us() const {
-    return std::chrono::duration<double, std::micro>{clock::now() - begin_}
-      .count();
-  }
-
-private:
-  using clock = std::chrono::steady_clock;
-  clock::time_point begin_ = clock::now();
-};
 
 /// Bytes of this program that are in memory now.
 double resident() {
@@ -48,16 +36,6 @@ double resident() {
   file >> total >> pages;
   return static_cast<double>(pages)
          * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
-
-double cpu_ms() {
-  rusage x{};
-  getrusage(RUSAGE_SELF, &x);
-  auto ms = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) * 1e3
-           + static_cast<double>(t.tv_usec) / 1e3;
-  };
-  return ms(x.ru_utime) + ms(x.ru_stime);
 }
 
 // -- messages -----------------------------------------------------------------
@@ -462,15 +440,5 @@ double run(const benchmark& x) {
 } // namespace
 
 int main(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
-    auto* x = std::ranges::find(benchmarks, argv[i], &benchmark::name);
-    if (x == std::end(benchmarks)) {
-      std::fprintf(stderr, "there is no benchmark %s\n", argv[i]);
-      return 1;
-    }
-    std::printf(R"({"name": "%s", "unit": "%s", "value": %.4f})"
-                "\n",
-                argv[i], x->unit, run(*x));
-    std::fflush(stdout);
-  }
+  return run_named(argc, argv, benchmarks, run);
 }

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <functional>
 #include <latch>
 #include <string>
@@ -17,25 +16,15 @@
 
 #include <malloc.h>
 
+#include "benchmarks/program.hpp"
 #include "runtime/table_memory/table.hpp"
 
+using namespace hornbeam::bench;
 using namespace hornbeam::runtime;
 
 namespace {
 
 constexpr int key_count = 10'000;
-
-class stopwatch {
-public:
-  double us() const {
-    return std::chrono::duration<double, std::micro>{clock::now() - begin_}
-      .count();
-  }
-
-private:
-  using clock = std::chrono::steady_clock;
-  clock::time_point begin_ = clock::now();
-};
 
 term name_of_key(int i) {
   return term::string("key:" + std::to_string(i));
@@ -209,16 +198,5 @@ const benchmark benchmarks[] = {
 } // namespace
 
 int main(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
-    auto x = std::find_if(std::begin(benchmarks), std::end(benchmarks),
-                          [&](auto& b) { return b.name == argv[i]; });
-    if (x == std::end(benchmarks)) {
-      std::fprintf(stderr, "no benchmark %s; there are:\n", argv[i]);
-      for (auto& b : benchmarks)
-        std::fprintf(stderr, "  %s\n", std::string{b.name}.c_str());
-      return 2;
-    }
-    std::printf("{\"name\": \"%s\", \"unit\": \"%s\", \"value\": %.4f}\n",
-                argv[i], x->unit, x->run());
-  }
+  return run_named(argc, argv, benchmarks, [](auto& x) { return x.run(); });
 }

@@ -275,11 +275,8 @@ node_config read_node(const document& doc) {
   read_engine(node, out.node);
   read_plugins(node, doc, out.plugins);
   auto& name = out.node.name;
-  if (runtime::is_word(name)
-      || runtime::is_numbered(name + "@" + out.node.host))
-    name += "@" + out.node.host;
-  auto one = runtime::is_numbered(name) ? runtime::with_number(name, 1) : name;
-  if (!name.empty() && !runtime::is_full_name(one))
+  name = runtime::with_host(name, out.node.host);
+  if (!name.empty() && !runtime::is_full_name(runtime::first_numbered(name)))
     node.fail("name", "a node's name looks like worker1@127.0.0.1, unlike '"
                         + out.node.name + "'");
   read_peers(node, out.node);

@@ -94,8 +94,7 @@ node_settings read_settings(const py::dict& d) {
         = static_cast<std::remove_reference_t<decltype(s.*option.member)>>(
           to_number(d[option.name], option.name, option.least, option.most));
   });
-  if (is_word(s.name) || is_numbered(s.name + "@" + s.host))
-    s.name += "@" + s.host;
+  s.name = with_host(s.name, s.host);
   if (d.contains("tables")) {
     py::object all = d["tables"];
     if (!py::isinstance<py::dict>(all))

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "runtime/base/fork.hpp"
+#include "runtime/base/host_name.hpp"
 #include "runtime/base/runtime_directory.hpp"
 
 // A file with the name of a node says `PID ADDRESS`, or `PID` alone while the
@@ -115,15 +116,6 @@ descriptor open_entry(int folder, const std::string& name) {
   return descriptor{-1};
 }
 
-/// What this computer calls itself: containers have names of their own.
-std::string this_host() {
-  char name[256] = {};
-  ::gethostname(name, sizeof name - 1);
-  std::string out{name};
-  auto plain = [](char c) { return c > ' ' && c < '\x7f'; };
-  return std::all_of(out.begin(), out.end(), plain) && !out.empty() ? out : "?";
-}
-
 /// What an entry says; nothing if it isn't one.
 std::optional<host_registry::entry> read_entry(int file,
                                                const std::string& name) {
@@ -149,7 +141,7 @@ std::optional<host_registry::entry> read_entry(int file,
   if (rest != end || (words.size() != 1 && words.size() != 3)
       || std::any_of(words.begin(), words.end(), none))
     return std::nullopt;
-  bool elsewhere = words.size() == 3 && words[2] != this_host();
+  bool elsewhere = words.size() == 3 && words[2] != host_name();
   out.address = std::move(words[elsewhere ? 1 : 0]);
   return out;
 }
@@ -349,7 +341,7 @@ void host_registry::publish(const std::string& here,
                             const std::string& elsewhere) {
   auto text = std::to_string(::getpid()) + ' ' + here;
   if (elsewhere != here)
-    text += ' ' + elsewhere + ' ' + this_host();
+    text += ' ' + elsewhere + ' ' + host_name();
   write_entry(descriptor_, path_, text + '\n');
 }
 

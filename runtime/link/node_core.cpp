@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include "runtime/base/host_name.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/link/secret.hpp"
 #include "runtime/link/session.hpp"
@@ -19,12 +20,6 @@ std::uint64_t random_number() {
   return (std::uint64_t{random()} << 32) | random();
 }
 
-std::string first_name(const std::string& wanted) {
-  if (wanted.empty())
-    return "hornbeam@localhost";
-  return is_numbered(wanted) ? with_number(wanted, 1) : wanted;
-}
-
 peer_event news_of(const hello& x, const node_core& here, bool up) {
   peer_event e{x.name, x.incarnation, up};
   e.hidden = x.hidden || here.settings.hidden;
@@ -35,16 +30,12 @@ peer_event news_of(const hello& x, const node_core& here, bool up) {
 
 } // namespace
 
-std::string host_name() {
-  char name[256] = "localhost";
-  ::gethostname(name, sizeof name - 1);
-  return is_word(name, sizeof name) ? name : "localhost";
-}
-
 node_core::node_core(node_settings s)
   : settings(std::move(s)),
     registry(settings.cluster),
-    self_(origin::of(first_name(settings.name), random_number())) {}
+    self_(origin::of(settings.name.empty() ? "hornbeam@localhost"
+                                           : first_numbered(settings.name),
+                     random_number())) {}
 
 hello node_core::greeting() const {
   auto me = self();
@@ -185,8 +176,8 @@ void node_core::joined() {
   std::map<std::string, long> missing;
   {
     lock_scope guard{joining_mutex_};
-    if (std::exchange(ends_joining_, true))
-      return; // another thread is at it
+    if (!joining_ || std::exchange(ends_joining_, true))
+      return; // it has ended, or another thread is at it
     missing.swap(missing_);
   }
   if (!stopping && !missing.empty()) {

@@ -68,9 +68,6 @@ struct refusal {
   bool again = false; ///< whether it may be otherwise in a moment
 };
 
-/// What this computer calls itself.
-std::string host_name();
-
 /// What the actors of a node share with its callers: who is connected, which
 /// services are here. It does not own the actor system, so that actors may
 /// hold it.

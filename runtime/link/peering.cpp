@@ -241,15 +241,17 @@ void peering::told(time now, const std::vector<member>& members) {
     if (m.name == options_.self() || declined_.contains(m.name))
       continue;
     auto i = nodes_.find(m.name);
-    if (i == nodes_.end() && nodes_.size() >= most_told) {
-      effects_.push_back(
-        report{log::level::warning,
-               "knows " + std::to_string(nodes_.size())
-                 + " nodes already, and learns of no more from others"});
-      return;
-    }
-    if (i == nodes_.end())
+    if (i == nodes_.end()) {
+      if (nodes_.size() >= most_told) {
+        if (!std::exchange(said_that_full_, true))
+          effects_.push_back(
+            report{log::level::warning,
+                   "knows " + std::to_string(nodes_.size())
+                     + " nodes already, and learns of no more from others"});
+        return;
+      }
       i = nodes_.try_emplace(m.name).first;
+    }
     auto& x = i->second;
     bool sought = std::exchange(x.keep, true); // a peer of ours sees it
     if (x.on) // though that may be a link that is dead already

@@ -188,6 +188,7 @@ private:
 
   const options options_;
   std::map<std::string, node> nodes_;
+  bool said_that_full_ = false; ///< once: peers may tell again and again
   /// Those that the user does not want, until somebody asks for them, or they
   /// come.
   std::set<std::string> declined_;

@@ -41,15 +41,23 @@ struct verdict {
 
 /// The actor that decodes what has come in pieces. It has a thread of its own,
 /// as that may take longer than the others of the scheduler can wait.
-caf::behavior read_apart(caf::event_based_actor* self) {
-  return {
-    [](const to_read& x) {
-      logger_share_scope here;
-      x.f();
-    },
-    [self](shut_atom) { self->quit(); },
-  };
-}
+///
+/// A class, as CAF dereferences a null pointer for a function without
+/// arguments.
+class reader_apart : public caf::event_based_actor {
+public:
+  using caf::event_based_actor::event_based_actor;
+
+  caf::behavior make_behavior() override {
+    return {
+      [](const to_read& x) {
+        logger_share_scope here;
+        x.f();
+      },
+      [this](shut_atom) { quit(); },
+    };
+  }
+};
 
 /// The actor of a link: what looks after it, and stands for the other node.
 struct link_state {
@@ -191,7 +199,7 @@ void session::on_bye() {
 void session::apart(std::function<void()> f) {
   if (!reader_)
     try {
-      reader_ = core_->system->spawn<caf::detached>(read_apart);
+      reader_ = core_->system->spawn<reader_apart, caf::detached>();
     } catch (const std::exception&) { // no thread is to be had
       f();
       return;
@@ -214,6 +222,8 @@ void session::apart(std::function<void()> f) {
 }
 
 void session::stall_if_behind() {
+  if (!link_->behind_with_reading())
+    return;
   stalled_ = true; // first: whoever takes something apart looks at it last
   auto c = connection_.lock();
   if (c && link_->behind_with_reading())
@@ -568,7 +578,10 @@ void session::on_request(std::uint64_t id, const std::string& service,
   c->quota = link_;
   c->bytes = body.size();
   c->reply = responder{[on = link_, id, core = core_](const outcome& x) {
-    on->reply(id, x.ok() ? x : core->as_told(x.error()));
+    if (x.ok())
+      on->reply(id, x);
+    else
+      on->reply(id, core->as_told(x.error()));
   }};
   try {
     c->op = decode(body);

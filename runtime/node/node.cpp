@@ -5,6 +5,7 @@
 #include <sstream>
 #include <thread>
 
+#include "runtime/base/host_name.hpp"
 #include "runtime/base/log.hpp"
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/caf/actor_system_thread.hpp"
@@ -20,10 +21,12 @@ namespace hornbeam::runtime {
 
 namespace {
 
-std::string hex8() {
+/// For a node that has no name of its own.
+std::string random_name(const std::string& host) {
   std::random_device random;
   std::ostringstream out;
-  out << std::hex << std::setw(8) << std::setfill('0') << random();
+  out << "hornbeam-" << std::hex << std::setw(8) << std::setfill('0')
+      << random() << '@' << host;
   return out.str();
 }
 
@@ -170,7 +173,7 @@ std::shared_ptr<node> node::start(node_settings s) {
   if (is_numbered(x.core->settings.name))
     x.take_number();
   else if (x.core->settings.hidden && x.core->settings.name.empty())
-    x.core->self()->rename("hornbeam-" + hex8() + "@" + host_name());
+    x.core->self()->rename(random_name(host_name()));
   if (x.core->settings.join)
     x.core->begin_join();
   x.world = std::make_unique<actor_system_thread>(x.core->settings.workers);
@@ -455,8 +458,7 @@ void node::listen() {
   std::string host = s.host;
   if (s.name.empty()) {
     bool usable = is_node_name("x@" + host) && !is_any_address(host);
-    x.core->self()->rename("hornbeam-" + hex8() + "@"
-                           + (usable ? host : host_name()));
+    x.core->self()->rename(random_name(usable ? host : host_name()));
   }
   if (s.insecure_loopback_without_tls && host != "127.0.0.1")
     throw std::runtime_error("without TLS a node listens on 127.0.0.1 only, "

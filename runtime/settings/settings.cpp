@@ -52,6 +52,15 @@ bool is_numbered(const std::string& name) {
          && is_node_name(with_number(name, 1));
 }
 
+std::string first_numbered(const std::string& name) {
+  return is_numbered(name) ? with_number(name, 1) : name;
+}
+
+std::string with_host(const std::string& name, const std::string& host) {
+  auto full = name + "@" + host;
+  return is_word(name) || is_numbered(full) ? full : name;
+}
+
 peer_setting split_target(const std::string& x) {
   auto at = x.find('@');
   auto colon = x.rfind(':');

@@ -114,6 +114,11 @@ bool is_node_name(const std::string& x);
 bool is_numbered(const std::string& name);
 /// Such a name with a number.
 std::string with_number(std::string name, unsigned number);
+/// The same for a name that may have no `#`, and is left as it is then.
+std::string first_numbered(const std::string& name);
+/// `name@host` of a name, also with a `#`, that lacks it; what can be no name
+/// is left as it is.
+std::string with_host(const std::string& name, const std::string& host);
 /// The same with a host that can be looked up (see `is_host`).
 bool is_full_name(const std::string& x);
 /// The name and the address (`host:port`, or empty) of `name@host[:port]`.

@@ -66,6 +66,22 @@ for line in sys.stdin:
 """
 
 
+# Starts its node for each line, and says what comes of it.
+STARTS = """
+import json, sys
+import hornbeam
+hornbeam.configure(**json.loads(sys.argv[1]))
+print("ready", flush=True)
+for _ in sys.stdin:
+    try:
+        hornbeam.start()
+        out = sorted(x.name for x in hornbeam.cluster.members())
+    except hornbeam.HornbeamError as e:
+        out = str(e)
+    print(json.dumps(out), flush=True)
+"""
+
+
 @pytest.fixture
 def start(tmp_path):
     tmp_path.chmod(0o700)
@@ -76,8 +92,8 @@ def start(tmp_path):
     }
     with contextlib.ExitStack() as stack:
 
-        def start(settings="{}", *args):
-            x = stack.enter_context(Asked(NODE, settings, *args, env=env))
+        def start(settings="{}", *args, code=NODE):
+            x = stack.enter_context(Asked(code, settings, *args, env=env))
             assert x.ready, "it has not started"
             return x
 
@@ -189,3 +205,16 @@ for name in ("web-##", "#@#", "web@h#", "w b#"):
         raise AssertionError(name)
 """
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_who_could_not_start_may_try_again(start):
+    settings = '{"name": "one"}'
+    first, other = start(settings), start()
+    second = start(settings, code=STARTS)
+    pid = first.process.pid
+    taken = f"a node named one@127.0.0.1 runs on this host already: pid {pid}"
+    for _ in range(2):
+        assert taken in second("again")
+    first.process.kill()
+    first.process.wait()
+    assert second("again") == sorted(["one@127.0.0.1", other.ready])

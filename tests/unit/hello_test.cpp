@@ -59,14 +59,23 @@ std::string good_hello(bool with_process = false) {
   return out;
 }
 
+/// What these bytes say, which is written as the same bytes.
+hello read_to_the_byte(const std::string& bytes) {
+  hello out;
+  wire_reader in{bytes};
+  in >> out;
+  in.finish();
+  std::string again;
+  wire_writer{again} << out;
+  CHECK(again == bytes);
+  return out;
+}
+
 } // namespace
 
 TEST_CASE("a hello of version 2 is taken, byte by byte") {
   auto bytes = good_hello();
-  hello from;
-  wire_reader in{bytes};
-  in >> from;
-  in.finish();
+  auto from = read_to_the_byte(bytes);
   CHECK(from.name == "b@host");
   CHECK(from.incarnation == 300);
   CHECK(from.cluster == "hornbeam");
@@ -74,26 +83,17 @@ TEST_CASE("a hello of version 2 is taken, byte by byte") {
   CHECK_FALSE(from.hidden);
   CHECK_FALSE(from.worker);
   CHECK(from.process == 0);
-  std::string again;
-  wire_writer{again} << from;
-  CHECK(again == bytes);
   CHECK_FALSE(answer_to(bytes));
 }
 
 TEST_CASE("a hello may tell of its process, byte by byte") {
   auto bytes = good_hello(true);
-  hello from;
-  wire_reader in{bytes};
-  in >> from;
-  in.finish();
+  auto from = read_to_the_byte(bytes);
   CHECK(from.name == "b@host");
   CHECK(from.worker);
   CHECK(from.process == 7);
   CHECK(from.host == "box");
   CHECK(from.parent == 300);
-  std::string again;
-  wire_writer{again} << from;
-  CHECK(again == bytes);
   CHECK_FALSE(answer_to(bytes));
 }
 

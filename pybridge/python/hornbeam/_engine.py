@@ -21,8 +21,8 @@ _given_name = ""
 task_keep_ms = 3600 * 1000
 task_keep_count = 10000
 
-#: Whether the node has reached others as it should; not if that has failed.
-reached = True
+#: Whether the last attempt to reach others has failed.
+_unreached = False
 
 #: How long whoever registers something waits for the nodes that are to know it.
 ANNOUNCING_MS = 1000
@@ -68,21 +68,28 @@ def ensure() -> None:
         _hook_multiprocessing()
     for f in on_start:
         f()
-    reach()
+    _reach()
 
 
-def reach() -> None:
+def start() -> None:
+    """The same for who wants no more than that: what has failed is tried again."""
+    ensure()
+    if _unreached:
+        _reach()
+
+
+def _reach() -> None:
     """Have the node that runs reach others, and be reached, as the settings say."""
-    global reached
-    reached = False
+    global _unreached
     local_cluster = os.environ.get("HORNBEAM_CLUSTER", "")
     try:
         _native.start_networking()
         if local_cluster:
             _native.join_host()
+        _unreached = False
     except RuntimeError as e:
+        _unreached = True
         raise errors.HornbeamError(f"this node can't be reached: {e}") from e
-    reached = True
 
 
 def announce(scope: str) -> None:
@@ -115,8 +122,8 @@ def leave() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _lock, _given_name, reached
-    reached = True
+    global _lock, _given_name, _unreached
+    _unreached = False
     _lock = threading.Lock()  # a thread of the parent may have held it
     _log.forked()
     parent = _native.after_fork_in_child()

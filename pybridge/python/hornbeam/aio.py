@@ -84,9 +84,7 @@ async def _invoke(
 async def start() -> None:
     """As `hornbeam.start`: to be awaited where an application begins, as in its
     lifespan; the event loop goes on while this node joins others."""
-    _engine.ensure()
-    if not _engine.reached:
-        _engine.reach()
+    _engine.start()
     await _joined()
 
 

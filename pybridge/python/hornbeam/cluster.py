@@ -18,9 +18,7 @@ def start() -> None:
     `HornbeamError` if the node can't start or can't be reached; then it may be called
     again.
     """
-    _engine.ensure()
-    if not _engine.reached:
-        _engine.reach()
+    _engine.start()
     _native.wait_until_joined()
 
 
