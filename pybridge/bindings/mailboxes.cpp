@@ -12,10 +12,36 @@ namespace {
 
 using kind = python_mailbox::kind;
 
-/// What `to` means to `processes::send`: a str is a name, two of them are a
-/// name and a node.
-term address(const py::object& to) {
-  auto x = to_term(to, "to");
+/// The one topic that is wanted, if there is one.
+std::optional<std::string> wanted(const py::object& topic) {
+  if (topic.is_none())
+    return std::nullopt;
+  return to_text(topic, "topic");
+}
+
+python_mailbox::selection answers_to(const py::object& ref) {
+  python_mailbox::selection out;
+  if (!ref.is_none())
+    out.ref = to_term(ref, "ref");
+  return out;
+}
+
+/// (end, version), as `look` returns it.
+python_mailbox::view seen_of(const py::tuple& x) {
+  return {{}, x[0].cast<std::size_t>(), x[1].cast<std::uint64_t>()};
+}
+
+py::object to_message(const term& x) {
+  if (!actors::is_topic_message(x))
+    return to_python(x);
+  auto items = x.items();
+  return py::make_tuple("topic", to_python(items[1]), to_python(items[2]));
+}
+
+} // namespace
+
+term address(const py::object& to, const char* what) {
+  auto x = to_term(to, what);
   if (x.is(term::kind::string))
     return term::atom(x.text());
   if (x.is(term::kind::pid) || x.is(term::kind::atom)
@@ -38,15 +64,10 @@ term address(const py::object& to) {
   throw py::error_already_set();
 }
 
-/// The one topic that is wanted, if there is one.
-std::optional<std::string> wanted(const py::object& topic) {
-  if (topic.is_none())
-    return std::nullopt;
-  return to_text(topic, "topic");
-}
+namespace {
 
 void send(const py::object& to, const py::object& message) {
-  auto whom = address(to);
+  auto whom = address(to, "to");
   auto x = to_term(message, "message");
   auto& processes = node().node->processes();
   if (whom.is(term::kind::atom) && !processes.whereis(std::string{whom.text()}))
@@ -72,7 +93,7 @@ void bind_mailboxes(py::module_& m) {
   using holder
     = std::unique_ptr<python_mailbox, leak_after_fork<python_mailbox>>;
   py::class_<python_mailbox, holder>(m, "Mailbox")
-    .def(py::init<>(), guard())
+    .def(py::init<bool>(), py::arg("spawned") = false, guard())
     .def_property_readonly("pid",
                            [](python_mailbox& x) { return to_python(x.pid()); })
     .def_property_readonly("closed",
@@ -100,36 +121,106 @@ void bind_mailboxes(py::module_& m) {
       [](python_mailbox& x, const py::object& timeout_ms,
          const py::object& topic) -> py::object {
         auto until = to_deadline(timeout_ms);
-        auto got = x.receive(kind::of_topics, until, wanted(topic));
+        auto got = x.receive({kind::of_topics, wanted(topic)}, until);
         if (!got)
           return py::none();
         auto items = got->items();
         return py::make_tuple(to_python(items[1]), to_python(items[2]));
       },
       py::arg("timeout_ms"), py::arg("topic") = py::none(), guard())
-    // What a process has sent first, or `fallback`.
+    // What a process has sent first, or `fallback`. With `ref`, only answers
+    // that bear it.
     .def(
       "receive",
       [](python_mailbox& x, const py::object& timeout_ms,
-         const py::object& fallback) {
-        auto got = x.receive(kind::of_processes, to_deadline(timeout_ms));
-        return got ? to_python(*got) : fallback;
+         const py::object& fallback, const py::object& ref) {
+        auto got = x.receive(answers_to(ref), to_deadline(timeout_ms));
+        return got ? to_message(*got) : fallback;
       },
-      py::arg("timeout_ms"), py::arg("fallback") = py::none(), guard())
+      py::arg("timeout_ms"), py::arg("fallback") = py::none(),
+      py::arg("ref") = py::none(), guard())
     // Answers when there is something to receive, perhaps for nothing; returns
     // a number for `forget_notice`.
     .def(
       "notify",
       [](python_mailbox& x, const std::shared_ptr<completions>& c,
-         std::uint64_t key, bool of_topics, const py::object& topic) {
-        return x.notify_once(of_topics ? kind::of_topics : kind::of_processes,
-                             wanted(topic), [c, key] {
-                               c->add({key, term{}, false});
-                             });
+         std::uint64_t key, const py::object& ref) {
+        return x.notify_once(answers_to(ref), [c, key] {
+          c->add({key, term{}, false});
+        });
       },
       guard())
+    .def(
+      "notify_of_topic",
+      [](python_mailbox& x, const std::shared_ptr<completions>& c,
+         std::uint64_t key, const py::object& topic) {
+        return x.notify_once({kind::of_topics, wanted(topic)}, [c, key] {
+          c->add({key, term{}, false});
+        });
+      },
+      guard())
+    // The messages behind what `seen` says has been looked at, each with its
+    // place, and what has been seen by now: (end, version).
+    .def(
+      "look",
+      [](python_mailbox& x, const py::tuple& seen) {
+        auto found = x.look({}, seen_of(seen));
+        py::list out;
+        for (auto& [place, message] : found.messages)
+          out.append(py::make_tuple(place, to_message(message)));
+        return py::make_tuple(out, py::make_tuple(found.end, found.version));
+      },
+      guard())
+    // Takes the message that is at `place`; false if some have left since.
+    .def(
+      "take",
+      [](python_mailbox& x, std::size_t place, std::uint64_t version) {
+        return x.take_at(place, version).has_value();
+      },
+      guard())
+    .def(
+      "wait_for_more",
+      [](python_mailbox& x, const py::tuple& seen,
+         const py::object& timeout_ms) {
+        return x.wait_for_more(seen_of(seen), to_deadline(timeout_ms));
+      },
+      guard())
+    .def(
+      "notify_of_more",
+      [](python_mailbox& x, const std::shared_ptr<completions>& c,
+         std::uint64_t key, const py::tuple& seen) {
+        return x.notify_of_more(seen_of(seen), [c, key] {
+          c->add({key, term{}, false});
+        });
+      },
+      guard())
+    // Keeps the reason with which the process ends, and answers with it then.
+    .def(
+      "keep_end_reason",
+      [](python_mailbox& x, const std::shared_ptr<completions>& c,
+         std::uint64_t key) {
+        if (c)
+          x.on_end([c, key](const term& r) { c->add({key, r, false}); });
+        else
+          x.on_end(nullptr);
+      },
+      guard())
+    .def_property_readonly("end_reason",
+                           [](python_mailbox& x) -> py::object {
+                             auto r = x.end_reason();
+                             return r ? to_python(*r) : py::none();
+                           })
     .def("forget_notice", &python_mailbox::forget_notice, guard())
-    .def("close", &python_mailbox::close, guard());
+    .def(
+      "close",
+      [](python_mailbox& x, const py::object& reason) {
+        if (reason.is_none())
+          x.close();
+        else
+          x.close(exit_reason(reason));
+      },
+      py::arg("reason") = py::none(), guard());
+  bind_processes(m);
 
   m.def("send", send, guard());
   m.def(

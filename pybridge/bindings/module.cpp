@@ -28,4 +28,5 @@ PYBIND11_MODULE(_native, m) {
   pb::bind_plain_jobs(m);
   pb::bind_mailboxes(m);
   pb::bind_streams(m);
+  pb::bind_supervisors(m);
 }

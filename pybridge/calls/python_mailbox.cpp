@@ -6,6 +6,7 @@
 #include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/c_api.hpp"
 #include "pybridge/values/convert.hpp"
+#include "runtime/term/atoms.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -17,19 +18,29 @@ namespace {
 /// Guarded by Python's lock; left behind at exit.
 auto& open_ones = *new std::unordered_set<python_mailbox*>;
 
-auto accepts(python_mailbox::kind k, const std::optional<std::string>& topic) {
-  return
-    [&topic, of_topics = k == python_mailbox::kind::of_topics](const term& x) {
-      return actors::is_topic_message(x) == of_topics
-             && (!topic || x.items()[1].text() == *topic);
-    };
-}
-
 } // namespace
 
-python_mailbox::python_mailbox()
-  : services_(node()), process_(services_.node->processes()) {
+python_mailbox::python_mailbox(bool spawned)
+  : spawned_(spawned),
+    services_(node()),
+    process_(services_.node->processes()) {
   open_ones.insert(this);
+}
+
+auto python_mailbox::accepts(const selection& of) const {
+  return [this, &of](const term& x) {
+    if (!of.ref.is_none()) {
+      if (!x.is(term::kind::tuple))
+        return false;
+      auto items = x.items();
+      return (!items.empty() && items[0] == of.ref)
+             || (items.size() > 1 && items[1] == of.ref);
+    }
+    if (of.of == kind::of_processes)
+      return spawned_ || !actors::is_topic_message(x);
+    return actors::is_topic_message(x)
+           && (!of.topic || x.items()[1].text() == *of.topic);
+  };
 }
 
 void python_mailbox::raise_ended() {
@@ -58,10 +69,10 @@ bool python_mailbox::unsubscribe(const std::string& topic) {
   return services_.topics.unsubscribe(topic, process().pid());
 }
 
-std::optional<term> python_mailbox::receive(
-  kind k, deadline until, const std::optional<std::string>& topic) {
+std::optional<term> python_mailbox::receive(const selection& of,
+                                            deadline until) {
   auto& from = process();
-  auto wanted = accepts(k, topic);
+  auto wanted = accepts(of);
   std::optional<term> out;
   bool ended = false;
   wait_until_ready(
@@ -79,9 +90,60 @@ std::optional<term> python_mailbox::receive(
   return out;
 }
 
-std::uint64_t python_mailbox::notify_once(
-  kind k, const std::optional<std::string>& topic, std::function<void()> f) {
-  return process().notify_once(accepts(k, topic), std::move(f));
+std::uint64_t python_mailbox::notify_once(const selection& of,
+                                          std::function<void()> f) {
+  return process().notify_once(accepts(of), std::move(f));
+}
+
+python_mailbox::view python_mailbox::look(const selection& of,
+                                          const view& before) {
+  return act([&](self) { return process_.look(accepts(of), before); });
+}
+
+std::optional<term> python_mailbox::take_at(std::size_t place,
+                                            std::uint64_t version) {
+  return act([&](self) { return process_.take_at(place, version); });
+}
+
+bool python_mailbox::wait_for_more(const view& seen, deadline until) {
+  auto& from = process();
+  bool ended = false;
+  bool more = wait_until_ready(
+    [&](auto at) {
+      try {
+        return from.wait_for_more(seen, {at});
+      } catch (const process_killed&) {
+        return ended = true;
+      }
+    },
+    until);
+  if (ended && !closed_)
+    raise_ended();
+  return more;
+}
+
+std::uint64_t python_mailbox::notify_of_more(const view& seen,
+                                             std::function<void()> f) {
+  return process().notify_of_more(seen, std::move(f));
+}
+
+void python_mailbox::on_end(std::function<void(const term& reason)> f) {
+  process();
+  if (!end_)
+    end_ = std::make_shared<end_note>();
+  services_.node->processes().on_exit(
+    pid(), [note = end_, f = std::move(f)](const term& reason) {
+      note->reason = reason;
+      note->ended = true;
+      if (f)
+        f(reason);
+    });
+}
+
+std::optional<term> python_mailbox::end_reason() const {
+  if (!end_ || !end_->ended)
+    return std::nullopt;
+  return end_->reason;
 }
 
 void python_mailbox::forget_notice(std::uint64_t number) {
@@ -89,18 +151,28 @@ void python_mailbox::forget_notice(std::uint64_t number) {
     process_.forget_notice(number);
 }
 
-void python_mailbox::close() {
+void python_mailbox::close(term reason) {
   if (closed())
     return;
   closed_ = true;
   open_ones.erase(this);
   without_gil free; // what it owned may be large, and others may hold its locks
-  process_.detach();
+  process_.detach(std::move(reason));
 }
 
 void python_mailbox::close_all() {
   for (auto all = open_ones; auto* x : all)
     x->close();
+}
+
+void raise_mistake(const erlang_error& e) {
+  std::string text = e.what();
+  if (e.reason == atoms::noproc)
+    raise({error_code::not_found, text});
+  if (e.reason.is_atom("system_limit"))
+    raise({error_code::ended, text});
+  set_error(PyExc_ValueError, text);
+  throw py::error_already_set();
 }
 
 std::uint64_t calling_process() {

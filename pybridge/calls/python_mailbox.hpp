@@ -1,14 +1,20 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <string>
 
 #include "pybridge/gil/engine.hpp"
 #include "pybridge/gil/gil.hpp"
 #include "runtime/process/attached_process.hpp"
 
 namespace hornbeam::pybridge {
+
+/// Raises what Python has for a mistake in a call of the runtime.
+[[noreturn]] void raise_mistake(const runtime::erlang_error& e);
 
 /// Whoever runs Python code, as a process of the node: a thread, an asyncio
 /// task or its loop, the call of a handler or a block (`hornbeam.process` says
@@ -23,8 +29,22 @@ namespace hornbeam::pybridge {
 class python_mailbox {
 public:
   enum class kind { of_topics, of_processes };
+  /// Which messages somebody waits for.
+  struct selection {
+    kind of = kind::of_processes;
+    std::optional<std::string> topic = {}; ///< this one alone
+    runtime::term ref = {}; ///< answers alone: tuples that begin with it, and
+                            ///< the down message of its monitor
+  };
+  /// What is known of the end of a process that was spawned.
+  struct end_note {
+    std::atomic<bool> ended{false};
+    runtime::term reason; ///< once `ended` is set
+  };
 
-  python_mailbox();
+  /// `spawned`: whoever has been started as a process, and so reads what topics
+  /// send as any other message.
+  explicit python_mailbox(bool spawned = false);
   ~python_mailbox() { close(); }
   python_mailbox(const python_mailbox&) = delete;
   python_mailbox& operator=(const python_mailbox&) = delete;
@@ -43,19 +63,47 @@ public:
   bool subscribe(const std::string& topic);
   bool unsubscribe(const std::string& topic);
 
-  /// The first message of that kind, and of `topic` if one is given; none if
-  /// it does not come in time, or the owner ends meanwhile. Raises if somebody
-  /// else has ended the process.
-  std::optional<runtime::term> receive(kind k, runtime::deadline until,
-                                       const std::optional<std::string>& topic
-                                       = {});
+  /// The first message of those; none if it does not come in time, or the owner
+  /// ends meanwhile. Raises if somebody else has ended the process.
+  std::optional<runtime::term> receive(const selection& of,
+                                       runtime::deadline until);
   /// See `attached_process::notify_once`.
-  std::uint64_t notify_once(kind k, const std::optional<std::string>& topic,
-                            std::function<void()> f);
+  std::uint64_t notify_once(const selection& of, std::function<void()> f);
   void forget_notice(std::uint64_t number);
 
+  using view = runtime::attached_process::view;
+  /// See `attached_process`.
+  view look(const selection& of, const view& before);
+  std::optional<runtime::term> take_at(std::size_t place,
+                                       std::uint64_t version);
+  bool wait_for_more(const view& seen, runtime::deadline until);
+  std::uint64_t notify_of_more(const view& seen, std::function<void()> f);
+
+  /// Calls `f(self)` as the code of the process. What it raises in Erlang is
+  /// raised in Python. `alone`: see `attached_process`.
+  template <class F>
+  auto act(F f) {
+    auto& p = process();
+    return guarded([&] { return f(p.me()); });
+  }
+  template <class F>
+  auto act_alone(F f) {
+    auto& p = process();
+    std::optional<decltype(f(p.me()))> out;
+    guarded([&] {
+      p.alone([&](runtime::self me) { out.emplace(f(me)); });
+      return true;
+    });
+    return *std::move(out);
+  }
+
+  /// Has the reason kept with which the process ends, and `f` called then.
+  void on_end(std::function<void(const runtime::term& reason)> f);
+  /// With which somebody else has ended it, if that was to be kept.
+  std::optional<runtime::term> end_reason() const;
+
   /// The owner has ended.
-  void close();
+  void close(runtime::term reason = runtime::term::atom("normal"));
   /// Ends all of this process, which is about to end itself.
   static void close_all();
 
@@ -65,11 +113,24 @@ private:
   /// stayed with the parent.
   runtime::attached_process& process();
   [[noreturn]] void raise_ended();
+  auto accepts(const selection& of) const;
+  template <class F>
+  auto guarded(F f) {
+    try {
+      return f();
+    } catch (const runtime::process_killed&) {
+      raise_ended();
+    } catch (const runtime::erlang_error& e) {
+      raise_mistake(e);
+    }
+  }
 
   std::uint32_t created_in_ = fork_generation();
+  const bool spawned_;
   bool closed_ = false;
   bool told_ = false;
   actors::services& services_;
+  std::shared_ptr<end_note> end_;
   runtime::attached_process process_;
 };
 

@@ -14,11 +14,11 @@ from hornbeam._native import (
     state_keys,
     state_set,
 )
+from hornbeam._owner import listener as _listener
 from hornbeam.aio import stream as stream_async
 from hornbeam.cluster import node, nodes, ping
 from hornbeam.functions import call, cast, register_function, unregister_function
 from hornbeam.hooks import execute, register_hook, stream, unregister_hook
-from hornbeam.process import listener as _listener
 from hornbeam.pubsub import publish, receive_pubsub, unsubscribe
 from hornbeam.rpc import rpc_call, rpc_cast
 from hornbeam.tasks import await_result, execute_async

@@ -86,14 +86,16 @@ class server_loop {
 public:
   static process_body run(self me, std::shared_ptr<gen_server> impl,
                           term parent, bool linked, std::string name,
-                          term tag) {
+                          term starter, term tag, bool link_first) {
     // Whom nobody is linked to is its own parent: it is ended from outside, in
     // its own name.
     server_loop loop{me, *impl, linked ? parent : me.pid()};
     auto acknowledge = [&](term result) {
       if (!tag.is_none())
-        me.send(parent, term::tuple({ack, tag, std::move(result)}));
+        me.send(starter, term::tuple({ack, tag, std::move(result)}));
     };
+    if (link_first)
+      me.link(parent);
     if (!name.empty()) {
       if (auto other = me.whereis(name)) {
         acknowledge(
@@ -232,9 +234,9 @@ task<term> gen_server::start(self me, std::unique_ptr<gen_server> impl,
                              server_options o) {
   auto tag = me.owner().make_ref();
   std::shared_ptr<gen_server> shared{std::move(impl)};
-  auto [pid, ref] = me.owner().start({&me.impl(), o.link, true},
-                                     &server_loop::run, std::move(shared),
-                                     me.pid(), o.link, o.name, tag);
+  auto [pid, ref] = me.owner().start(
+    {&me.impl(), o.link, true}, &server_loop::run, std::move(shared), me.pid(),
+    o.link, o.name, me.pid(), tag, false);
   auto wanted = match(ack, tag, any) | match(atoms::down, ref, any, any, any);
   term answer;
   if (o.timeout_ms < 0) {
@@ -259,7 +261,16 @@ term gen_server::spawn(processes& on, std::unique_ptr<gen_server> impl,
                        std::string name) {
   std::shared_ptr<gen_server> shared{std::move(impl)};
   return on.spawn(&server_loop::run, std::move(shared), term{}, false,
-                  std::move(name), term{});
+                  std::move(name), term{}, term{}, false);
+}
+
+term gen_server::spawn(processes& on, std::unique_ptr<gen_server> impl,
+                       std::string name, starter by) {
+  std::shared_ptr<gen_server> shared{std::move(impl)};
+  bool linked = !by.parent.is_none();
+  return on.spawn(&server_loop::run, std::move(shared), std::move(by.parent),
+                  linked, std::move(name), std::move(by.to), std::move(by.tag),
+                  linked);
 }
 
 namespace {

@@ -103,6 +103,14 @@ public:
   /// The same from a C++ thread: does not wait.
   static term spawn(processes& on, std::unique_ptr<gen_server> impl,
                     std::string name = {});
+  /// Who starts a server without being the process that it is linked to.
+  struct starter {
+    term parent; ///< linked to it before `init`; or none
+    term to;     ///< gets `{ack, Tag, Result}` when `init` is over
+    term tag;
+  };
+  static term spawn(processes& on, std::unique_ptr<gen_server> impl,
+                    std::string name, starter by);
 
   /// Asks and waits for the answer: 5000 ms, unless told otherwise. Otherwise
   /// this process exits with `{Reason, {gen_server, call, [Server, Request]}}`;

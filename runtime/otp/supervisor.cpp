@@ -37,6 +37,13 @@ bool is_normal_end(const term& reason) {
          && reason.items()[0] == atoms::shutdown;
 }
 
+/// A reason in a line of the log: of an exception without its traceback.
+std::string shown(const term& reason) {
+  bool has_trace = reason.is(term::kind::tuple) && reason.items().size() == 2
+                   && reason.items()[1].is(term::kind::string);
+  return to_string(has_trace ? reason.items()[0] : reason);
+}
+
 struct child {
   child_spec spec;
   term pid; ///< or none, while it does not run
@@ -115,7 +122,7 @@ public:
       auto id = to_string(i->spec.id);
       log::say_once_a_minute(log::level::warning, "processes", {}, id, [&] {
         return "the child " + id + " of a supervisor ended with "
-               + to_string(reason) + ": it is restarted";
+               + shown(reason) + ": it is restarted";
       });
       co_return co_await restart(me, i);
     }
@@ -153,8 +160,9 @@ private:
     if (flags_.intensity < 0)
       return bad("supervisor_data",
                  bad("invalid_intensity", term{flags_.intensity}));
-    if (flags_.period <= 0)
-      return bad("supervisor_data", bad("invalid_period", term{flags_.period}));
+    if (flags_.period_ms <= 0)
+      return bad("supervisor_data",
+                 bad("invalid_period", term{flags_.period_ms / 1000}));
     if (simple() && specs_.size() != 1)
       return bad("bad_start_spec",
                  term{static_cast<std::int64_t>(specs_.size())});
@@ -229,7 +237,7 @@ private:
   /// Notes a restart; false if there have been too many.
   bool may_restart(self me) {
     auto now = me.owner().clock().now();
-    auto since = now - flags_.period * 1'000'000'000;
+    auto since = now - flags_.period_ms * 1'000'000;
     while (!restarts_.empty() && restarts_.front() < since)
       restarts_.pop_front();
     restarts_.push_back(now);
@@ -246,7 +254,7 @@ private:
                  + " made it restart more"
                    " than "
                  + std::to_string(flags_.intensity) + " times within "
-                 + std::to_string(flags_.period) + " s";
+                 + std::to_string(flags_.period_ms) + " ms";
         });
       co_return server_result::stop(atoms::shutdown);
     }
@@ -509,11 +517,11 @@ task<term> operate(self me, term supervisor, const char* name, term arg) {
                           make_op(name, std::move(arg)), child_spec::infinity);
 }
 
-term key_term(processes& on, child_spec spec) {
+} // namespace
+
+term hand_over(processes& on, child_spec spec) {
   return term{static_cast<std::int64_t>(on.hand_over(std::move(spec)))};
 }
-
-} // namespace
 
 task<term> start_supervisor(self me, supervisor_flags flags,
                             std::vector<child_spec> children,
@@ -530,9 +538,17 @@ term spawn_supervisor(processes& on, supervisor_flags flags,
     std::move(name));
 }
 
+term spawn_supervisor(processes& on, supervisor_flags flags,
+                      std::vector<child_spec> children, std::string name,
+                      gen_server::starter by) {
+  return gen_server::spawn(
+    on, std::make_unique<supervisor_server>(flags, std::move(children)),
+    std::move(name), std::move(by));
+}
+
 task<term> start_child(self me, term supervisor, child_spec spec) {
   return operate(me, std::move(supervisor), "start_child",
-                 key_term(me.owner(), std::move(spec)));
+                 hand_over(me.owner(), std::move(spec)));
 }
 
 task<term> start_child(self me, term supervisor, term::sequence extra) {
@@ -541,9 +557,9 @@ task<term> start_child(self me, term supervisor, term::sequence extra) {
 }
 
 void start_child(processes& on, const term& supervisor, child_spec spec) {
-  on.send(supervisor,
-          term::tuple({term::atom("$gen_cast"),
-                       make_op("start_child", key_term(on, std::move(spec)))}));
+  on.send(supervisor, term::tuple({term::atom("$gen_cast"),
+                                   make_op("start_child",
+                                           hand_over(on, std::move(spec)))}));
 }
 
 task<term> terminate_child(self me, term supervisor, term id) {

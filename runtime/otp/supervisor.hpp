@@ -56,9 +56,9 @@ struct child_spec {
 
 struct supervisor_flags {
   restart_strategy strategy = restart_strategy::one_for_one;
-  /// More than `intensity` restarts within `period` seconds: it gives up.
+  /// More than `intensity` restarts within `period_ms`: it gives up.
   std::int64_t intensity = 1;
-  std::int64_t period = 5;
+  std::int64_t period_ms = 5000;
   runtime::auto_shutdown auto_shutdown = runtime::auto_shutdown::never;
 };
 
@@ -70,6 +70,10 @@ task<term> start_supervisor(self me, supervisor_flags flags,
 /// From a C++ thread: does not wait.
 term spawn_supervisor(processes& on, supervisor_flags flags,
                       std::vector<child_spec> children, std::string name = {});
+/// The same, linked to somebody; see `gen_server::spawn`.
+term spawn_supervisor(processes& on, supervisor_flags flags,
+                      std::vector<child_spec> children, std::string name,
+                      gen_server::starter by);
 
 /// `{ok, Pid}`, or `{error, already_present | {already_started, Pid} | ...}`.
 task<term> start_child(self me, term supervisor, child_spec spec);
@@ -86,6 +90,8 @@ task<term> which_children(self me, term supervisor);
 /// `{ok, Map}` of a child's specification, without its start function, by id
 /// or pid; or `{error, not_found}`.
 task<term> get_childspec(self me, term supervisor, term id);
+/// What a call `start_child` carries for a specification.
+term hand_over(processes& on, child_spec spec);
 /// `[{specs, N}, {active, N}, {supervisors, N}, {workers, N}]`.
 task<term> count_children(self me, term supervisor);
 

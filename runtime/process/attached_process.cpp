@@ -25,25 +25,52 @@ public:
   std::optional<term> take_first(const matcher& m, deadline until) {
     std::unique_lock code{code_mutex_};
     auto** at = first_message();
-    for (auto taken = taken_;;) {
-      check();
+    auto taken = taken_;
+    auto found = [&] {
       if (taken != taken_) { // `at` may be in a message that is gone
         taken = taken_;
         at = first_message();
       }
-      if (find(at, m)) {
-        ++taken_;
-        return take(at);
-      }
-      if (!until.infinite() && until.expired())
-        return std::nullopt;
-      auto wakes = wakes_.load();
-      if (!fall_asleep())
-        continue;
-      code.unlock();
-      await(wakes, until);
-      code.lock();
-    }
+      return find(at, m);
+    };
+    if (!wait_until(code, found, until))
+      return std::nullopt;
+    ++taken_;
+    return take(at);
+  }
+  view look(const matcher& m, const view& before) {
+    lock_scope code{code_mutex_};
+    check();
+    view out{{}, 0, taken_};
+    auto from = before.version == taken_ ? before.end : 0;
+    auto** at = first_message();
+    do {
+      for (; *at != nullptr; at = &(*at)->next, ++out.end)
+        if (out.end >= from && m((*at)->body))
+          out.messages.emplace_back(out.end, (*at)->body);
+    } while (collect());
+    return out;
+  }
+  std::optional<term> take_at(std::size_t place, std::uint64_t version) {
+    lock_scope code{code_mutex_};
+    check();
+    if (version != taken_)
+      return std::nullopt;
+    auto** at = first_message();
+    while (place-- > 0)
+      at = &(*at)->next;
+    ++taken_;
+    return take(at);
+  }
+  bool wait_for_more(const view& seen, deadline until) {
+    std::unique_lock code{code_mutex_};
+    return wait_until(
+      code, [&] { return has_more(seen); }, until);
+  }
+  void alone(const std::function<void()>& f) {
+    lock_scope code{code_mutex_};
+    ++taken_; // `f` may take what waits
+    f();
   }
   void drive(process_body body) {
     auto handle = body.release();
@@ -68,9 +95,20 @@ public:
     budget_ = std::numeric_limits<std::int32_t>::max();
   }
   std::uint64_t add_notice(const matcher& m, std::function<void()> f) {
+    return notify_when(
+      [&] {
+        auto** at = first_message();
+        return find(at, m);
+      },
+      std::move(f));
+  }
+  std::uint64_t notify_of_more(const view& seen, std::function<void()> f) {
+    return notify_when([&] { return has_more(seen); }, std::move(f));
+  }
+  template <class F>
+  std::uint64_t notify_when(F there, std::function<void()> f) {
     std::unique_lock code{code_mutex_};
-    auto** at = first_message();
-    if (alive() && find(at, m)) {
+    if (alive() && there()) {
       code.unlock();
       f();
       return 0;
@@ -112,6 +150,7 @@ protected:
 
 private:
   using notice = std::pair<std::uint64_t, std::function<void()>>;
+  using code_mutex = ranked_mutex<lock_rank::process_code>;
 
   void check() const {
     if (!alive())
@@ -125,6 +164,32 @@ private:
           return true;
     } while (collect());
     return false;
+  }
+  /// Sleeps without `code`, which holds `code_mutex_`, until `there` says true;
+  /// false if `until` has passed.
+  template <class F>
+  bool wait_until(std::unique_lock<code_mutex>& code, F there, deadline until) {
+    for (;;) {
+      check();
+      if (there())
+        return true;
+      if (!until.infinite() && until.expired())
+        return false;
+      auto wakes = wakes_.load();
+      if (!fall_asleep())
+        continue;
+      code.unlock();
+      await(wakes, until);
+      code.lock();
+    }
+  }
+  bool has_more(const view& seen) {
+    if (seen.version != taken_)
+      return true;
+    auto** at = first_message();
+    for (auto place = seen.end; place > 0; --place)
+      at = &(*at)->next;
+    return *at != nullptr || collect();
   }
   /// From here on whoever pushes wakes; false if something has come or the
   /// process has ended.
@@ -151,7 +216,7 @@ private:
     }
   }
 
-  ranked_mutex<lock_rank::process_code> code_mutex_;
+  code_mutex code_mutex_;
   std::uint64_t taken_ = 0; ///< changes when messages leave the queue
 
   ranked_mutex<lock_rank::process_wait>
@@ -186,6 +251,29 @@ void attached_process::drive_to_end(process_body body) {
 std::uint64_t attached_process::add_notice(const matcher& m,
                                            std::function<void()> f) {
   return code().add_notice(m, std::move(f));
+}
+
+attached_process::view attached_process::look_from(const matcher& m,
+                                                   const view& before) {
+  return code().look(m, before);
+}
+
+std::optional<term> attached_process::take_at(std::size_t place,
+                                              std::uint64_t version) {
+  return code().take_at(place, version);
+}
+
+bool attached_process::wait_for_more(const view& seen, deadline until) {
+  return code().wait_for_more(seen, until);
+}
+
+std::uint64_t attached_process::notify_of_more(const view& seen,
+                                               std::function<void()> f) {
+  return code().notify_of_more(seen, std::move(f));
+}
+
+void attached_process::alone(const std::function<void(self)>& f) {
+  code().alone([&] { f(me()); });
 }
 
 void attached_process::forget_notice(std::uint64_t number) {

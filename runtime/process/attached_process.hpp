@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "runtime/call/outcome.hpp"
 #include "runtime/process/processes.hpp"
@@ -69,6 +71,32 @@ public:
   std::uint64_t notify_once(std::function<void()> f) {
     return notify_once(any, std::move(f));
   }
+  // -- looking before taking, for patterns that must not be tried under a lock
+  // --
+
+  /// Messages of the queue that a pattern has accepted, each with its place.
+  struct view {
+    std::vector<std::pair<std::size_t, term>> messages;
+    std::size_t end = 0;       ///< the place behind the last message
+    std::uint64_t version = 0; ///< changes when a message leaves the queue
+  };
+  /// What waits from `before.end` on; all, if messages have left since.
+  template <class Match>
+  view look(Match m, const view& before) {
+    return look_from(matcher{m}, before);
+  }
+  /// None if a message has left the queue since `version`.
+  std::optional<term> take_at(std::size_t place, std::uint64_t version);
+  /// Waits until there is more to see than `seen`; false if nothing has come
+  /// before `until`.
+  bool wait_for_more(const view& seen, deadline until);
+  /// As `notify_once`, for when there is more to see.
+  std::uint64_t notify_of_more(const view& seen, std::function<void()> f);
+
+  /// Calls `f` while no other thread looks into the queue: around what the code
+  /// of a process does with aliases and with what waits.
+  void alone(const std::function<void(self)>& f);
+
   /// `f` is not called any more, unless that is happening just now.
   void forget_notice(std::uint64_t number);
   /// Ends the process; nothing happens if it has ended.
@@ -94,6 +122,7 @@ private:
   impl& code() const noexcept;
   std::optional<term> take_first(const matcher& m, deadline until);
   std::uint64_t add_notice(const matcher& m, std::function<void()> f);
+  view look_from(const matcher& m, const view& before);
   void drive_to_end(process_body body);
 
   processes& owner_;

@@ -169,7 +169,7 @@ def test_what_a_child_holds_of_its_parent_by_hand_says_so_and_never_hangs():
     assert run(
         """
         import asyncio
-        from hornbeam import aio, process
+        from hornbeam import _owner, aio, process
         class Chunks:
             def many(self):
                 try:
@@ -179,7 +179,7 @@ def test_what_a_child_holds_of_its_parent_by_hand_says_so_and_never_hangs():
                     closed.set()
         first, closed = os.getpid(), threading.Event()
         register_hook("chunks", Chunks())
-        box = process.mailbox()
+        box = _owner.mailbox()
         box.subscribe("news")
         from hornbeam import _native
         remote = _native.open_stream("chunks", "many", (), {}, None, 0)

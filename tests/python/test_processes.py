@@ -9,7 +9,7 @@ import pytest
 
 import hornbeam
 import hornbeam_erlang as erlang
-from hornbeam import Atom, aio, process, pubsub
+from hornbeam import Atom, _owner, aio, process, pubsub
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_messages_of_topics_and_of_processes_do_not_mix(name):
     erlang.publish(name, "by topic")
     process.send(hornbeam.self(), "by pid")
     erlang.publish(name, "by topic again")
-    assert len(process.mailbox()) == 3
+    assert len(_owner.mailbox()) == 3
     assert process.receive(0) == "by pid"
     assert process.receive(0) is None
     assert erlang.receive_pubsub(0) == "by topic"
@@ -210,7 +210,7 @@ def test_who_waits_in_a_thread_hears_that_its_task_has_ended():
     got, started = [], threading.Event()
 
     async def main():
-        box = process.mailbox()
+        box = _owner.mailbox()
 
         def wait():
             started.set()

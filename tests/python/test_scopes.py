@@ -10,7 +10,7 @@ import pytest
 
 import hornbeam
 import hornbeam_erlang as erlang
-from hornbeam import aio, middleware, process, pubsub
+from hornbeam import _owner, aio, middleware, process, pubsub
 from hornbeam.process import scope
 
 LONG = 20_000
@@ -204,7 +204,7 @@ def test_the_process_of_a_request_lasts_until_its_response_is_closed(name):
     chunks = app({}, None)
     assert next(chunks) == b"1"
     assert pubsub.subscribers(name) == 1
-    assert hornbeam.self() != process._owner.get()
+    assert hornbeam.self() != _owner._owner.get()
     chunks.close()
     assert pubsub.subscribers(name) == 0
     assert pids == [True, True]
@@ -256,7 +256,7 @@ def test_threads_that_a_framework_runs_belong_to_the_request(name):
         app = middleware.wsgi(app)
         assert served(app) == served(app) == [b"here"]
         assert pubsub.subscribers(name) == 0
-        assert pool.submit(len, process.mailbox()).result() == 0
+        assert pool.submit(len, _owner.mailbox()).result() == 0
 
 
 # -- ASGI ---------------------------------------------------------------------

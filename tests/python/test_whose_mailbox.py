@@ -13,7 +13,7 @@ import pytest
 
 import hornbeam
 import hornbeam_erlang as erlang
-from hornbeam import aio, process, pubsub
+from hornbeam import _owner, aio, process, pubsub
 
 #: Milliseconds that nobody waits for in vain.
 LONG = 20_000
@@ -211,7 +211,7 @@ def test_chains_of_tasks_that_start_each_other_keep_none_of_those_that_ended():
         if left:
             tasks.append(asyncio.create_task(link(left - 1, done)))
         else:
-            chain, owner = 0, process._owner.get()
+            chain, owner = 0, _owner._owner.get()
             while owner is not None:
                 chain, owner = chain + 1, owner.outer
             done.set_result(chain)
@@ -428,7 +428,7 @@ def test_a_thread_of_a_pool_reads_nothing_of_the_task_that_had_it_before(name):
         await asyncio.create_task(request(name))
         await asyncio.sleep(0)  # the callbacks of the task
         assert erlang.publish(name, "left") == 0
-        return await asyncio.to_thread(len, process.mailbox())
+        return await asyncio.to_thread(len, _owner.mailbox())
 
     pool = concurrent.futures.ThreadPoolExecutor(1)
     assert asyncio.run(main()) == 0

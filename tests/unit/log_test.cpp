@@ -246,7 +246,8 @@ TEST_CASE("stderr gets one line for each record") {
            "hornbeam: error (lmdb): no room\n");
 }
 
-TEST_CASE("a child forked while others log can log, and begins its minutes") {
+TEST_CASE("a child forked while others log can log, and begins its minutes",
+          "[forks]") {
   captured c;
   std::atomic<bool> ended{false};
   std::thread other{[&] {

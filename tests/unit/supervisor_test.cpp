@@ -114,7 +114,8 @@ TEST_CASE_METHOD(fixture, "children start from left to right and stop in "
 }
 
 TEST_CASE_METHOD(fixture, "one_for_one restarts only the child that ended") {
-  start({strategy::one_for_one, 3, 5}, {child("a"), child("b"), child("c")});
+  start({strategy::one_for_one, 3, 5'000},
+        {child("a"), child("b"), child("c")});
   auto a_before = pids["a"];
   auto b_before = pids["b"];
   taken();
@@ -127,7 +128,8 @@ TEST_CASE_METHOD(fixture, "one_for_one restarts only the child that ended") {
 
 TEST_CASE_METHOD(fixture, "one_for_all stops the others in reverse and starts "
                           "all in order") {
-  start({strategy::one_for_all, 3, 5}, {child("a"), child("b"), child("c")});
+  start({strategy::one_for_all, 3, 5'000},
+        {child("a"), child("b"), child("c")});
   taken();
   crash("b", "boom");
   CHECK(taken() == names{"-c", "-a", "+a", "+b", "+c"});
@@ -136,7 +138,7 @@ TEST_CASE_METHOD(fixture, "one_for_all stops the others in reverse and starts "
 }
 
 TEST_CASE_METHOD(fixture, "rest_for_one restarts the later siblings") {
-  start({strategy::rest_for_one, 3, 5},
+  start({strategy::rest_for_one, 3, 5'000},
         {child("a"), child("b"), child("c"), child("d")});
   taken();
   crash("b", "boom");
@@ -147,7 +149,7 @@ TEST_CASE_METHOD(fixture, "rest_for_one restarts the later siblings") {
 
 TEST_CASE_METHOD(fixture, "one_for_all and rest_for_one forget temporary "
                           "siblings that they stop") {
-  start({strategy::one_for_all, 3, 5}, {child("a"), child("t", temporary)});
+  start({strategy::one_for_all, 3, 5'000}, {child("a"), child("t", temporary)});
   taken();
   crash("a", "boom");
   CHECK(taken() == names{"-t", "+a"});
@@ -156,7 +158,7 @@ TEST_CASE_METHOD(fixture, "one_for_all and rest_for_one forget temporary "
 }
 
 TEST_CASE_METHOD(fixture, "a permanent child is always restarted") {
-  start({strategy::one_for_one, 10, 5}, {child("a", permanent)});
+  start({strategy::one_for_one, 10, 5'000}, {child("a", permanent)});
   for (auto& reason : terms("normal", "shutdown", tup("shutdown", 1), "boom"))
     crash("a", reason);
   a.exit(pids["a"], atom("kill"));
@@ -168,7 +170,7 @@ TEST_CASE_METHOD(fixture, "a permanent child is always restarted") {
 TEST_CASE_METHOD(fixture, "a transient child is restarted unless it ended "
                           "well") {
   auto start_one = [&] {
-    start({strategy::one_for_one, 10, 5}, {child("a", transient)});
+    start({strategy::one_for_one, 10, 5'000}, {child("a", transient)});
     starts.clear();
   };
   for (auto& reason : terms("normal", "shutdown", tup("shutdown", 1))) {
@@ -208,7 +210,7 @@ TEST_CASE_METHOD(fixture, "by default one restart in five seconds is allowed") {
 }
 
 TEST_CASE_METHOD(fixture, "as many restarts as the intensity are allowed") {
-  start({strategy::one_for_one, 5, 10}, {child("a")});
+  start({strategy::one_for_one, 5, 10'000}, {child("a")});
   for (int i = 0; i < 5; ++i)
     crash("a", "boom");
   CHECK(a.alive(sup));
@@ -218,7 +220,7 @@ TEST_CASE_METHOD(fixture, "as many restarts as the intensity are allowed") {
 }
 
 TEST_CASE_METHOD(fixture, "restarts of a time that is over don't count") {
-  start({strategy::one_for_one, 1, 5}, {child("a")});
+  start({strategy::one_for_one, 1, 5'000}, {child("a")});
   for (int i = 0; i < 5; ++i) {
     crash("a", "boom");
     CHECK(a.alive(sup));
@@ -232,13 +234,14 @@ TEST_CASE_METHOD(fixture, "restarts of a time that is over don't count") {
 }
 
 TEST_CASE_METHOD(fixture, "an intensity of zero allows no restart") {
-  start({strategy::one_for_one, 0, 5}, {child("a")});
+  start({strategy::one_for_one, 0, 5'000}, {child("a")});
   crash("a", "boom");
   CHECK(ended() == atom("shutdown"));
 }
 
 TEST_CASE_METHOD(fixture, "one_for_all counts one restart for all") {
-  start({strategy::one_for_all, 1, 5}, {child("a"), child("b"), child("c")});
+  start({strategy::one_for_all, 1, 5'000},
+        {child("a"), child("b"), child("c")});
   crash("a", "boom");
   CHECK(a.alive(sup));
   crash("b", "boom");
@@ -268,7 +271,7 @@ TEST_CASE_METHOD(fixture, "too many restarts escalate to the parent "
 }
 
 TEST_CASE_METHOD(fixture, "a restart that fails is tried again, and counts") {
-  start({strategy::one_for_one, 3, 5}, {child("a"), child("b")});
+  start({strategy::one_for_one, 3, 5'000}, {child("a"), child("b")});
   failing["a"] = 2;
   taken();
   crash("a", "boom");
@@ -280,7 +283,7 @@ TEST_CASE_METHOD(fixture, "a restart that fails is tried again, and counts") {
 }
 
 TEST_CASE_METHOD(fixture, "restarts that fail for ever end the supervisor") {
-  start({strategy::one_for_one, 3, 5}, {child("a"), child("b")});
+  start({strategy::one_for_one, 3, 5'000}, {child("a"), child("b")});
   failing["a"] = 100;
   taken();
   crash("a", "boom");
@@ -290,7 +293,8 @@ TEST_CASE_METHOD(fixture, "restarts that fail for ever end the supervisor") {
 
 TEST_CASE_METHOD(fixture, "a failed restart of one_for_all starts all anew in "
                           "the end") {
-  start({strategy::one_for_all, 5, 5}, {child("a"), child("b"), child("c")});
+  start({strategy::one_for_all, 5, 5'000},
+        {child("a"), child("b"), child("c")});
   failing["b"] = 1;
   crash("a", "boom");
   CHECK(a.alive(sup));
@@ -373,7 +377,7 @@ TEST_CASE_METHOD(fixture, "what can't be a supervisor is refused") {
     CHECK(match("error", any)(got));
     return to_string(got);
   };
-  CHECK_THAT(refused({strategy::one_for_one, -1, 5}, {}),
+  CHECK_THAT(refused({strategy::one_for_one, -1, 5'000}, {}),
              Catch::Contains("intensity"));
   CHECK_THAT(refused({strategy::one_for_one, 1, 0}, {}),
              Catch::Contains("period"));
@@ -489,7 +493,7 @@ TEST_CASE_METHOD(fixture, "any significant child that ends well ends the "
   auto s1 = child("s1", transient);
   s1.significant = true;
   auto other = child("other", transient);
-  start({strategy::one_for_one, 5, 5, auto_shutdown::any_significant},
+  start({strategy::one_for_one, 5, 5'000, auto_shutdown::any_significant},
         {child("a"), s1, other});
   crash("other", "normal");
   CHECK(a.alive(sup));
@@ -506,7 +510,7 @@ TEST_CASE_METHOD(fixture, "all significant children must end for "
   auto s1 = child("s1", transient);
   auto s2 = child("s2", temporary);
   s1.significant = s2.significant = true;
-  start({strategy::one_for_one, 5, 5, auto_shutdown::all_significant},
+  start({strategy::one_for_one, 5, 5'000, auto_shutdown::all_significant},
         {s1, s2, child("a")});
   crash("s1", "normal");
   CHECK(a.alive(sup));
@@ -518,7 +522,8 @@ TEST_CASE_METHOD(fixture, "terminate_child of a significant child is no end of "
                           "its own") {
   auto s1 = child("s1", transient);
   s1.significant = true;
-  start({strategy::one_for_one, 5, 5, auto_shutdown::any_significant}, {s1});
+  start({strategy::one_for_one, 5, 5'000, auto_shutdown::any_significant},
+        {s1});
   CHECK(ask([&](self me) { return terminate_child(me, sup, atom("s1")); })
         == atom("ok"));
   CHECK(a.alive(sup));
@@ -588,7 +593,7 @@ TEST_CASE_METHOD(fixture, "a child may be added from outside any process") {
 
 TEST_CASE_METHOD(fixture, "simple_one_for_one starts children on demand with "
                           "their arguments") {
-  start({strategy::simple_one_for_one, 5, 5}, {child("w")});
+  start({strategy::simple_one_for_one, 5, 5'000}, {child("w")});
   CHECK(starts["w"] == 0);
   auto begin = [&](int i) {
     auto got = ask(
@@ -613,7 +618,7 @@ TEST_CASE_METHOD(fixture, "simple_one_for_one starts children on demand with "
 }
 
 TEST_CASE_METHOD(fixture, "simple_one_for_one stops all at once") {
-  start({strategy::simple_one_for_one, 5, 5}, {child("w")});
+  start({strategy::simple_one_for_one, 5, 5'000}, {child("w")});
   for (int i = 0; i < 10; ++i)
     ask([&](self me) { return start_child(me, sup, term::sequence{}); });
   stubborn = "w"; // none of them ends by itself
@@ -629,7 +634,7 @@ TEST_CASE_METHOD(fixture, "simple_one_for_one stops all at once") {
 
 TEST_CASE_METHOD(fixture, "a simple_one_for_one child whose restart fails is "
                           "tried again") {
-  start({strategy::simple_one_for_one, 5, 5}, {child("w")});
+  start({strategy::simple_one_for_one, 5, 5'000}, {child("w")});
   ask([&](self me) { return start_child(me, sup, term::sequence{}); });
   failing["w"] = 2;
   crash("w", "boom");

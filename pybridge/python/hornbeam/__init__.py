@@ -20,11 +20,13 @@ from hornbeam import (
     aio,
     cluster,
     functions,
+    gen_server,
     hooks,
     middleware,
     process,
     pubsub,
     rpc,
+    supervisor,
     tables,
     tasks,
 )
@@ -40,7 +42,8 @@ from hornbeam.errors import (
     OverloadedError,
     TaskCancelled,
 )
-from hornbeam.process import make_ref, self
+from hornbeam.process import ProcessExit, make_ref, self
+from hornbeam.supervisor import run
 from hornbeam.values import Atom, Opaque, Pid, Ref, register_type
 
 _python_side.hand_over()
@@ -57,6 +60,7 @@ __all__ = [
     "Opaque",
     "OverloadedError",
     "Pid",
+    "ProcessExit",
     "Ref",
     "TaskCancelled",
     "aio",
@@ -64,6 +68,7 @@ __all__ = [
     "configure",
     "deadline",
     "functions",
+    "gen_server",
     "hooks",
     "left_ms",
     "make_ref",
@@ -72,8 +77,10 @@ __all__ = [
     "pubsub",
     "register_type",
     "rpc",
+    "run",
     "self",
     "start",
+    "supervisor",
     "tables",
     "tasks",
 ]

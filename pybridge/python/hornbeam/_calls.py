@@ -19,10 +19,10 @@ from hornbeam import (
     _loop,
     _native,
     _outcome,
+    _owner,
     _pool,
     _ports,
     errors,
-    process,
 )
 from hornbeam._outcome import Outcome
 
@@ -71,7 +71,7 @@ class Call:
         self.bounded = bounded
         self.permit = permit
         #: Who it is; None: whoever calls.
-        self.owner: process.Owner | None = None
+        self.owner: _owner.Owner | None = None
         self._served = served
         self._began = time.perf_counter()
         self._ended = False
@@ -184,7 +184,7 @@ def wait(call: Call, awaitable: Any) -> Any:
     """In a task that is the call, if that is somebody."""
     begin = None
     if call.owner is not None:
-        begin = functools.partial(process.stand_for, call.owner)
+        begin = functools.partial(_owner.stand_for, call.owner)
     return _loop.run(awaitable, call.home, _context.left_ms(), begin)
 
 
@@ -206,7 +206,7 @@ def run_in_pool(
     not wait for a coroutine. `answer(ok, value)` is called once, whatever the
     handler does."""
     generation = _native.fork_generation()
-    owner = process.Owner()
+    owner = _owner.Owner()
     call = None
 
     def leave(call: Call, awaitable: Any) -> object:
@@ -214,7 +214,7 @@ def run_in_pool(
         return _LEFT
 
     try:
-        with _context.entered(depth, ms), process.running_as(owner):
+        with _context.entered(depth, ms), _owner.running_as(owner):
             call = make()
             call.owner = owner
             ok, value = True, run(call, ms, leave)
@@ -233,7 +233,7 @@ def run_in_pool(
 def finish_on_loop(
     call: Call,
     awaitable: Any,
-    owner: process.Owner,
+    owner: _owner.Owner,
     ms: float | None,
     answer: Answer,
 ) -> None:
@@ -250,7 +250,7 @@ def finish_on_loop(
             answer(ok, value)
 
     async def finish() -> None:
-        process.stand_for(owner)
+        _owner.stand_for(owner)
         limit = _ports.timeout(None if ms is None else ms / 1000)
         try:
             async with limit:
@@ -327,10 +327,10 @@ async def _outcome_on_loop(
 
 def _run_in_thread(call: Call, timeout: float | None) -> Any:
     ok = left = False
-    call.owner = process.Owner()
+    call.owner = _owner.Owner()
     finish = wait if call.bounded else None
     try:
-        result = process.call_as(call.owner, run, call, timeout, finish)
+        result = _owner.call_as(call.owner, run, call, timeout, finish)
         ok = True
         left = _loop.is_awaitable(result)
         return result

@@ -15,10 +15,10 @@ from hornbeam import (
     _late,
     _loop,
     _outcome,
+    _owner,
     _pool,
     _ports,
     errors,
-    process,
 )
 from hornbeam._outcome import Outcome
 
@@ -53,7 +53,7 @@ class Chunks:
         self._permit = call.permit if call.bounded else None
         self._context = context or contextvars.copy_context()
         if call.owner is not None:
-            self._context.run(process._owner.set, call.owner)
+            self._context.run(_owner._owner.set, call.owner)
         #: A step that nobody waits for any more ends before the generator does.
         self._lock = threading.RLock()
         self._iterator: Any = None
@@ -168,7 +168,7 @@ class _Steps:
     constructor and `ask` belongs to the loop's thread."""
 
     def __init__(
-        self, generator: Any, home: Any, owner: process.Owner | None
+        self, generator: Any, home: Any, owner: _owner.Owner | None
     ) -> None:
         self.loop = _loop.usable(home)
         self._owner = owner
@@ -216,7 +216,7 @@ class _Steps:
 
     async def _run(self) -> None:
         if self._owner is not None:
-            process.stand_for(self._owner)
+            _owner.stand_for(self._owner)
         try:
             while not self._over:
                 await self._next_step()

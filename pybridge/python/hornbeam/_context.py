@@ -77,6 +77,26 @@ def left_ms() -> float | None:
     return max(0.0, (at - time.monotonic()) * 1000)
 
 
+class Until:
+    """The end of a wait of so many milliseconds, or of none."""
+
+    def __init__(self, ms: float | None) -> None:
+        self._at = None if ms is None else time.monotonic() + max(0.0, ms) / 1000
+
+    def left_ms(self) -> float | None:
+        if self._at is None:
+            return None
+        return max(0.0, (self._at - time.monotonic()) * 1000)
+
+
+def forget() -> None:
+    """For what has no caller: the context is that of none."""
+    _deadline.set(None)
+    _depth.set(0)
+    permits.set(())
+    task.set(None)
+
+
 def timeout(asked: float | None = None) -> float | None:
     """The timeout for a call: the sooner of what it asks for and what is left
     here. Raises if nothing is left, so that no work is started in vain."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Sequence
 
-from hornbeam import _calls, _context, _engine, _late, _loop, _native, _pool, process
+from hornbeam import _calls, _context, _engine, _late, _loop, _native, _owner, _pool
 from hornbeam._native import Job
 from hornbeam.errors import NotFoundError
 
@@ -166,7 +166,7 @@ def of_job(job: Job, action: str | None) -> _calls.Call:
     )
 
 
-def _go_on_from_native(job: Job, awaitable: Any, owner: process.Owner) -> None:
+def _go_on_from_native(job: Job, awaitable: Any, owner: _owner.Owner) -> None:
     """What is left of a call that the native module has begun."""
     call = _calls.Call(awaitable, (), {}, job.handler.home)
     _calls.finish_on_loop(

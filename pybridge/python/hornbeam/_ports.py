@@ -57,6 +57,23 @@ class Port:
                 permit.reacquire()
         return _outcome.value(answer)
 
+    def once(
+        self, start: Callable[[Any, int], None], f: Callable[[Any], object]
+    ) -> Callable[[], object]:
+        """`start(completions, key)`, and call `f` when that is answered, unless what
+        is returned has been called before."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(lambda x: None if x.cancelled() else f(x.result()))
+        key = next(self.keys)
+        self.waiting[key] = future
+        start(self.completions, key)
+
+        def forget() -> None:
+            self.waiting.pop(key, None)
+            future.cancel()
+
+        return forget
+
 
 def timeout(seconds: float | None) -> Any:
     """As `asyncio.timeout`, for absurdly long ones too."""
@@ -79,34 +96,38 @@ def port() -> Port:
     return found
 
 
-async def message(
+async def notice(
+    box: _native.Mailbox, notify: Callable[[Any, int], int], ms: float | None
+) -> None:
+    """Return when `notify(completions, key)`, which asks for a notice of the mailbox,
+    is answered, or nothing has come for `ms`."""
+    number = 0
+
+    def start(c: Any, key: int) -> None:
+        nonlocal number
+        number = notify(c, key)
+
+    try:
+        await port().wait(start, ms, "receive")
+    except errors.HornbeamTimeout:
+        pass
+    finally:
+        box.forget_notice(number)
+
+
+async def topic_message(
     box: _native.Mailbox,
-    of_topics: bool,
     look: Callable[[], T | None],
     ms: float | None,
     topic: str | None = None,
 ) -> T | None:
     """What `look` finds in the mailbox, None if that is nothing for `ms`."""
-    if ms is None:
-        ms = _context.left_ms()
-    loop = asyncio.get_running_loop()
-    until = None if ms is None else loop.time() + max(0.0, ms) / 1000
-    notice = 0
-
-    def start(c: Any, key: int) -> None:
-        nonlocal notice
-        notice = box.notify(c, key, of_topics, topic)
-
+    until = _context.Until(_context.left_ms() if ms is None else ms)
     while (found := look()) is None:
-        left = None if until is None else (until - loop.time()) * 1000
+        left = until.left_ms()
         if left is not None and left <= 0:
             return None
-        try:
-            await port().wait(start, left, "receive")
-        except errors.HornbeamTimeout:
-            return None
-        finally:
-            box.forget_notice(notice)
+        await notice(box, lambda c, key: box.notify_of_topic(c, key, topic), left)
     return found
 
 

@@ -6,6 +6,9 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, AsyncGenerator, Callable, Sequence
 
+from hornbeam import _aio_gen_server as gen_server  # noqa: F401
+from hornbeam import _aio_process as process
+from hornbeam import _aio_supervisor as supervisor  # noqa: F401
 from hornbeam import (
     _calls,
     _chunks,
@@ -15,12 +18,12 @@ from hornbeam import (
     _late,
     _native,
     _outcome,
+    _owner,
     _pool,
     _ports,
     errors,
     functions,
     hooks,
-    process,
     pubsub,
     rpc,
     tasks,
@@ -206,25 +209,14 @@ async def receive_pubsub(
 ) -> Any:
     """The next message of a topic for this task, or None if none comes in time
     (ms)."""
-    box = process.inbox(True)
+    box = _owner.inbox(True)
     ms = timeout if timeout_ms is None else timeout_ms
-    found = await _ports.message(box, True, lambda: box.receive_topic(0), ms)
+    found = await _ports.topic_message(box, lambda: box.receive_topic(0), ms)
     return None if found is None else found[1]
 
 
-async def receive(timeout_ms: float | None = None, default: Any = None) -> Any:
-    """As `hornbeam.process.receive`."""
-    box = process.inbox()
-
-    def look() -> list[Any] | None:
-        found = box.receive(0, _NOTHING)
-        return None if found is _NOTHING else [found]
-
-    found = await _ports.message(box, False, look, timeout_ms)
-    return default if found is None else found[0]
-
-
-_NOTHING = object()
+#: As `hornbeam.process.receive`.
+receive = process.receive
 
 
 async def _stream(*given: Any, **kwargs: Any) -> AsyncGenerator[Any, None]:
@@ -280,7 +272,7 @@ async def _local_stream(
     kwargs: dict[str, Any],
 ) -> AsyncGenerator[Any, None]:
     call = served.handler.call(app_path, action, args, kwargs, served)
-    call.owner = process.Owner()  # its steps are made in threads of the pool
+    call.owner = _owner.Owner()  # its steps are made in threads of the pool
     _context.depth()
     timeout = _context.timeout()
     chunks: _chunks.Chunks | None = None
@@ -291,7 +283,7 @@ async def _local_stream(
             ok, value = _outcome.of(_calls.run, call, timeout, None)
         else:
             ok, value = await _pool.in_thread(
-                process.call_as, call.owner, _calls.run, call, timeout, None
+                _owner.call_as, call.owner, _calls.run, call, timeout, None
             )
         if ok and inspect.isawaitable(value) and not inspect.isgenerator(value):
             ok, value = await _calls.outcome_at_home(value, call.home)

@@ -8,7 +8,7 @@ All derive from `HornbeamError`, which is a `RuntimeError`. A timeout is also a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hornbeam import _late
 
@@ -51,6 +51,15 @@ class BadTypeError(HornbeamError, TypeError):
 
 class BadValueError(HornbeamError, ValueError):
     """Another node refused a value."""
+
+
+class ProcessExit(BaseException):
+    """Ends the code of a process, with `reason`: raised by `hornbeam.process.exit`,
+    and by what a process calls after another one has ended it."""
+
+    def __init__(self, reason: Any = "normal") -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class HandlerError(HornbeamError):

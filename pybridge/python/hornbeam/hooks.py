@@ -23,9 +23,9 @@ from hornbeam import (
     _loop,
     _native,
     _outcome,
+    _owner,
     _pool,
     errors,
-    process,
 )
 from hornbeam._native import Job
 from hornbeam._outcome import Outcome
@@ -241,7 +241,7 @@ class _Provided:
     """A stream that another node reads. It is one call, and keeps its mailbox over
     all its jobs."""
 
-    def __init__(self, chunks: _chunks.Chunks, owner: process.Owner) -> None:
+    def __init__(self, chunks: _chunks.Chunks, owner: _owner.Owner) -> None:
         self.chunks = chunks
         self.owner = owner
 
@@ -268,8 +268,8 @@ def _run_stream(job: Job) -> None:
 
 
 def _begin(job: Job) -> _Provided:
-    owner = process.Owner()
-    with _context.entered(job.depth, job.left_ms), process.running_as(owner):
+    owner = _owner.Owner()
+    with _context.entered(job.depth, job.left_ms), _owner.running_as(owner):
         ok, value = _outcome.of(_first, job, owner)
         if not ok:
             owner.close()
@@ -278,14 +278,14 @@ def _begin(job: Job) -> _Provided:
         return _Provided(_chunks.Chunks(call, result), owner)
 
 
-def _first(job: Job, owner: process.Owner) -> tuple[_calls.Call, Any]:
+def _first(job: Job, owner: _owner.Owner) -> tuple[_calls.Call, Any]:
     call = _handlers.of_job(job, job.action)
     call.owner = owner
     return call, _calls.run(call, None, _calls.wait_unless_generator)
 
 
 def _go_on_from_native(
-    job: Job, result: Any, owner: process.Owner, context: contextvars.Context
+    job: Job, result: Any, owner: _owner.Owner, context: contextvars.Context
 ) -> None:
     """What is left of a stream that the native module has begun in `context`."""
     call = _calls.Call(result, (), {}, job.handler.home)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextvars
 from typing import Any, Awaitable, Callable, Iterable, Iterator
 
-from hornbeam import process
+from hornbeam import _owner
 
 WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
@@ -28,7 +28,7 @@ def wsgi(app: WSGIApp) -> WSGIApp:
         environ: dict[str, Any], start_response: Any
     ) -> Iterable[bytes]:
         context = contextvars.copy_context()
-        block = context.run(process.begin_block)
+        block = context.run(_owner.begin_block)
         try:
             chunks = context.run(app, environ, start_response)
             # What is there already, or only the server knows how to send.
@@ -55,7 +55,7 @@ class _Response:
         self,
         chunks: Iterable[bytes],
         context: contextvars.Context,
-        block: process.Owner,
+        block: _owner.Owner,
     ) -> None:
         self._chunks = chunks
         self._context = context
@@ -85,7 +85,7 @@ def asgi(app: ASGIApp) -> ASGIApp:
         if scope["type"] == "lifespan":  # not of a request
             await app(scope, receive, send)
             return
-        with process.block():
+        with _owner.block():
             await app(scope, receive, send)
 
     return one_process_each

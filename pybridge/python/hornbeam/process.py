@@ -1,296 +1,96 @@
-"""Who sends and receives: processes, their pids and mailboxes.
+"""Erlang's processes: what they do with each other.
 
-`self()` is the pid of whoever runs. Each is a process of the node from its first
-use on: others, in C++ and on other nodes, can send to it, link to it and monitor it.
-It ends when whoever runs ends, and then leaves all topics and loses its tables.
+`spawn` starts one. A coroutine function runs on the node's own event loop, so that
+a process costs little; any other function gets a thread of its own. Whoever runs
+Python code without having been spawned (a thread, a task, the call of a handler) is a
+process as well, from its first use of this module on: `self()` is its pid.
 
-Who that is:
+Processes live at every node: pids, links, monitors and messages work the same across
+nodes, and between Python and C++. The rules are Erlang's. How a process ends:
 
-- in the call of a handler in the pool, and in the task that runs its coroutine:
-  that call
-- in the task for which a `run_until_complete` waits, as that of `asyncio.run`: its
-  event loop, until that is closed
-- in any other task: the task
-- else the thread, or whom its context comes from, as in `asyncio.to_thread`
+- its function returns: with the reason "normal"
+- `exit(reason)`: with that
+- an exception: with `((class name, message), traceback)`; it is logged as
+  `hornbeam.crash`
+- an exit signal, of a linked process or by `exit(pid, reason)`: everybody else hears
+  of that at once; its code stops at its next call of this module, where a thread
+  gets `ProcessExit` and a coroutine `asyncio.CancelledError`, each with the reason
 
-`scope()` is a process for a block inside of any of them.
+An exit reason is any value that can be sent. Where Erlang has an atom ("normal",
+"shutdown", "kill"), a str stands for it, also as the first of a tuple.
 
-Who only receives, and is none of its own yet, reads the mailbox of the nearest that
-its context comes from, else that of the loop.
+What waits, as `receive`, blocks a thread; its twin in `hornbeam.aio.process` is a
+coroutine and is to be used in `async def`. All else never waits, and is the same.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sys
-import threading
-import warnings
-import weakref
-from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Callable, Iterator, TypeVar
+from typing import Any, Callable, NoReturn, overload
 
-from hornbeam import _context, _engine, _late, _loop, _native
+from hornbeam import _native, _spawned, _waits
+from hornbeam._owner import mailbox, scope
+from hornbeam._spawned import ProcessExit
 from hornbeam.values import Pid, Ref
 
-if TYPE_CHECKING:
-    import asyncio
+__all__ = [
+    "ProcessExit",
+    "alias",
+    "cancel_timer",
+    "current",
+    "demonitor",
+    "erase",
+    "exit",
+    "get",
+    "is_alive",
+    "link",
+    "make_ref",
+    "monitor",
+    "monitor_nodes",
+    "process_info",
+    "processes",
+    "put",
+    "read_timer",
+    "receive",
+    "register",
+    "registered",
+    "scope",
+    "self",
+    "send",
+    "send_after",
+    "spawn",
+    "spawn_link",
+    "spawn_monitor",
+    "start_timer",
+    "trap_exit",
+    "unalias",
+    "unlink",
+    "unregister",
+    "whereis",
+]
 
-    Task = asyncio.Task[Any]
-
-T = TypeVar("T")
-
-
-class Owner:
-    """Whoever runs, who has a mailbox from the first use on: a thread, a task, a
-    loop, the call of a handler or a block."""
-
-    # Defaults of the class, since one is made for each call of a handler.
-    box: _native.Mailbox | None = None
-    #: Whom the context had before.
-    outer: Owner | None = None
-    #: The task whose code this stands for, or part of it, and nobody else's.
-    task: weakref.ref[Task] | None = None
-    over = False
-    #: Whether it keeps the pid that it has, even if another process ends that.
-    keeps_pid = False
-    #: Whether it has subscribed, or a reader was told that it has not.
-    listens = False
-
-    def mailbox(self) -> _native.Mailbox:
-        """Raises, once, if another process has ended it."""
-        box = self.box
-        if box is not None and box.alive:
-            return box
-        if box is not None and not box.closed and (self.keeps_pid or not box.told):
-            box.check()
-        made = _native.Mailbox()  # which may start the node
-        with _lock:
-            if self.box is box:
-                self.box = made
-            return self.box or made
-
-    def lives(self) -> bool:
-        return not self.over and (self.box is None or self.box.alive)
-
-    def close(self, _task: object = None) -> None:
-        self.over = True
-        box, self.box = self.box, None  # contexts may keep this for long
-        if box is not None:
-            box.close()
+# -- starting -----------------------------------------------------------------
 
 
-#: The nearest whom this context comes from.
-_owner: ContextVar[Owner | None] = ContextVar("hornbeam_owner", default=None)
-_thread = threading.local()
-#: Whom tasks stand for, whatever context their code has entered.
-_of_tasks: weakref.WeakKeyDictionary[Task, Owner] = weakref.WeakKeyDictionary()
-_of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Owner]
-_of_loops = weakref.WeakKeyDictionary()
-#: Two threads of one call may need a mailbox at once; so may whoever gets a signal.
-_lock = threading.RLock()
+def spawn(f: Callable[..., Any], *args: Any) -> Pid:
+    """Start a process that runs `f(*args)`, and return its pid.
 
-
-# -- who runs -----------------------------------------------------------------
-
-
-def _own() -> Owner | None:
-    """Who the code that runs is, if it is somebody by now."""
-    found = _owner.get()
-    while found is not None and found.over:
-        found = found.outer
-    task = _late.running_task()
-    if task is None:
-        return getattr(_thread, "owner", None) if found is None else found
-    if found is not None and found.task is not None and found.task() is task:
-        return found
-    found = _of_tasks.get(task)
-    if found is not None and not found.over:
-        return found
-    found = _of_loops.get(task.get_loop())
-    if found is not None and _is_waited_for(task):
-        _owner.set(found)
-        return stand_for(found, task)
-    return None
-
-
-def owner() -> Owner:
-    """Who the code that runs is; somebody from now on."""
-    found = _own()
-    if found is not None:
-        return found
-    task = _late.running_task()
-    if task is None:
-        return _of_thread()
-    if _is_waited_for(task):
-        found = _of_loop(task.get_loop())
-        _owner.set(found)
-    else:
-        found = Owner()
-        task.add_done_callback(found.close)
-        _enter(found)
-    return stand_for(found, task)
-
-
-def _nearest() -> Owner | None:
-    """Whom the context of the code that runs comes from, if that lives."""
-    found = _owner.get()
-    while found is not None and not found.lives():
-        found = found.outer
-    return found
-
-
-def _reader(of_topics: bool) -> Owner:
-    """Whose mailbox the code that runs reads if it is nobody itself."""
-    found = _nearest()
-    if found is None:
-        loop = _late.running_loop()
-        if loop is None:
-            return _of_thread()
-        found = _of_loop(loop)
-    if of_topics and not found.listens:
-        found.listens = True
-        _warn()
-    return found
-
-
-def _of_thread() -> Owner:
-    found: Owner | None = getattr(_thread, "owner", None)
-    if found is None:
-        found = _thread.owner = Owner()
-    return found
-
-
-def _of_loop(loop: asyncio.AbstractEventLoop) -> Owner:
-    found = _of_loops.get(loop)
-    if found is None:
-        found = _of_loops[loop] = Owner()
-        _loop.at_end(loop, found.close)
-    return found
-
-
-def _is_waited_for(task: Task) -> bool:
-    """Whether a `run_until_complete` waits for it: that of asyncio and others add a
-    callback which says so."""
-    callbacks = getattr(task, "_callbacks", None) or ()
-    return any(
-        "run_until_complete" in getattr(f, "__qualname__", "") for f, _ in callbacks
-    )
-
-
-def stand_for(owner: Owner, task: Task | None = None) -> Owner:
-    """Have a task, by default the one that runs, be the code of `owner`."""
-    task = task or _late.running_task()
-    assert task is not None
-    owner.task = weakref.ref(task)
-    _of_tasks[task] = owner
-    return owner
-
-
-def _enter(owner: Owner) -> None:
-    """Have this context, and those that come from it, know `owner`."""
-    before = _owner.get()
-    while before is not None and before.over:
-        before = before.outer
-    owner.outer = before
-    # What has ended is let go: each of a chain of tasks may start the next one.
-    while before is not None and before.outer is not None and before.outer.over:
-        before.outer = before.outer.outer
-    _owner.set(owner)
-
-
-@contextlib.contextmanager
-def running_as(owner: Owner) -> Iterator[None]:
-    """Around a part of a call: whoever runs it is `owner`."""
-    token = _owner.set(owner)
-    try:
-        yield
-    finally:
-        _owner.reset(token)
-
-
-def call_as(owner: Owner, function: Callable[..., T], *args: Any) -> T:
-    """Call a function in a context that is nobody's else: it is `owner`."""
-    _owner.set(owner)
-    return function(*args)
-
-
-def begin_block() -> Owner:
-    """From here on this context is of a process of its own, until that is closed."""
-    inside = Owner()
-    inside.keeps_pid = True
-    task = _late.running_task()
-    if task is not None:
-        inside.task = weakref.ref(task)
-    _enter(inside)
-    return inside
-
-
-@contextlib.contextmanager
-def block() -> Iterator[Owner]:
-    """As `scope`, but without a pid until somebody asks for it."""
-    inside = begin_block()
-    try:
-        yield inside
-    finally:
-        inside.close()
-        if _owner.get() is inside:  # it may be left in another context
-            _owner.set(inside.outer)
-
-
-def _existing() -> _native.Mailbox | None:
-    """The mailbox of whoever acts, if there is one: for the owners of tables."""
-    found = _own() or _nearest()
-    if found is None and (loop := _late.running_loop()) is not None:
-        found = _of_loops.get(loop)
-    return None if found is None else found.box
-
-
-# -- mailboxes ----------------------------------------------------------------
-
-
-def mailbox() -> _native.Mailbox:
-    """The mailbox of whoever calls."""
-    return owner().mailbox()
-
-
-def listener() -> _native.Mailbox:
-    """The same for messages of topics, which somebody will have sent to it."""
-    found = owner()
-    found.listens = True
-    return found.mailbox()
-
-
-def inbox(of_topics: bool = False) -> _native.Mailbox:
-    """The mailbox that whoever calls reads."""
-    found = _own() or _reader(of_topics)
-    box = found.box
-    return box if box is not None and box.alive else found.mailbox()
-
-
-def _warn() -> None:
-    # With the line of the program that has called us.
-    frame, level = sys._getframe(), 1
-    while frame.f_globals.get("__package__") == __package__ and frame.f_back:
-        frame, level = frame.f_back, level + 1
-    warnings.warn(
-        "this waits for messages of topics, but the process whose mailbox it reads "
-        "has never subscribed to any: a subscription belongs to the task, handler "
-        "call, thread or `hornbeam.process.scope()` that has made it",
-        RuntimeWarning,
-        stacklevel=level,
-    )
-
-
-@contextlib.contextmanager
-def scope() -> Iterator[Pid]:
-    """A process for a block: with a pid, a mailbox, links and subscriptions of its
-    own, which end with it. `with scope() as pid:`, in tasks and in threads.
-
-    Threads that run with the context of the block belong to it; a task that is
-    started in it reads its mailbox, until that subscribes itself.
+    `f` is called in a copy of the caller's context variables, but without its
+    deadline, its task and what else is the caller's own. Raises `TypeError` if `f`
+    can't be called, `HornbeamError` if no thread can be started.
     """
-    with block() as inside:
-        yield inside.mailbox().pid
+    return _spawned.spawn(f, args).box.pid
+
+
+def spawn_link(f: Callable[..., Any], *args: Any) -> Pid:
+    """As `spawn`; the process is linked to the caller from its first moment."""
+    return _spawned.spawn(f, args, link=True).box.pid
+
+
+def spawn_monitor(f: Callable[..., Any], *args: Any) -> tuple[Pid, Ref]:
+    """As `spawn`; the caller monitors the process from its first moment."""
+    made = _spawned.spawn(f, args, monitor=True)
+    assert made.monitor is not None
+    return made.box.pid, made.monitor
 
 
 def self() -> Pid:
@@ -298,9 +98,16 @@ def self() -> Pid:
     return mailbox().pid
 
 
-def send(to: Pid | str | tuple[str, str], message: Any) -> None:
-    """Send `message` to a process, anywhere in the cluster: to a pid, to the
-    process that has a name on this node, or to `(name, node)`.
+#: The same, for where `self` is taken.
+current = self
+
+
+# -- messages -----------------------------------------------------------------
+
+
+def send(to: Pid | Ref | str | tuple[str, str], message: Any) -> None:
+    """Send `message` to a process, anywhere in the cluster: to a pid or an alias, to
+    the process that has a name on this node, or to `(name, node)`.
 
     Does not wait, and says nothing if nobody is there; messages to one process
     keep their order. Raises `NotFoundError` if nobody on this node has the name.
@@ -308,16 +115,22 @@ def send(to: Pid | str | tuple[str, str], message: Any) -> None:
     _native.send(to, message)
 
 
-def receive(timeout_ms: float | None = None, default: Any = None) -> Any:
+def receive(
+    timeout_ms: float | None = None, default: Any = None, *, match: Any = ...
+) -> Any:
     """The next message that a process has sent to whoever calls, or `default` if
     none comes within `timeout_ms` milliseconds.
 
-    What topics send stays for `hornbeam.pubsub.receive`. In an async task use
-    `await hornbeam.aio.receive(...)`.
+    With `match`, the first that fits, in the order of their arrival; the others stay.
+    It is a `Ref` (what answers it: a tuple that begins with it, or the message of
+    that monitor), a class, a function that says yes or no, or a value: in a tuple,
+    `...` fits anything and a class its instances.
+
+    A process that was spawned gets what topics send here, as `("topic", topic,
+    message)`; for others that stays for `hornbeam.pubsub.receive`. On an event loop
+    use `await hornbeam.aio.process.receive(...)`.
     """
-    if timeout_ms is None:
-        timeout_ms = _context.left_ms()
-    return inbox().receive(timeout_ms, default)
+    return _waits.here(_waits.receive(timeout_ms, default, match))
 
 
 def make_ref() -> Ref:
@@ -325,14 +138,181 @@ def make_ref() -> Ref:
     return _native.make_ref()
 
 
-def _forked() -> None:
-    # Subscriptions and pids stay with the parent.
-    global _thread, _of_tasks, _of_loops, _lock
-    _thread = threading.local()
-    _of_tasks = weakref.WeakKeyDictionary()
-    _of_loops = weakref.WeakKeyDictionary()
-    _lock = threading.RLock()
-    _owner.set(None)
+def alias(once: bool = False) -> Ref:
+    """Another address of the calling process, until `unalias`; with `once`, until
+    the first message that comes through it."""
+    return _spawned.act(_native.alias, once)
 
 
-_engine.on_fork.append(_forked)
+def unalias(ref: Ref) -> bool:
+    """End an alias: what comes through it from now on is dropped. False if it was
+    none."""
+    return _spawned.act(_native.unalias, ref)
+
+
+# -- links, monitors, ends ----------------------------------------------------
+
+
+def link(pid: Pid) -> None:
+    """Link the calling process with `pid`: when one ends for another reason than
+    "normal", so does the other, unless it traps exits. Raises `NotFoundError` if
+    that is no living process of this node; of another node, the exit signal comes
+    later."""
+    _spawned.act(_native.link, pid)
+
+
+def unlink(pid: Pid) -> None:
+    """End a link: no exit signal comes from it any more."""
+    _spawned.act(_native.unlink, pid)
+
+
+def monitor(what: Pid | str | tuple[str, str], *, alias: str | None = None) -> Ref:
+    """Have `("DOWN", ref, "process", pid, reason)` sent here when a process ends, at
+    once if it has: the reason is then "noproc". A process that is monitored by its
+    name is shown as `(name, node)`.
+
+    With `alias`, the reference is an address of the caller as well; the word says
+    until when: "explicit_unalias", "demonitor" or "reply_demonitor" (the first
+    message through it ends both).
+    """
+    return _spawned.act(_native.monitor, what, alias)
+
+
+def demonitor(ref: Ref, *, flush: bool = False) -> bool:
+    """End a monitor; false if there was none, as when its process has ended. With
+    `flush`, its message is taken out of the mailbox as well."""
+    return _spawned.act(_native.demonitor, ref, flush)
+
+
+@overload
+def exit(reason: Any, /) -> NoReturn: ...
+
+
+@overload
+def exit(pid: Pid, reason: Any, /) -> None: ...
+
+
+def exit(*args: Any) -> None:
+    """`exit(reason)` ends the calling process. `exit(pid, reason)` sends an exit
+    signal: the process ends with `reason`, unless it traps exits, or the reason is
+    "normal"; "kill" can't be trapped, and is "killed" to those linked to it."""
+    if len(args) == 1:
+        raise ProcessExit(args[0])
+    pid, reason = args
+    _spawned.act(_native.exit, pid, reason)
+
+
+def trap_exit(on: bool = True) -> bool:
+    """Whether exit signals become messages `("EXIT", pid, reason)` to the calling
+    process instead of ending it. Returns what held before."""
+    return _spawned.act(_native.trap_exit, on)
+
+
+def monitor_nodes(on: bool = True) -> None:
+    """Whether the calling process gets `("nodeup", node)` and `("nodedown", node)`."""
+    _spawned.act(_native.monitor_nodes, on)
+
+
+# -- names --------------------------------------------------------------------
+
+
+def register(name: str, pid: Pid | None = None) -> None:
+    """Give a process of this node, by default the calling one, a name on this node,
+    until it ends. Raises `ValueError` if the name is taken, or the process has one
+    already or is dead."""
+    _native.register_name(name, self() if pid is None else pid)
+
+
+def unregister(name: str) -> None:
+    """Take a name away. Raises `ValueError` if nobody has it."""
+    _native.unregister_name(name)
+
+
+def whereis(name: str) -> Pid | None:
+    """Who has a name on this node."""
+    return _native.whereis(name)
+
+
+def registered() -> list[str]:
+    """The names of this node."""
+    return _native.registered()
+
+
+# -- timers -------------------------------------------------------------------
+
+
+def send_after(ms: float, to: Pid | str, message: Any) -> Ref:
+    """Send `message` in `ms` milliseconds to a process of this node; a name is looked
+    up then. Returns the timer."""
+    return _spawned.act(_native.send_after, ms, to, message, False)
+
+
+def start_timer(ms: float, to: Pid | str, message: Any) -> Ref:
+    """As `send_after`, but what is sent is `("timeout", timer, message)`."""
+    return _spawned.act(_native.send_after, ms, to, message, True)
+
+
+def cancel_timer(timer: Ref) -> int | None:
+    """Stop a timer: the milliseconds that were left, or None if it has fired."""
+    return _native.cancel_timer(timer)
+
+
+def read_timer(timer: Ref) -> int | None:
+    """The milliseconds that are left, or None if it has fired."""
+    return _spawned.act(_native.read_timer, timer)
+
+
+# -- the process dictionary ---------------------------------------------------
+
+
+def put(key: Any, value: Any) -> Any:
+    """Note a value in the calling process; returns the one before, or None."""
+    return _spawned.act(_native.process_put, key, value)
+
+
+def get(key: Any, default: Any = None) -> Any:
+    """What the calling process has noted."""
+    return _spawned.act(_native.process_get, key, default)
+
+
+def erase(key: Any) -> Any:
+    """Forget a value; returns it, or None."""
+    return _spawned.act(_native.process_erase, key)
+
+
+# -- looking at them ----------------------------------------------------------
+
+_ITEMS = (
+    "links",
+    "monitors",
+    "monitored_by",
+    "registered_name",
+    "message_queue_len",
+    "trap_exit",
+    "dictionary",
+    "status",
+)
+
+
+def processes() -> list[Pid]:
+    """All processes of this node that live."""
+    return _native.processes()
+
+
+def is_alive(pid: Pid) -> bool:
+    """Whether a process of this node lives. Raises `ValueError` for one of another
+    node."""
+    return _native.process_info(pid, "status") is not None
+
+
+def process_info(pid: Pid, item: str | None = None) -> Any:
+    """What Erlang's `process_info` says of a process of this node: one item, or all
+    as a dict. None if the process is dead.
+
+    Items: links, monitors, monitored_by, registered_name, message_queue_len,
+    trap_exit, dictionary, status.
+    """
+    if item is not None:
+        return _native.process_info(pid, item)
+    found = {x: _native.process_info(pid, x) for x in _ITEMS}
+    return None if found["status"] is None else found

@@ -6,7 +6,7 @@ import contextlib
 from types import TracebackType
 from typing import Any, Iterator
 
-from hornbeam import _context, _engine, _native, _ports, errors, process
+from hornbeam import _context, _engine, _native, _owner, _ports, errors
 
 
 def publish(topic: str, message: Any) -> int:
@@ -23,7 +23,7 @@ class Subscription:
 
     def __init__(self, topic: str) -> None:
         self.topic = topic
-        self._box = process.listener()
+        self._box = _owner.listener()
         self._is_new = self._box.subscribe(topic)
         if self._is_new:
             with self._or_not_at_all():
@@ -52,8 +52,8 @@ class Subscription:
         self, timeout_ms: float | None = None, default: Any = None
     ) -> Any:
         """The same for an async task."""
-        found = await _ports.message(
-            self._box, True, self._look, timeout_ms, self.topic
+        found = await _ports.topic_message(
+            self._box, self._look, timeout_ms, self.topic
         )
         return default if found is None else found[1]
 
@@ -107,7 +107,7 @@ def subscribe(topic: str) -> Subscription:
 
 def unsubscribe(topic: str) -> None:
     """Take the subscription back; without one nothing happens."""
-    process.inbox().unsubscribe(topic)
+    _owner.inbox().unsubscribe(topic)
 
 
 def receive(
@@ -117,7 +117,7 @@ def receive(
     none comes within `timeout_ms` milliseconds. With `topic`, only of that."""
     if timeout_ms is None:
         timeout_ms = _context.left_ms()
-    return process.inbox(True).receive_topic(timeout_ms, topic)
+    return _owner.inbox(True).receive_topic(timeout_ms, topic)
 
 
 def receive_pubsub(

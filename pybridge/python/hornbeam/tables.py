@@ -15,7 +15,7 @@ import itertools
 import threading
 from typing import Any, Callable, Iterator, NamedTuple
 
-from hornbeam import _engine, _log, _native, _outcome, errors, process
+from hornbeam import _engine, _log, _native, _outcome, _owner, errors
 from hornbeam.values import MISSING, Pid
 
 __all__ = ["MISSING", "Change", "Table", "Watch", "new", "table"]
@@ -89,7 +89,7 @@ class Table(_native.Table):
             raise TypeError("watch a key or a prefix, not both")
         number = next(_numbers)
         if callback is None:
-            return Watch(self, process.listener(), number, key, wanted)
+            return Watch(self, _owner.listener(), number, key, wanted)
         if not callable(callback):
             raise TypeError(
                 f"callback must be callable, not {type(callback).__name__}"
@@ -157,7 +157,7 @@ def new(
     Raises `HornbeamError` if there is a table of that name.
     """
     _native.new_table(
-        name, {"access": access, **options}, process.mailbox(), heir, heir_data
+        name, {"access": access, **options}, _owner.mailbox(), heir, heir_data
     )
     return Table(name)
 

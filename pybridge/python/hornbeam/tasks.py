@@ -13,7 +13,7 @@ import math
 import time
 from typing import Any, Callable, Iterator, Sequence, TypedDict
 
-from hornbeam import _context, _engine, _native, _pool, errors, hooks, process
+from hornbeam import _context, _engine, _native, _owner, _pool, errors, hooks
 from hornbeam._calls import Call, by_position, finish_on_loop, run_in_pool
 from hornbeam._native import Job
 
@@ -232,7 +232,7 @@ def _run_in_context(
 
 
 def _go_on_from_native(
-    task_id: str, awaitable: Any, served: _native.Served, owner: process.Owner
+    task_id: str, awaitable: Any, served: _native.Served, owner: _owner.Owner
 ) -> None:
     """What is left of a task that the native module has begun."""
     call = Call(awaitable, (), {}, served.handler.home, served)

@@ -37,7 +37,7 @@ runtime::supervisor_flags flags_of(const term& x) {
   if (auto* s = setting(x, "intensity"))
     out.intensity = s->as_int();
   if (auto* s = setting(x, "period"))
-    out.period = s->as_int();
+    out.period_ms = 1000 * s->as_int();
   if (auto* s = setting(x, "auto_shutdown"))
     out.auto_shutdown = named<auto_shutdown>(
       *s, {{"never", auto_shutdown::never},

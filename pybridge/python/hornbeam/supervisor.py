@@ -1,0 +1,422 @@
+"""Supervisors: processes that start others, and start them again when they end.
+
+    tree = Supervisor(
+        [ChildSpec("shop", Shop), ChildSpec("clock", start_clock)],
+        strategy="one_for_one", intensity=3, period_ms=5000)
+    hornbeam.run(tree)
+
+The rules are those of OTP's supervisor, which is what runs them. Children are
+processes of Python or C++: what starts one is called in the name of the supervisor,
+so that `spawn_link` and `start_link` link to it.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import itertools
+import threading
+from typing import Any, Callable, Literal, NamedTuple, Sequence, Union
+
+from hornbeam import (
+    _engine,
+    _late,
+    _native,
+    _outcome,
+    _owner,
+    _pool,
+    _spawned,
+    _waits,
+    gen_server,
+    process,
+)
+from hornbeam.gen_server import AlreadyStarted, GenServer, InitFailed
+from hornbeam.values import Atom, Pid
+
+Shutdown = Union[int, Literal["infinity", "brutal_kill"], None]
+
+#: As in runtime/otp/supervisor.hpp.
+_SHUTDOWNS = {"infinity": -1, "brutal_kill": -2}
+_RESTARTS = ("permanent", "transient", "temporary")
+_CALL = Atom("$gen_call")
+
+
+def _refuse(unknown: dict[str, Any], whose: str, word: str) -> None:
+    for name in unknown:
+        hint = f": it is {word}_ms, in milliseconds" if name == word else ""
+        raise TypeError(f"{whose} has no {name}{hint}")
+
+
+class Child(NamedTuple):
+    """A child as `which_children` shows it."""
+
+    id: Any
+    #: Or "restarting", or None if it does not run.
+    pid: Pid | str | None
+    type: str
+
+
+class ChildSpec:
+    """How a child is started, and when again.
+
+    `start` is a `GenServer`, a `Supervisor`, or a function which starts a process that
+    is linked (as by `spawn_link`) and returns its pid, or None if there is nothing to
+    start; `args` are its arguments. `restart` says when it is started again:
+    "permanent" always, "transient" unless it ended with "normal", "shutdown" or
+    ("shutdown", x), "temporary" never. To be stopped it may take `shutdown_ms`
+    milliseconds (5000; for supervisors "infinity"), then it is killed;
+    "brutal_kill" kills it at once.
+    """
+
+    def __init__(
+        self,
+        id: Any,
+        start: Any,
+        args: Sequence[Any] = (),
+        *,
+        restart: Literal["permanent", "transient", "temporary"] = "permanent",
+        shutdown_ms: Shutdown = None,
+        type: Literal["worker", "supervisor"] | None = None,
+        significant: bool = False,
+        **unknown: Any,
+    ) -> None:
+        _refuse(unknown, "a child", "shutdown")
+        self.id = id
+        self.start = start
+        self.args = tuple(args)
+        self.restart: str = restart
+        self.shutdown_ms: Shutdown = shutdown_ms
+        self.type: str | None = type
+        self.significant = significant
+        self._check()
+
+    def _check(self) -> None:
+        if not callable(self.start) and not isinstance(self.start, Supervisor):
+            raise TypeError(
+                f"start of the child {self.id!r} must be a GenServer, a Supervisor or "
+                f"a function, not {type(self.start).__name__}"
+            )
+        if self.restart not in _RESTARTS:
+            raise ValueError(
+                f"restart of the child {self.id!r} must be one of "
+                f"{', '.join(map(repr, _RESTARTS))}, not {self.restart!r}"
+            )
+        if self.type not in (None, "worker", "supervisor"):
+            raise ValueError(
+                f"type of the child {self.id!r} must be 'worker' or 'supervisor', "
+                f"not {self.type!r}"
+            )
+        ms = self.shutdown_ms
+        if ms is None or (isinstance(ms, str) and ms in _SHUTDOWNS):
+            return
+        if isinstance(ms, bool) or not isinstance(ms, int) or ms < 0:
+            raise ValueError(
+                f"shutdown_ms of the child {self.id!r} must be milliseconds, "
+                f"'infinity' or 'brutal_kill', not {ms!r}"
+            )
+
+    def _is_supervisor(self) -> bool:
+        if self.type is not None:
+            return self.type == "supervisor"
+        return isinstance(self.start, Supervisor)
+
+    def _starter(self) -> Callable[..., Any]:
+        start: Any = self.start
+        if isinstance(start, Supervisor):
+            return lambda: start._start_steps(True)
+        if isinstance(start, type) and issubclass(start, GenServer):
+            return lambda *more: gen_server._start(
+                start, (*self.args, *more), None, None, True
+            )
+        return lambda *more: start(*self.args, *more)
+
+
+class Supervisor:
+    """What is to be started: a supervisor with these children, from the first to the
+    last; they are stopped in reverse.
+
+    When a child ends and its `restart` says so, it is started again, with
+    "one_for_one" alone, with "one_for_all" together with all others, with
+    "rest_for_one" with those behind it. More than `intensity` restarts within
+    `period_ms` milliseconds: the supervisor gives up, stops all and ends with
+    "shutdown". With `auto_shutdown`, it also ends when a significant child
+    ("any_significant") or all of them ("all_significant") have ended by themselves.
+    """
+
+    def __init__(
+        self,
+        children: Sequence[ChildSpec] = (),
+        *,
+        strategy: Literal["one_for_one", "one_for_all", "rest_for_one"] = "one_for_one",
+        intensity: int = 1,
+        period_ms: int = 5000,
+        auto_shutdown: Literal[
+            "never", "any_significant", "all_significant"
+        ] = "never",
+        name: str | None = None,
+        **unknown: Any,
+    ) -> None:
+        _refuse(unknown, "a supervisor", "period")
+        for x in children:
+            if not isinstance(x, ChildSpec):
+                raise TypeError(
+                    f"a supervisor's children are ChildSpecs, not {type(x).__name__}"
+                )
+        self.children = list(children)
+        self.strategy: str = strategy
+        self.intensity = intensity
+        self.period_ms = period_ms
+        self.auto_shutdown = auto_shutdown
+        self.name = name
+
+    def start(self) -> Pid:
+        """Start it and its children, and return its pid when all have started.
+        Raises `InitFailed` if one does not: those before it have been stopped
+        again."""
+        return _waits.here(self._start_steps(False))
+
+    def start_link(self) -> Pid:
+        """As `start`; linked to the caller, or to the supervisor that starts it."""
+        return _waits.here(self._start_steps(True))
+
+    def _start_steps(self, link: bool) -> Any:
+        me = process.self()
+        parent = (_spawned.supervisor.get() or me) if link else None
+        tag = process.make_ref()
+        python = _starter()
+        specs = [_noted(x) for x in self.children]
+        pid = _native.spawn_supervisor(
+            self.strategy,
+            self.intensity,
+            self.period_ms,
+            self.auto_shutdown,
+            specs,
+            python,
+            self.name or "",
+            parent,
+            me,
+            tag,
+        )
+        process.send(python, ("watch", pid, [x[1] for x in specs]))
+        ref = process.monitor(pid)
+        return (yield from gen_server.started(pid, tag, ref, None))
+
+
+class DynamicSupervisor(Supervisor):
+    """A supervisor of any number of children that are all started in one way, with
+    other arguments: `start_child(supervisor, *args)`. They are stopped all at once."""
+
+    def __init__(
+        self,
+        start: Any,
+        args: Sequence[Any] = (),
+        *,
+        restart: Literal["permanent", "transient", "temporary"] = "permanent",
+        shutdown_ms: Shutdown = None,
+        intensity: int = 1,
+        period_ms: int = 5000,
+        name: str | None = None,
+    ) -> None:
+        spec = ChildSpec(
+            "child", start, args, restart=restart, shutdown_ms=shutdown_ms
+        )
+        super().__init__(
+            [spec], intensity=intensity, period_ms=period_ms, name=name
+        )
+        self.strategy = "simple_one_for_one"
+
+
+# -- who calls the functions that start children --------------------------------
+
+_starts: dict[int, Callable[..., Any]] = {}
+_keys = itertools.count(1)
+_lock = threading.Lock()
+_starter_pid: Pid | None = None
+
+
+def _noted(x: ChildSpec) -> tuple[Any, ...]:
+    """A child as the native module takes it."""
+    key = next(_keys)
+    _starts[key] = x._starter()
+    ms = _SHUTDOWNS[x.shutdown_ms] if isinstance(x.shutdown_ms, str) else x.shutdown_ms
+    return (x.id, key, x.restart, ms, x._is_supervisor(), x.significant)
+
+
+def _starter() -> Pid:
+    """The process that starts children: one in each node."""
+    global _starter_pid
+    with _lock:
+        if _starter_pid is None or not process.is_alive(_starter_pid):
+            _starter_pid = process.spawn(_serve_starts)
+        return _starter_pid
+
+
+async def _serve_starts() -> None:
+    asyncio = _late.module("asyncio")
+    kept: dict[Any, list[int]] = {}
+    running = set()
+    while True:
+        message = await _waits.on_loop(_waits.receive(None, None, ...))
+        if message[0] == "start":
+            task = asyncio.create_task(_start_one(*message[1:]))
+            running.add(task)
+            task.add_done_callback(running.discard)
+        elif message[0] == "watch":
+            kept[process.monitor(message[1])] = message[2]
+        elif message[0] == "DOWN":
+            for key in kept.pop(message[1], ()):
+                _starts.pop(key, None)
+
+
+async def _start_one(ref: Any, supervisor: Pid, key: int, extra: list[Any]) -> None:
+    try:
+        pid = await _started_by(_starts[key], supervisor, extra)
+        if pid is None:
+            result: Any = Atom("ignore")
+        elif isinstance(pid, Pid):
+            result = (Atom("ok"), pid)
+        else:
+            what = f"start must return a Pid or None, not {type(pid).__name__}"
+            result = (Atom("error"), (Atom("bad_return"), what))
+    except AlreadyStarted as e:
+        result = (Atom("error"), (Atom("already_started"), e.pid))
+    except InitFailed as e:
+        result = (Atom("error"), e.reason)
+    except Exception as e:
+        _spawned.report(supervisor, "start of a child", e)
+        result = (Atom("error"), _spawned.reason_of(e))
+    process.send(supervisor, (ref, result))
+
+
+async def _started_by(
+    start: Callable[..., Any], supervisor: Pid, extra: list[Any]
+) -> Any:
+    context = contextvars.Context()
+    owner = _owner.Owner()
+    try:
+        ok, value = await _pool.in_thread(
+            _start_as, owner, supervisor, start, extra, context=context
+        )
+        return _outcome.value((ok, value))
+    finally:
+        owner.close()
+
+
+def _start_as(
+    owner: _owner.Owner, supervisor: Pid, start: Callable[..., Any], extra: list[Any]
+) -> Any:
+    _owner._owner.set(owner)
+    _spawned.supervisor.set(supervisor)
+    made = start(*extra)
+    return _waits.here(made) if _is_steps(made) else made
+
+
+def _is_steps(x: Any) -> bool:
+    return hasattr(x, "send") and hasattr(x, "gi_frame")
+
+
+# -- for those who use one ----------------------------------------------------
+
+
+def _ask(supervisor: Any, *request: Any) -> Any:
+    operation = (Atom(request[0]), *request[1:])
+    return (yield from gen_server.ask(_CALL, supervisor, operation, None))
+
+
+def _result(x: Any) -> Any:
+    """Of `{ok, Pid}`, `ok` or `{error, Reason}`."""
+    if type(x) is tuple and x[0] == "error":
+        reason = x[1]
+        if type(reason) is tuple and reason[0] == "already_started":
+            raise AlreadyStarted(reason[1])
+        raise InitFailed(reason)
+    if type(x) is tuple:
+        return None if x[1] == "undefined" else x[1]
+    return None
+
+
+def start_child(supervisor: Any, *child: Any) -> Pid | None:
+    """Add a child and start it: a `ChildSpec`; for a `DynamicSupervisor` the
+    arguments of one. Returns its pid. Raises `AlreadyStarted` or `InitFailed`."""
+    return _waits.here(_start_child(supervisor, child))
+
+
+def _start_child(supervisor: Any, child: tuple[Any, ...]) -> Any:
+    if len(child) != 1 or not isinstance(child[0], ChildSpec):
+        return _result((yield from _ask(supervisor, "start_child", list(child))))
+    python = _starter()
+    spec = _noted(child[0])
+    what = _native.hand_over_child(spec, python)
+    found = process.whereis(supervisor) if isinstance(supervisor, str) else supervisor
+    try:
+        made = _result((yield from _ask(supervisor, "start_child", what)))
+    except BaseException:
+        _starts.pop(spec[1], None)
+        raise
+    process.send(python, ("watch", found, [spec[1]]))
+    return made
+
+
+def terminate_child(supervisor: Any, child: Any) -> None:
+    """Stop a child: by its id, under a `DynamicSupervisor` by its pid. Raises
+    `LookupError` if there is none."""
+    _waits.here(_change(supervisor, "terminate_child", child))
+
+
+def restart_child(supervisor: Any, child: Any) -> Pid | None:
+    """Start a child again that was stopped."""
+    return _waits.here(_change(supervisor, "restart_child", child))
+
+
+def delete_child(supervisor: Any, child: Any) -> None:
+    """Forget a child that was stopped."""
+    _waits.here(_change(supervisor, "delete_child", child))
+
+
+def _change(supervisor: Any, what: str, child: Any) -> Any:
+    found = yield from _ask(supervisor, what, child)
+    if found == (Atom("error"), Atom("not_found")):
+        raise LookupError(f"the supervisor has no child {child!r}")
+    return _result(found)
+
+
+def which_children(supervisor: Any) -> list[Child]:
+    """The children, the last one first."""
+    return _waits.here(_which_children(supervisor))
+
+
+def _which_children(supervisor: Any) -> Any:
+    found = yield from _ask(supervisor, "which_children")
+    return [Child(x[0], None if x[1] == "undefined" else x[1], x[2]) for x in found]
+
+
+def count_children(supervisor: Any) -> dict[str, int]:
+    """How many: specs, active, supervisors, workers."""
+    return _waits.here(_count_children(supervisor))
+
+
+def _count_children(supervisor: Any) -> Any:
+    found = yield from _ask(supervisor, "count_children")
+    return {str(name): number for name, number in found}
+
+
+def run(tree: Supervisor) -> None:
+    """Start a supervisor, and wait until it ends; Ctrl-C stops it, from the last child
+    to the first. If it gives up, Python is left with the exit code 1 (`SystemExit`)."""
+    pid = tree.start()
+    ref = process.monitor(pid)
+    try:
+        process.receive(match=ref)
+    except KeyboardInterrupt:
+        gen_server.stop(pid, "shutdown")
+        return
+    raise SystemExit(1)
+
+
+def _forked() -> None:
+    global _starter_pid, _lock
+    _starter_pid = None
+    _lock = threading.Lock()
+    _starts.clear()
+
+
+_engine.on_fork.append(_forked)

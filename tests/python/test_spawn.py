@@ -1,0 +1,701 @@
+"""Processes that Python spawns: Erlang's rules, for plain functions (each with a
+thread) and for coroutine functions (on the node's loop)."""
+
+import asyncio
+import contextvars
+import functools
+import gc
+import logging
+import re
+import threading
+
+import pytest
+
+import hornbeam
+import hornbeam_erlang as erlang
+from hornbeam import aio, process
+from hornbeam_dist import rpc_call
+
+SOON = 20_000  # ms
+
+
+class Blocking:
+    """What `aio.process` is to coroutines, for a body in a thread."""
+
+    @staticmethod
+    async def receive(*args, **kwargs):
+        return process.receive(*args, **kwargs)
+
+
+@pytest.fixture(params=["thread", "coroutine"])
+def of_kind(request):
+    """Makes of `async def body(p, ...)`, which awaits `p.receive`, what is spawned."""
+
+    def make(body):
+        if request.param == "coroutine":
+            return functools.partial(body, aio.process)
+
+        def in_thread(*args):
+            try:
+                body(Blocking, *args).send(None)
+            except StopIteration:
+                return
+            raise AssertionError("it has awaited something")
+
+        return in_thread
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def apart():
+    """Each test is a process of its own."""
+    with process.scope() as pid:
+        yield pid
+
+
+async def idle(p):
+    await p.receive()
+
+
+def down_of(ref):
+    got = process.receive(SOON, match=ref)
+    assert got[:3] == ("DOWN", ref, "process")
+    return got[4]
+
+
+# -- starting, and how it ends ------------------------------------------------
+
+
+def test_what_is_spawned_has_a_pid_and_gets_its_arguments(of_kind, apart):
+    async def body(p, to, *args):
+        process.send(to, (hornbeam.self(), process.current(), args))
+
+    pid = process.spawn(of_kind(body), apart, 1, "two")
+    assert process.receive(SOON) == (pid, pid, (1, "two"))
+
+
+def test_one_that_returns_ends_normally(of_kind):
+    async def body(p):
+        pass
+
+    _, ref = process.spawn_monitor(of_kind(body))
+    assert down_of(ref) == "normal"
+
+
+@pytest.mark.parametrize(
+    "reason", ["bored", ("shutdown", 5), 42, {"why": [1]}, "normal"], ids=str
+)
+def test_exit_ends_it_with_a_reason(of_kind, reason):
+    async def body(p):
+        process.exit(reason)
+
+    _, ref = process.spawn_monitor(of_kind(body))
+    assert down_of(ref) == reason
+
+
+def test_an_exception_is_a_reason_with_class_text_and_traceback(of_kind):
+    async def body(p):
+        raise KeyError("culprit")
+
+    _, ref = process.spawn_monitor(of_kind(body))
+    (name, text), traceback = down_of(ref)
+    assert (name, text) == ("KeyError", "'culprit'")
+    assert 'raise KeyError("culprit")' in traceback
+
+
+class Odd(BaseException):
+    def __str__(self):
+        raise ValueError("no text")
+
+
+@pytest.mark.parametrize(
+    "error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit(), Odd()], ids=repr
+)
+def test_whatever_leaves_a_body_ends_that_process_alone(of_kind, error):
+    async def body(p):
+        raise error
+
+    _, ref = process.spawn_monitor(of_kind(body))
+    assert down_of(ref)[0][0] == type(error).__name__
+
+    async def after(p):
+        pass
+
+    _, ref = process.spawn_monitor(of_kind(after))
+    assert down_of(ref) == "normal"
+
+
+def test_a_cancelled_body_that_nobody_has_ended_is_a_crash():
+    async def body():
+        asyncio.current_task().cancel()
+        await asyncio.sleep(0)
+
+    _, ref = process.spawn_monitor(body)
+    assert down_of(ref)[0][0] == "CancelledError"
+
+
+def test_a_reason_that_is_no_term_is_told_as_text(of_kind):
+    async def body(p):
+        process.exit(threading.Lock())
+
+    _, ref = process.spawn_monitor(of_kind(body))
+    name, text = down_of(ref)
+    assert name == "lock" and text.startswith("<unlocked")
+
+
+def test_what_can_not_be_called_is_refused():
+    async def body():
+        pass
+
+    coroutine = body()
+    with pytest.raises(TypeError, match="must be a function, not coroutine: call none"):
+        process.spawn(coroutine)
+    coroutine.close()
+    with pytest.raises(TypeError, match="must be a function, not int"):
+        process.spawn(5)
+    before = len(process.processes())
+    with pytest.raises(TypeError):
+        process.spawn_link(None)
+    assert len(process.processes()) == before
+
+
+def test_partials_and_objects_with_an_async_call_are_coroutine_functions(apart):
+    class Callable:
+        async def __call__(self, to):
+            process.send(to, asyncio.current_task() is not None)
+
+    process.spawn(functools.partial(Callable(), apart))
+    assert process.receive(SOON) is True
+
+
+def test_context_variables_come_along_and_deadlines_do_not(of_kind, apart):
+    request = contextvars.ContextVar("request")
+    request.set("r1")
+
+    async def body(p, to):
+        process.send(to, (request.get(), hornbeam.left_ms()))
+
+    with hornbeam.deadline(SOON):
+        process.spawn(of_kind(body), apart)
+    assert process.receive(SOON) == ("r1", None)
+
+
+# -- messages -----------------------------------------------------------------
+
+
+def test_a_ball_goes_to_and_fro(of_kind, apart):
+    async def body(p):
+        while True:
+            match await p.receive():
+                case ("ping", sender, n):
+                    process.send(sender, ("pong", n))
+                case "stop":
+                    return
+
+    pid, ref = process.spawn_monitor(of_kind(body))
+    for n in range(50):
+        process.send(pid, ("ping", apart, n))
+        assert process.receive(SOON) == ("pong", n)
+    process.send(pid, "stop")
+    assert down_of(ref) == "normal"
+
+
+def test_receive_takes_the_first_that_fits_and_leaves_the_others(of_kind, apart):
+    async def body(p, to):
+        await p.receive(match="go")
+        first = await p.receive(match=int)
+        second = await p.receive(match=("b", ...))
+        third = await p.receive(match=lambda x: x == ("a", 2))
+        rest = [await p.receive(0) for _ in range(4)]
+        process.send(to, [first, second, third, rest])
+
+    pid = process.spawn(of_kind(body), apart)
+    for x in (("a", 1), ("a", 2), "x", 5, ("b", 1), 6, "go"):
+        process.send(pid, x)
+    got = process.receive(SOON)
+    assert got == [5, ("b", 1), ("a", 2), [("a", 1), "x", 6, None]]
+
+
+def test_a_receive_for_a_pattern_waits_until_it_comes(of_kind, apart):
+    async def body(p, to):
+        process.send(to, "ready")
+        process.send(to, await p.receive(match=("late", ...)))
+
+    pid = process.spawn(of_kind(body), apart)
+    assert process.receive(SOON) == "ready"
+    for i in range(100):
+        process.send(pid, i)
+    process.send(pid, ("late", 1))
+    assert process.receive(SOON) == ("late", 1)
+    assert process.process_info(pid, "message_queue_len") in (100, None)
+
+
+def test_a_receive_for_a_pattern_ends_with_its_time(of_kind, apart):
+    async def body(p, to):
+        process.send(to, await p.receive(30, "nothing", match=str))
+        process.send(to, await p.receive(0, "nothing", match=str))
+        process.send(to, await p.receive(0, match=int))
+
+    pid = process.spawn(of_kind(body), apart)
+    process.send(pid, 1)
+    assert [process.receive(SOON) for _ in range(3)] == ["nothing", "nothing", 1]
+
+
+def test_a_pattern_that_raises_loses_no_message(of_kind, apart):
+    def broken(x):
+        raise ZeroDivisionError
+
+    async def body(p, to):
+        with pytest.raises(ZeroDivisionError):
+            await p.receive(match=broken)
+        process.send(to, await p.receive())
+
+    pid = process.spawn(of_kind(body), apart)
+    process.send(pid, "kept")
+    assert process.receive(SOON) == "kept"
+
+
+def test_threads_of_one_process_share_its_mailbox_whatever_they_wait_for():
+    got = []
+
+    def want(pattern):
+        got.append(process.receive(SOON, match=pattern))
+
+    context = contextvars.copy_context()
+    threads = [
+        threading.Thread(target=context.copy().run, args=(want, x))
+        for x in (int, str, float, ("a", ...))
+    ]
+    for x in threads:
+        x.start()
+    me = hornbeam.self()
+    for x in (("a", 1), "text", 5, 2.5):
+        process.send(me, x)
+    for x in threads:
+        x.join()
+    assert sorted(map(repr, got)) == sorted(map(repr, [("a", 1), "text", 5, 2.5]))
+
+
+def test_what_topics_send_comes_to_the_mailbox_of_who_was_spawned(of_kind, apart, name):
+    async def body(p, to):
+        erlang.subscribe(name)
+        process.send(to, "ready")
+        process.send(to, await p.receive())
+
+    process.spawn(of_kind(body), apart)
+    assert process.receive(SOON) == "ready"
+    erlang.publish(name, {"n": 1})
+    assert process.receive(SOON) == ("topic", name, {"n": 1})
+
+
+def test_to_wait_on_a_running_loop_names_what_to_await(of_kind):
+    async def main():
+        with pytest.raises(hornbeam.HornbeamError, match="in `hornbeam.aio`"):
+            process.receive()
+        assert process.receive(0) is None
+
+    asyncio.run(main())
+
+
+def test_sending_what_is_no_term_ends_nothing(of_kind, apart):
+    async def body(p, to):
+        with pytest.raises(TypeError, match="message"):
+            process.send(to, object())
+        process.send(to, "still here")
+
+    process.spawn(of_kind(body), apart)
+    assert process.receive(SOON) == "still here"
+
+
+def test_an_alias_leads_to_its_process_until_it_ends():
+    both, once = process.alias(), process.alias(once=True)
+    for ref in (both, once, once, both):
+        process.send(ref, "by alias")
+    assert [process.receive(0) for _ in range(4)] == ["by alias"] * 3 + [None]
+    assert process.unalias(both) is True
+    assert process.unalias(both) is False
+    process.send(both, "dropped")
+    assert process.receive(0) is None
+
+
+# -- links and exits ----------------------------------------------------------
+
+
+def test_a_link_ends_the_other_one(of_kind, apart):
+    async def parent(p, to):
+        child = process.spawn_link(of_kind(idle))
+        process.send(to, child)
+        await p.receive()
+        process.exit("gone")
+
+    pid, ref = process.spawn_monitor(of_kind(parent), apart)
+    child_ref = process.monitor(process.receive(SOON))
+    process.send(pid, "go on")
+    assert down_of(ref) == "gone"
+    assert down_of(child_ref) == "gone"
+
+
+def test_a_normal_end_does_not_end_those_linked(of_kind, apart):
+    async def short(p):
+        pass
+
+    async def parent(p, to):
+        child = process.spawn_link(of_kind(short))
+        ref = process.monitor(child)
+        await p.receive(match=ref)
+        process.send(to, "alive")
+
+    process.spawn(of_kind(parent), apart)
+    assert process.receive(SOON) == "alive"
+
+
+def test_who_traps_exits_gets_them_as_messages(of_kind):
+    assert process.trap_exit() is False
+    assert process.trap_exit() is True
+
+    async def body(p):
+        process.exit("bored")
+
+    pid = process.spawn_link(of_kind(body))
+    assert process.receive(SOON) == ("EXIT", pid, "bored")
+
+
+def test_kill_can_not_be_trapped_and_is_killed_to_those_linked(of_kind, apart):
+    async def body(p, to):
+        process.trap_exit()
+        process.send(to, "ready")
+        await idle(p)
+
+    process.trap_exit()
+    pid = process.spawn_link(of_kind(body), apart)
+    assert process.receive(SOON) == "ready"
+    process.exit(pid, "kill")
+    assert process.receive(SOON) == ("EXIT", pid, "killed")
+
+
+def test_an_exit_signal_that_says_normal_is_dropped(of_kind, apart):
+    async def body(p, to):
+        process.send(to, await p.receive())
+
+    pid = process.spawn(of_kind(body), apart)
+    process.exit(pid, "normal")
+    process.send(pid, "still here")
+    assert process.receive(SOON) == "still here"
+
+
+def test_unlink_parts_them(of_kind):
+    async def body(p):
+        await p.receive()
+        process.exit("alone")
+
+    pid = process.spawn_link(of_kind(body))
+    ref = process.monitor(pid)
+    process.unlink(pid)
+    process.send(pid, "go on")
+    assert down_of(ref) == "alone"
+    assert process.is_alive(hornbeam.self())
+
+
+def test_linking_to_who_is_dead_raises_or_is_told_to_who_traps(of_kind):
+    async def body(p):
+        pass
+
+    pid, ref = process.spawn_monitor(of_kind(body))
+    assert down_of(ref) == "normal"
+    with pytest.raises(hornbeam.NotFoundError):
+        process.link(pid)
+    process.trap_exit()
+    process.link(pid)
+    assert process.receive(SOON) == ("EXIT", pid, "noproc")
+
+
+def test_an_exit_reaches_code_that_waits(of_kind, apart):
+    async def body(p, to):
+        process.send(to, "ready")
+        try:
+            await p.receive()
+        except (process.ProcessExit, asyncio.CancelledError) as e:
+            process_exit.append(e.args)
+            raise
+
+    process_exit = []
+    pid, ref = process.spawn_monitor(of_kind(body), apart)
+    assert process.receive(SOON) == "ready"
+    process.exit(pid, ("shutdown", 1))
+    assert down_of(ref) == ("shutdown", 1)
+    wait_until(lambda: process_exit == [(("shutdown", 1),)])
+
+
+def wait_until(true):
+    waited = threading.Event()
+    for _ in range(2000):
+        if true():
+            return
+        waited.wait(0.01)
+    raise AssertionError("it does not become true")
+
+
+def test_an_exit_reaches_a_coroutine_that_awaits_something_else(apart):
+    ended = threading.Event()
+
+    async def body(to):
+        process.send(to, "ready")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(asyncio.sleep(3600))
+        except asyncio.CancelledError as e:
+            if e.args == ("enough",):
+                ended.set()
+            raise
+
+    pid = process.spawn(body, apart)
+    assert process.receive(SOON) == "ready"
+    process.exit(pid, "enough")
+    assert ended.wait(SOON / 1000)
+
+
+def test_tasks_that_a_process_has_started_end_with_it(apart):
+    ended = threading.Event()
+
+    async def child():
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    async def body(to):
+        task = asyncio.create_task(child())
+        await asyncio.sleep(0)
+        process.send(to, not task.done())
+
+    process.spawn(body, apart)
+    assert process.receive(SOON) is True
+    assert ended.wait(SOON / 1000)
+
+
+def test_who_swallows_its_end_is_told_again_at_each_call(of_kind, apart):
+    told = []
+
+    async def body(p, to):
+        process.send(to, "ready")
+        for f in (p.receive, hornbeam.self, process.processes, process.alias):
+            try:
+                found = f()
+                if asyncio.iscoroutine(found):
+                    await found
+            except BaseException as e:
+                told.append(type(e).__name__)
+        done.set()
+
+    done = threading.Event()
+    pid = process.spawn(of_kind(body), apart)
+    assert process.receive(SOON) == "ready"
+    process.exit(pid, "kill")
+    assert done.wait(SOON / 1000)
+    assert len(told) == 3 and len(set(told)) == 1  # `processes` is for anybody
+    assert told[0] in ("ProcessExit", "CancelledError")
+
+
+def test_what_has_ended_sends_no_more(of_kind, apart):
+    async def body(p, to):
+        process.send(to, "ready")
+        try:
+            await p.receive()
+        except BaseException:
+            pass
+        process.exit(to, "from the dead")
+
+    pid, ref = process.spawn_monitor(of_kind(body), apart)
+    assert process.receive(SOON) == "ready"
+    process.exit(pid, "kill")
+    assert down_of(ref) == "killed"
+    assert process.is_alive(apart)
+
+
+# -- monitors -----------------------------------------------------------------
+
+
+def test_a_monitor_of_who_is_dead_answers_at_once(of_kind):
+    async def body(p):
+        pass
+
+    pid, ref = process.spawn_monitor(of_kind(body))
+    assert down_of(ref) == "normal"
+    assert down_of(process.monitor(pid)) == "noproc"
+
+
+def test_demonitor_leaves_no_message(of_kind):
+    async def body(p):
+        await p.receive()
+
+    pid = process.spawn(of_kind(body))
+    first, second = process.monitor(pid), process.monitor(pid)
+    assert process.demonitor(first) is True
+    assert process.demonitor(first) is False
+    process.send(pid, "end")
+    wait_until(lambda: not process.is_alive(pid))
+    assert process.demonitor(second, flush=True) is False
+    assert process.receive(0) is None
+
+
+def test_a_monitor_by_name_shows_the_name(of_kind, name):
+    async def body(p):
+        await p.receive()
+
+    pid = process.spawn(of_kind(body))
+    process.register(name, pid)
+    ref = process.monitor(name)
+    process.send(name, "end")
+    got = process.receive(SOON, match=ref)
+    assert got[3] == (name, erlang.node()) and got[4] == "normal"
+
+
+# -- names, timers, what is noted -----------------------------------------------
+
+
+def test_a_name_is_of_one_process_until_it_ends(of_kind, name):
+    pid = process.spawn(of_kind(idle))
+    assert process.whereis(name) is None
+    process.register(name, pid)
+    assert process.whereis(name) == pid
+    assert name in process.registered()
+    with pytest.raises(ValueError, match=re.escape(f"'{name}' is taken")):
+        process.register(name)
+    with pytest.raises(ValueError, match="has the name"):
+        process.register(name + "2", pid)
+    ref = process.monitor(pid)
+    process.exit(pid, "kill")
+    assert down_of(ref) == "killed"
+    assert process.whereis(name) is None
+    with pytest.raises(ValueError, match="no process has the name"):
+        process.unregister(name)
+    with pytest.raises(ValueError, match="dead|no living"):
+        process.register(name, pid)
+
+
+def test_timers_send_and_can_be_stopped(apart):
+    process.send_after(1, apart, "plain")
+    assert process.receive(SOON) == "plain"
+    timer = process.start_timer(1, apart, "tagged")
+    assert process.receive(SOON) == ("timeout", timer, "tagged")
+    assert process.read_timer(timer) is None
+    long = process.send_after(100_000, apart, "never")
+    assert 90_000 < process.read_timer(long) <= 100_000
+    assert 90_000 < process.cancel_timer(long) <= 100_000
+    assert process.cancel_timer(long) is None
+
+
+@pytest.mark.parametrize("ms", [-1, float("nan"), None, "5", float("inf")])
+def test_a_timer_has_a_time(ms, apart):
+    with pytest.raises((TypeError, ValueError), match="time"):
+        process.send_after(ms, apart, "x")
+
+
+def test_a_timer_to_another_kind_of_address_is_refused():
+    with pytest.raises(TypeError, match="a pid or a name of this node"):
+        process.send_after(1, ("name", "other@h"), "x")
+
+
+def test_what_a_process_notes_is_its_own(of_kind, apart):
+    process.put("k", 1)
+
+    async def body(p, to):
+        before = process.get("k")
+        process.put("k", {"mine": True})
+        process.send(to, (before, process.get("k"), process.get("no", "default")))
+
+    process.spawn(of_kind(body), apart)
+    assert process.receive(SOON) == (None, {"mine": True}, "default")
+    assert process.put("k", 2) == 1
+    assert process.erase("k") == 2
+    assert process.get("k") is None
+
+
+def test_process_info_shows_relations_and_queue(of_kind, apart):
+    pid = process.spawn_link(of_kind(idle))
+    ref = process.monitor(pid)
+    found = process.process_info(pid)
+    assert found["links"] == [apart]
+    assert found["monitored_by"] == [apart]
+    assert found["message_queue_len"] == 0
+    assert process.process_info(pid, "trap_exit") is False
+    assert pid in process.processes()
+    with pytest.raises(ValueError, match="no item 'colour'"):
+        process.process_info(pid, "colour")
+    process.unlink(pid)
+    process.exit(pid, "kill")
+    assert down_of(ref) == "killed"
+    assert process.process_info(pid) is None
+    assert not process.is_alive(pid)
+
+
+@pytest.mark.parametrize(
+    "f", [process.link, process.unlink, process.is_alive, process.process_info]
+)
+def test_what_is_no_pid_is_refused(f):
+    with pytest.raises(TypeError, match="must be a Pid, not str"):
+        f("not a pid")
+
+
+def test_what_is_no_ref_is_refused():
+    for f in (process.demonitor, process.unalias, process.cancel_timer):
+        with pytest.raises(TypeError, match="must be a Ref, not int"):
+            f(5)
+
+
+# -- crashes, leaks, other nodes ------------------------------------------------
+
+
+def test_a_crash_is_a_log_record_with_the_exception(of_kind, caplog):
+    async def body(p):
+        raise LookupError("what was it")
+
+    hornbeam._spawned._reported.clear()  # so many are shown in a second
+    with caplog.at_level(logging.ERROR, "hornbeam.crash"):
+        pid, ref = process.spawn_monitor(of_kind(body))
+        down_of(ref)
+    (record,) = [x for x in caplog.records if x.name == "hornbeam.crash"]
+    assert f"the process {pid!r}" in record.getMessage()
+    assert isinstance(record.exc_info[1], LookupError)
+
+
+def test_processes_that_have_ended_leave_nothing(of_kind):
+    async def body(p):
+        pass
+
+    def spawn_some(n):
+        for _ in range(n):
+            _, ref = process.spawn_monitor(of_kind(body))
+            down_of(ref)
+
+    def there_are():
+        gc.collect()
+        return sum(isinstance(x, hornbeam._spawned.Spawned) for x in gc.get_objects())
+
+    before = there_are()
+    spawn_some(200)
+    wait_until(lambda: there_are() <= before + 1)
+
+
+def test_links_and_monitors_work_with_processes_of_another_node(worker, of_kind):
+    there = rpc_call(worker, "services", "start_echo", [])
+    process.trap_exit()
+    process.link(there)
+    ref = process.monitor(there)
+    process.exit(there, "over there")
+    assert process.receive(SOON, match=("EXIT", there, ...)) == (
+        "EXIT",
+        there,
+        "over there",
+    )
+    assert down_of(ref) == "over there"
+    there = rpc_call(worker, "services", "start_echo", [])
+
+    async def body(p):
+        process.link(there)
+        process.exit("over here")
+
+    ref = process.monitor(there)
+    process.spawn(of_kind(body))
+    assert down_of(ref) == "over here"

@@ -1,0 +1,361 @@
+"""Supervisors over Python processes, by OTP's rules."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+
+import pytest
+
+import hornbeam
+from hornbeam import aio, gen_server, process, supervisor
+from hornbeam.gen_server import AlreadyStarted, GenServer, InitFailed, Stop
+from hornbeam.supervisor import Child, ChildSpec, DynamicSupervisor, Supervisor
+
+SOON = 20_000  # ms
+
+
+@pytest.fixture(autouse=True)
+def apart():
+    with process.scope() as pid:
+        yield pid
+
+
+class Shop(GenServer):
+    def init(self, log=None, label=None):
+        process.trap_exit()
+        self.log, self.label = log, label
+        self.tell("started")
+
+    def tell(self, what):
+        if self.log is not None:
+            process.send(self.log, (what, self.label))
+
+    def handle_call(self, request, caller):
+        if request == "fail":
+            raise LookupError("as told")
+        if request == "stop":
+            return Stop("normal", reply="bye")
+        return hornbeam.self()
+
+    def terminate(self, reason):
+        self.tell("stopped")
+
+
+def children_of(tree):
+    return {x.id: x.pid for x in supervisor.which_children(tree)}
+
+
+def eventually(f):
+    for _ in range(4000):
+        if found := f():
+            return found
+        threading.Event().wait(0.005)
+    raise AssertionError("it does not become true")
+
+
+def end(pid, reason="kill"):
+    ref = process.monitor(pid)
+    process.exit(pid, reason)
+    process.receive(SOON, match=ref)
+
+
+def shops(apart, labels="abc", **more):
+    return [ChildSpec(x, Shop, (apart, x), **more) for x in labels]
+
+
+def told(n):
+    return [process.receive(SOON, match=(str, str)) for _ in range(n)]
+
+
+def test_children_start_in_order_and_stop_in_reverse(apart):
+    tree = Supervisor(shops(apart)).start()
+    assert told(3) == [("started", x) for x in "abc"]
+    shown = supervisor.which_children(tree)
+    assert [x.id for x in shown] == ["c", "b", "a"]
+    assert all(isinstance(x, Child) and x.type == "worker" for x in shown)
+    assert supervisor.count_children(tree) == {
+        "specs": 3,
+        "active": 3,
+        "supervisors": 0,
+        "workers": 3,
+    }
+    gen_server.stop(tree, "shutdown")
+    assert told(3) == [("stopped", x) for x in "cba"]
+    assert not process.is_alive(tree)
+
+
+def test_a_child_that_dies_comes_back_alone(apart):
+    tree = Supervisor(shops(apart), intensity=3).start()
+    before = children_of(tree)
+    end(before["b"])
+    after = eventually(lambda: (c := children_of(tree))["b"] != before["b"] and c)
+    assert after["a"] == before["a"] and after["c"] == before["c"]
+    assert gen_server.call(after["b"], "self") == after["b"]
+    gen_server.stop(tree, "shutdown")
+
+
+@pytest.mark.parametrize(
+    "strategy, same", [("one_for_all", ""), ("rest_for_one", "a")]
+)
+def test_others_are_started_again_with_it(apart, strategy, same):
+    tree = Supervisor(shops(apart), strategy=strategy, intensity=3).start()
+    before = children_of(tree)
+    end(before["b"])
+    after = eventually(
+        lambda: (c := children_of(tree))["c"] not in (before["c"], None, "restarting")
+        and c["b"] != before["b"]
+        and c
+    )
+    assert [x for x in "abc" if after[x] == before[x]] == list(same)
+    gen_server.stop(tree, "shutdown")
+
+
+def test_too_many_restarts_end_it(apart):
+    tree = Supervisor(shops(apart, "a"), intensity=2).start()
+    ref = process.monitor(tree)
+    for _ in range(3):
+        pid = eventually(
+            lambda: isinstance(p := children_of(tree)["a"], hornbeam.Pid)
+            and process.is_alive(p)
+            and p
+        )
+        end(pid)
+    assert process.receive(SOON, match=ref)[4] == "shutdown"
+
+
+def test_the_period_is_in_milliseconds(apart):
+    tree = Supervisor(shops(apart, "a"), intensity=1, period_ms=20).start()
+    for _ in range(5):
+        before = children_of(tree)["a"]
+        end(before)
+        eventually(lambda: children_of(tree)["a"] not in (before, "restarting"))
+        threading.Event().wait(0.04)
+    gen_server.stop(tree, "shutdown")
+
+
+@pytest.mark.parametrize(
+    "restart, ends, comes_back",
+    [
+        ("permanent", "normal", True),
+        ("transient", "normal", False),
+        ("transient", "kill", True),
+        ("temporary", "kill", False),
+    ],
+)
+def test_the_restart_says_when_it_comes_back(apart, restart, ends, comes_back):
+    tree = Supervisor(shops(apart, "a", restart=restart), intensity=3).start()
+    before = children_of(tree)["a"]
+    if ends == "normal":
+        assert gen_server.call(before, "stop") == "bye"
+    else:
+        end(before)
+    if comes_back:
+        eventually(lambda: children_of(tree)["a"] not in (before, "restarting"))
+    else:
+        expected = {} if restart == "temporary" else {"a": None}
+        eventually(lambda: children_of(tree) == expected)
+    gen_server.stop(tree, "shutdown")
+
+
+def test_any_function_that_starts_a_linked_process_is_a_start(apart):
+    def worker(to):
+        process.send(to, ("runs", "worker"))
+        process.receive()
+
+    async def coroutine(to):
+        process.send(to, ("runs", "coroutine"))
+        await aio.process.receive()
+
+    tree = Supervisor(
+        [
+            ChildSpec("worker", process.spawn_link, (worker, apart)),
+            ChildSpec("coroutine", lambda: process.spawn_link(coroutine, apart)),
+        ],
+        intensity=5,
+    ).start()
+    assert sorted(told(2)) == [("runs", "coroutine"), ("runs", "worker")]
+    for x in children_of(tree).values():
+        assert tree in process.process_info(x, "links")
+        end(x)
+    assert sorted(told(2)) == [("runs", "coroutine"), ("runs", "worker")]
+    last = children_of(tree)
+    gen_server.stop(tree, "shutdown")
+    assert not any(map(process.is_alive, last.values()))
+
+
+def test_trees_have_trees_below_them(apart):
+    inner = Supervisor(shops(apart, "b"), intensity=2)
+    tree = Supervisor([*shops(apart, "a"), ChildSpec("inner", inner)]).start()
+    assert told(2) == [("started", "a"), ("started", "b")]
+    assert supervisor.count_children(tree)["supervisors"] == 1
+    below = children_of(tree)["inner"]
+    end(children_of(below)["b"])
+    assert told(1) == [("started", "b")]
+    gen_server.stop(tree, "shutdown")
+    assert told(2) == [("stopped", "b"), ("stopped", "a")]
+    assert not process.is_alive(below)
+
+
+def test_a_child_that_does_not_start_stops_those_before_it(apart):
+    def broken():
+        raise ZeroDivisionError("as told")
+
+    with pytest.raises(InitFailed, match="failed_to_start_child.*'bad'.*as told"):
+        Supervisor([*shops(apart, "a"), ChildSpec("bad", broken)]).start()
+    assert told(2) == [("started", "a"), ("stopped", "a")]
+
+
+def test_a_start_that_returns_no_pid_is_told_by_its_type():
+    with pytest.raises(InitFailed, match="start must return a Pid or None, not int"):
+        Supervisor([ChildSpec("bad", lambda: 5)]).start()
+
+
+def test_a_child_may_have_nothing_to_start():
+    tree = Supervisor([ChildSpec("none", lambda: None)]).start()
+    assert supervisor.which_children(tree) == [Child("none", None, "worker")]
+    gen_server.stop(tree, "shutdown")
+
+
+def test_a_linked_supervisor_ends_with_its_starter(apart):
+    def starter(to):
+        process.send(to, Supervisor(shops(to, "a")).start_link())
+        process.receive()
+        process.exit("gone")
+
+    pid = process.spawn(starter, apart)
+    tree = process.receive(SOON, match=hornbeam.Pid)
+    ref = process.monitor(tree)
+    process.send(pid, "go on")
+    assert process.receive(SOON, match=ref)[4] == "gone"
+    assert told(2) == [("started", "a"), ("stopped", "a")]
+
+
+def test_children_come_and_go_while_it_runs(apart):
+    tree = Supervisor(shops(apart, "a")).start()
+    spec = ChildSpec("b", Shop, (apart, "b"))
+    pid = supervisor.start_child(tree, spec)
+    assert children_of(tree)["b"] == pid
+    with pytest.raises(AlreadyStarted) as e:
+        supervisor.start_child(tree, spec)
+    assert e.value.pid == pid
+    supervisor.terminate_child(tree, "b")
+    assert children_of(tree)["b"] is None
+    with pytest.raises(InitFailed, match="already_present"):
+        supervisor.start_child(tree, spec)
+    again = supervisor.restart_child(tree, "b")
+    assert again != pid
+    with pytest.raises(InitFailed, match="running"):
+        supervisor.delete_child(tree, "b")
+    supervisor.terminate_child(tree, "b")
+    supervisor.delete_child(tree, "b")
+    assert set(children_of(tree)) == {"a"}
+    for f in (supervisor.terminate_child, supervisor.delete_child):
+        with pytest.raises(LookupError, match="no child 'b'"):
+            f(tree, "b")
+    gen_server.stop(tree, "shutdown")
+
+
+def test_children_of_a_dynamic_supervisor_are_made_of_one_start(apart):
+    tree = DynamicSupervisor(Shop, (apart,), restart="transient").start()
+    pids = [supervisor.start_child(tree, x) for x in "abc"]
+    assert told(3) == [("started", x) for x in "abc"]
+    assert {x.pid for x in supervisor.which_children(tree)} == set(pids)
+    supervisor.terminate_child(tree, pids[1])
+    assert told(1) == [("stopped", "b")]
+    end(pids[0])
+    assert told(1) == [("started", "a")]
+    gen_server.stop(tree, "shutdown")
+    assert sorted(told(2)) == [("stopped", "a"), ("stopped", "c")]
+
+
+def test_significant_children_end_it(apart):
+    tree = Supervisor(
+        [
+            ChildSpec("a", Shop, restart="transient", significant=True),
+            ChildSpec("b", Shop),
+        ],
+        auto_shutdown="any_significant",
+    ).start()
+    ref = process.monitor(tree)
+    gen_server.call(children_of(tree)["a"], "stop")
+    assert process.receive(SOON, match=ref)[4] == "shutdown"
+
+
+def test_one_that_does_not_end_in_time_is_killed():
+    def deaf():
+        process.trap_exit()
+        while True:
+            process.receive()
+
+    tree = Supervisor(
+        [ChildSpec("deaf", process.spawn_link, (deaf,), shutdown_ms=20)]
+    ).start()
+    pid = children_of(tree)["deaf"]
+    ref = process.monitor(pid)
+    eventually(lambda: process.process_info(pid, "trap_exit"))
+    gen_server.stop(tree, "shutdown")
+    assert process.receive(SOON, match=ref)[4] == "killed"
+
+
+def test_all_of_it_can_be_awaited(apart):
+    async def main():
+        tree = await aio.supervisor.start(Supervisor(shops(apart, "a")))
+        assert [x.id for x in await aio.supervisor.which_children(tree)] == ["a"]
+        spec = ChildSpec("b", Shop, (apart, "b"))
+        pid = await aio.supervisor.start_child(tree, spec)
+        assert await aio.gen_server.call(pid, "self") == pid
+        assert (await aio.supervisor.count_children(tree))["active"] == 2
+        await aio.supervisor.terminate_child(tree, "b")
+        await aio.supervisor.restart_child(tree, "b")
+        await aio.supervisor.terminate_child(tree, "b")
+        await aio.supervisor.delete_child(tree, "b")
+        await aio.gen_server.stop(tree, "shutdown")
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (lambda: ChildSpec("x", 5), "start of the child 'x' must be .*, not int"),
+        (lambda: ChildSpec("x", Shop, restart="often"), "restart of the child 'x'"),
+        (lambda: ChildSpec("x", Shop, shutdown_ms=-1), "shutdown_ms of the child 'x'"),
+        (lambda: ChildSpec("x", Shop, shutdown_ms="soon"), "shutdown_ms of .* 'soon'"),
+        (lambda: ChildSpec("x", Shop, shutdown=5), "shutdown: it is shutdown_ms, in"),
+        (lambda: ChildSpec("x", Shop, type="other"), "type of the child 'x'"),
+        (lambda: Supervisor([Shop]), "children are ChildSpecs, not type"),
+        (lambda: Supervisor(period=5), "period: it is period_ms, in milliseconds"),
+        (lambda: Supervisor(colour=5), "a supervisor has no colour"),
+        (lambda: Supervisor(strategy="any").start(), "strategy must be one of"),
+        (lambda: Supervisor(intensity=-1).start(), "intensity"),
+        (lambda: Supervisor(period_ms=0).start(), "period"),
+        (
+            lambda: Supervisor([ChildSpec("x", Shop), ChildSpec("x", Shop)]).start(),
+            "duplicate_child_name",
+        ),
+        (
+            lambda: Supervisor([ChildSpec("x", Shop, significant=True)]).start(),
+            "bad_combination",
+        ),
+    ],
+)
+def test_what_can_not_work_is_refused_by_name(make, text):
+    with pytest.raises((TypeError, ValueError, InitFailed), match=text):
+        make()
+
+
+def test_run_ends_with_1_when_the_tree_gives_up():
+    code = """
+import hornbeam
+from hornbeam import process
+from hornbeam.supervisor import ChildSpec, Supervisor
+
+def fails():
+    raise LookupError("as told")
+
+hornbeam.run(Supervisor([ChildSpec("x", process.spawn_link, (fails,))]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert done.returncode == 1
+    assert b"LookupError: as told" in done.stderr
