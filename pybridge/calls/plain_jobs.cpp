@@ -421,7 +421,8 @@ py::object await_result(py::handle id, py::handle timeout_ms) {
   auto* app = engine::get().running();
   auto timeout = timeout_ms ? py::reinterpret_borrow<py::object>(timeout_ms)
                             : py::object(py::int_(30000));
-  if (app == nullptr || PyUnicode_CheckExact(id.ptr()) == 0 || has_deadline())
+  if (app == nullptr || PyUnicode_CheckExact(id.ptr()) == 0 || has_deadline()
+      || !job_queue::get().attended())
     return call_python(p.await_result, id, timeout);
   auto text = to_text(id, "a task id");
   auto me = app->node->name();

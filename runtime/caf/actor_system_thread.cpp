@@ -3,9 +3,16 @@
 #include <atomic>
 #include <condition_variable>
 #include <exception>
+#include <latch>
 #include <mutex>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
+
+#include <caf/defaults.hpp>
 
 #include "runtime/caf/caf.hpp"
 #include "runtime/caf/parking.hpp"
@@ -23,6 +30,31 @@ struct system_config : caf::actor_system_config {
   }
 };
 
+/// CAF 0.17 crashes or hangs if a thread can't be started while it makes a
+/// system. So as many as the node needs are there for a moment before: its
+/// workers, CAF's two, and those of sockets, timers and handlers.
+void require_threads(std::size_t workers) {
+  auto n = workers + 6;
+  std::vector<std::thread> all;
+  all.reserve(n);
+  std::latch enough{1};
+  std::string why;
+  while (all.size() < n)
+    try {
+      all.emplace_back([&] { enough.wait(); });
+    } catch (const std::system_error& e) {
+      why = "it needs " + std::to_string(n) + " threads at least, of which "
+            + std::to_string(all.size())
+            + " can be started: " + e.code().message();
+      break;
+    }
+  enough.count_down();
+  for (auto& x : all)
+    x.join();
+  if (!why.empty())
+    throw std::runtime_error(why);
+}
+
 } // namespace
 
 struct actor_system_thread::shared {
@@ -36,6 +68,8 @@ struct actor_system_thread::shared {
 
   void run(unsigned workers) {
     system_config config{workers};
+    require_threads(caf::get_or(config, "scheduler.max-threads",
+                                caf::defaults::scheduler::max_threads));
     caf::actor_system sys{config};
     sys.await_actors_before_shutdown(false);
     std::unique_lock lock{mutex};
@@ -51,7 +85,7 @@ struct actor_system_thread::shared {
 
 actor_system_thread::actor_system_thread(unsigned workers)
   : shared_(std::make_shared<shared>()) {
-  thread_ = std::thread([x = shared_, workers] {
+  auto run = [x = shared_, workers] {
     try {
       x->run(workers);
     } catch (...) {
@@ -61,7 +95,12 @@ actor_system_thread::actor_system_thread(unsigned workers)
     std::lock_guard guard{x->mutex};
     x->ended = true;
     x->changed.notify_all();
-  });
+  };
+  try {
+    thread_ = std::thread(std::move(run));
+  } catch (const std::system_error& e) {
+    throw std::runtime_error("no thread can be started: " + e.code().message());
+  }
   std::unique_lock lock{shared_->mutex};
   shared_->changed.wait(
     lock, [&] { return shared_->system != nullptr || shared_->ended; });

@@ -1,12 +1,20 @@
 #include "runtime/process/timers.hpp"
 
 #include <algorithm>
+#include <stdexcept>
+#include <string>
+#include <system_error>
 
 namespace hornbeam::runtime {
 
 timers::timers(bool by_hand) : by_hand_(by_hand) {
   if (!by_hand_)
-    thread_ = std::thread([this] { run(); });
+    try {
+      thread_ = std::thread([this] { run(); });
+    } catch (const std::system_error& e) {
+      throw std::runtime_error("no thread can be started for timers: "
+                               + e.code().message());
+    }
 }
 
 ticks timers::now() const noexcept {

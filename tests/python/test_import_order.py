@@ -8,7 +8,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "pybridge/python/hornbeam"
 FLOORS = [
-    {"__main__", "_late", "_native", "_wrong_python"},
+    {"__main__", "_late", "_native", "_real", "_wrong_python"},
     {"_outcome", "errors"},
     {"values", "_log"},
     {"_context"},

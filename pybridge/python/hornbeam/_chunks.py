@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import collections
 import contextvars
-import threading
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from hornbeam import (
@@ -18,6 +17,7 @@ from hornbeam import (
     _owner,
     _pool,
     _ports,
+    _real,
     errors,
 )
 from hornbeam._outcome import Outcome
@@ -55,7 +55,7 @@ class Chunks:
         if call.owner is not None:
             self._context.run(_owner._owner.set, call.owner)
         #: A step that nobody waits for any more ends before the generator does.
-        self._lock = threading.RLock()
+        self._lock = _real.threading().RLock()
         self._iterator: Any = None
         self._steps: _Steps | None = None
         self._here = here

@@ -8,11 +8,11 @@ import sys
 import threading
 from typing import Any, Callable
 
-from hornbeam import _late, _log, _native, errors
+from hornbeam import _late, _log, _native, _real, errors
 
 _UNNAMED = "hornbeam@localhost"
 
-_lock = threading.Lock()
+_lock = _real.threading().Lock()
 _exit_hooked = False
 #: What the configuration says; set before the node starts.
 settings: dict[str, Any] = {}
@@ -124,7 +124,7 @@ def leave() -> None:
 def _after_fork_in_child() -> None:
     global _lock, _given_name, _unreached
     _unreached = False
-    _lock = threading.Lock()  # a thread of the parent may have held it
+    _lock = _real.threading().Lock()  # a thread of the parent may have held it
     _log.forked()
     parent = _native.after_fork_in_child()
     # Two nodes of one name can't be in one cluster, nor two behind one port.

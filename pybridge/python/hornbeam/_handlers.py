@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any, Callable, Sequence
 
-from hornbeam import _calls, _context, _engine, _late, _loop, _native, _owner, _pool
+from hornbeam import (
+    _calls,
+    _context,
+    _engine,
+    _late,
+    _loop,
+    _native,
+    _owner,
+    _pool,
+    _real,
+)
 from hornbeam._native import Job
 from hornbeam.errors import NotFoundError
 
@@ -91,7 +100,7 @@ class Registry:
         #: lock is not held is registered there, and has the same handler.
         self.local: dict[str, _native.Served] = {}
         #: Whoever gets a signal meanwhile may register something, too.
-        self._lock = threading.RLock()
+        self._lock = _real.threading().RLock()
         _pool.runners[scope] = self._run
         _engine.on_start.append(self._announce)
         _engine.on_fork.append(self._forked)
@@ -145,7 +154,7 @@ class Registry:
             self._register(name, served.handler)
 
     def _forked(self) -> None:
-        self._lock = threading.RLock()
+        self._lock = _real.threading().RLock()
         # The parent's loops look as if they ran, but no thread of ours does.
         for served in self.local.values():
             served.handler.home = None

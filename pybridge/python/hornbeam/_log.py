@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any
 
-from hornbeam import _native, errors
+from hornbeam import _native, _real, errors
 
 # As in runtime/base/log.hpp.
 DEBUG, INFO, WARNING, ERROR = range(4)
@@ -105,7 +105,7 @@ def start() -> None:
     if _thread is not None:
         return
     _native.open_log()
-    _thread = threading.Thread(target=_work, name="hornbeam.log", daemon=True)
+    _thread = _real.threading().Thread(target=_work, name="hornbeam.log", daemon=True)
     try:
         _thread.start()
     except RuntimeError:  # no more threads: stderr does it

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import collections.abc
 import functools
-import threading
 import types
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Coroutine
 
-from hornbeam import _context, _engine, _late, _native, _outcome, _ports, errors
+from hornbeam import _context, _engine, _late, _native, _outcome, _ports, _real, errors
 from hornbeam._outcome import Outcome
 from hornbeam.errors import HornbeamError
 
@@ -25,7 +24,7 @@ else:
     concurrent = _late.stand_in("concurrent.futures", globals())
     inspect = _late.stand_in("inspect", globals())
 
-_lock = threading.Lock()
+_lock = _real.threading().Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 
 #: What other loops than the node's owe: each future with its coroutine.
@@ -41,13 +40,24 @@ def own() -> asyncio.AbstractEventLoop:
     global _loop
     with _lock:
         if _loop is None:
+            selector = _late.module("selectors").DefaultSelector
+            if _real.changed() or selector.__module__ != "selectors":
+                raise HornbeamError(
+                    "coroutines can't run where gevent or eventlet have replaced "
+                    "threads or select: use plain functions, or patch with "
+                    "thread=False, socket=False and select=False"
+                )
             loop = asyncio.new_event_loop()
             try:
-                threading.Thread(
+                _real.threading().Thread(
                     target=_run_forever, args=(loop,), name="hornbeam.loop", daemon=True
                 ).start()
-            except BaseException:  # no thread is to be had
+            except BaseException as e:
                 loop.close()
+                if isinstance(e, (RuntimeError, MemoryError)):
+                    raise HornbeamError(
+                        f"no thread can be started for the node's event loop: {e}"
+                    ) from e
                 raise
             _loop = loop
         return _loop
@@ -237,7 +247,7 @@ def _forked() -> None:
                 getattr(_loop, name).close()
         _native.leak_after_fork(_loop)
     _loop = None
-    _lock = threading.Lock()
+    _lock = _real.threading().Lock()
 
 
 _engine.on_fork.append(_forked)

@@ -24,13 +24,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import threading
 import warnings
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Callable, Iterator, TypeVar
 
-from hornbeam import _engine, _late, _loop, _native
+from hornbeam import _engine, _late, _loop, _native, _real
 from hornbeam.values import Pid
 
 if TYPE_CHECKING:
@@ -82,13 +81,13 @@ class Owner:
 
 #: The nearest whom this context comes from.
 _owner: ContextVar[Owner | None] = ContextVar("hornbeam_owner", default=None)
-_thread = threading.local()
+_thread = _real.threading().local()
 #: Whom tasks stand for, whatever context their code has entered.
 _of_tasks: weakref.WeakKeyDictionary[Task, Owner] = weakref.WeakKeyDictionary()
 _of_loops: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Owner]
 _of_loops = weakref.WeakKeyDictionary()
 #: Two threads of one call may need a mailbox at once; so may whoever gets a signal.
-_lock = threading.RLock()
+_lock = _real.threading().RLock()
 
 
 # -- who runs -----------------------------------------------------------------
@@ -297,10 +296,10 @@ def scope() -> Iterator[Pid]:
 def _forked() -> None:
     # Subscriptions and pids stay with the parent.
     global _thread, _of_tasks, _of_loops, _lock
-    _thread = threading.local()
+    _thread = _real.threading().local()
     _of_tasks = weakref.WeakKeyDictionary()
     _of_loops = weakref.WeakKeyDictionary()
-    _lock = threading.RLock()
+    _lock = _real.threading().RLock()
     _owner.set(None)
 
 

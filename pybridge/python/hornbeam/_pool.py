@@ -12,12 +12,12 @@ import functools
 import itertools
 import os
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, Callable
 
-from hornbeam import _context, _engine, _late, _native, _outcome, errors
+from hornbeam import _context, _engine, _late, _log, _native, _outcome, _real, errors
 from hornbeam._native import Job
 from hornbeam._outcome import Outcome
+from hornbeam.errors import HornbeamError
 
 if TYPE_CHECKING:
     import asyncio
@@ -33,7 +33,7 @@ IDLE_MS = 10_000
 
 limit = 0
 _threads = 0
-_lock = threading.Lock()
+_lock = _real.threading().Lock()
 #: What a job of each kind is given to.
 runners: dict[str, Callable[[Job], None]] = {}
 
@@ -44,10 +44,11 @@ def start() -> None:
     _add_thread()
 
 
-def keep_one() -> None:
-    """Try again to start a thread if there is none."""
+def keep_one() -> bool:
+    """Try again to start a thread if there is none; false if there is none yet."""
     if _threads == 0:
         _add_thread()
+    return _threads > 0
 
 
 def _add_thread() -> None:
@@ -58,10 +59,14 @@ def _add_thread() -> None:
             return
         _threads += 1
     try:
-        threading.Thread(target=_work, name="hornbeam.pool", daemon=True).start()
+        thread = _real.threading().Thread
+        thread(target=_work, name="hornbeam.pool", daemon=True).start()
     except BaseException as e:
         with _lock:
             _threads -= 1
+        if _threads == 0:
+            text = "no thread can be started for handlers: what waits for one goes on "
+            _log.say(_log.ERROR, "node", text + "when it can", key="pool", error=e)
         if not isinstance(e, (RuntimeError, MemoryError)):
             raise
 
@@ -135,7 +140,8 @@ async def in_thread(
     """What becomes of a call, as by `asyncio.to_thread`, but in the pool: Python
     waits at its end for the threads of that one, even if they wait for ever."""
     _engine.ensure()
-    keep_one()
+    if not keep_one():
+        raise HornbeamError("no thread can be started for handlers: try again later")
     call = functools.partial(
         (context or contextvars.copy_context()).run, function, *args
     )
@@ -158,7 +164,7 @@ def _forked() -> None:
     global _threads, _lock
     _threads = 0
     _calls.clear()
-    _lock = threading.Lock()
+    _lock = _real.threading().Lock()
 
 
 runners["call"] = _run_submitted

@@ -6,7 +6,6 @@ import collections
 import contextvars
 import functools
 import itertools
-import threading
 import time
 import weakref
 from contextvars import ContextVar
@@ -21,6 +20,7 @@ from hornbeam import (
     _native,
     _owner,
     _ports,
+    _real,
     errors,
 )
 from hornbeam.errors import HornbeamError, ProcessExit
@@ -168,7 +168,7 @@ def _run_in_thread(
     args: tuple[Any, ...],
     context: contextvars.Context,
 ) -> None:
-    thread = threading.Thread(
+    thread = _real.threading().Thread(
         target=context.run,
         args=(_thread_body, made, f, args),
         name=f"hornbeam.process {made.box.pid.serial}",

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextvars
 import itertools
-import threading
 from typing import Any, Callable, Literal, NamedTuple, Sequence, Union
 
 from hornbeam import (
@@ -24,6 +23,7 @@ from hornbeam import (
     _outcome,
     _owner,
     _pool,
+    _real,
     _spawned,
     _waits,
     gen_server,
@@ -229,7 +229,7 @@ class DynamicSupervisor(Supervisor):
 
 _starts: dict[int, Callable[..., Any]] = {}
 _keys = itertools.count(1)
-_lock = threading.Lock()
+_lock = _real.threading().Lock()
 _starter_pid: Pid | None = None
 
 
@@ -415,7 +415,7 @@ def run(tree: Supervisor) -> None:
 def _forked() -> None:
     global _starter_pid, _lock
     _starter_pid = None
-    _lock = threading.Lock()
+    _lock = _real.threading().Lock()
     _starts.clear()
 
 

@@ -12,10 +12,9 @@ docs/tables.md.
 from __future__ import annotations
 
 import itertools
-import threading
 from typing import Any, Callable, Iterator, NamedTuple
 
-from hornbeam import _engine, _log, _native, _outcome, _owner, errors
+from hornbeam import _engine, _log, _native, _outcome, _owner, _real, errors
 from hornbeam.values import MISSING, Pid
 
 __all__ = ["MISSING", "Change", "Table", "Watch", "new", "table"]
@@ -166,7 +165,7 @@ def new(
 
 _numbers = itertools.count(1)
 _callbacks: dict[int, Callback] = {}
-_lock = threading.Lock()
+_lock = _real.threading().Lock()
 _box: _native.Mailbox | None = None
 
 
@@ -176,7 +175,7 @@ def _listener() -> _native.Mailbox:
     with _lock:
         if _box is None or _box.closed:
             box = _native.Mailbox()
-            threading.Thread(
+            _real.threading().Thread(
                 target=_listen, args=(box,), name="hornbeam.watch", daemon=True
             ).start()
             _box = box
@@ -221,7 +220,7 @@ def _ended(box: _native.Mailbox) -> bool:
 
 def _forked() -> None:
     global _lock, _box
-    _lock = threading.Lock()
+    _lock = _real.threading().Lock()
     _box = None
     _callbacks.clear()
 

@@ -39,6 +39,9 @@ class Status(TypedDict):
     progress: Any
 
 
+#: How often whoever waits tries to start a thread for handlers if there is none.
+_RETRY_MS = 50
+
 # -- for those who have an id -------------------------------------------------
 
 
@@ -79,6 +82,17 @@ def _await_result(task_id: str, timeout_ms: float = 30000) -> Any:
     where = _node_of(task_id)
     if where != _native.name():
         return _ask("await", task_id, timeout)
+    while not _pool.keep_one():  # nobody else tries again
+        left = _RETRY_MS if timeout is None else min(timeout, _RETRY_MS)
+        try:
+            local, value = _native.await_local_task(task_id, left)
+        except errors.HornbeamTimeout:
+            if timeout is not None:
+                timeout -= left
+                if timeout <= 0:
+                    raise
+        else:
+            return local_result(task_id) if local else value
     local, value = _native.await_local_task(task_id, timeout)
     return local_result(task_id) if local else value
 
