@@ -1,5 +1,6 @@
 """After a fork the child keeps what is data and starts a node of its own."""
 
+import contextlib
 import os
 import re
 import signal
@@ -547,7 +548,7 @@ class Server:
         self.log = folder / "log"
         words = [x.format(port=self.port) for x in command]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *words],
+            words if words[0] == "uwsgi" else [sys.executable, "-m", *words],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=self.log.open("w"),
@@ -586,10 +587,11 @@ class Server:
         assert not re.search("Traceback|terminate|Fatal|dumped|SIGSEGV|SIGABRT", text)
 
 
-def test_gunicorn_with_preload_serves_from_forked_workers(tmp_path):
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent", "eventlet"])
+def test_gunicorn_with_preload_serves_from_forked_workers(tmp_path, kind):
     with Server(
         tmp_path, WSGI, "gunicorn", "--preload", "-w", "2", "-b", "127.0.0.1:{port}",
-        "web:app",
+        "-k", kind, "web:app",
     ) as server:
         visits = {}
         # Until both serve: gunicorn loses a worker's SIGTERM while it boots.
@@ -601,6 +603,34 @@ def test_gunicorn_with_preload_serves_from_forked_workers(tmp_path):
         for counts in visits.values():
             assert counts == list(range(101, 101 + len(counts)))
     assert server.code == 0
+
+
+def uwsgi(folder, text, *options):
+    return Server(
+        folder, text, "uwsgi", "--plugin", "python3", "--http-socket",
+        "127.0.0.1:{port}", "--master", "--die-on-term", "--need-app", "-p", "2",
+        "--wsgi-file", "web.py", "--callable", "app", *options,
+    )  # fmt: skip
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("options", [[], ["--lazy-apps"]], ids=str)
+def test_uwsgi_with_threads_serves_from_forked_workers(tmp_path, options):
+    with uwsgi(tmp_path, WSGI, "--enable-threads", *options) as server:
+        workers = set()
+        while len(workers) < 2:
+            pid, _, *rest = server.get()
+            assert rest == [42, 8]
+            workers.add(pid)
+    assert server.code == 0
+
+
+@pytest.mark.plain
+def test_uwsgi_without_threads_is_told_what_to_do(tmp_path):
+    text = "import hornbeam_erlang\nhornbeam_erlang.state_incr('n')\napp = 1\n"
+    with contextlib.suppress(AssertionError), uwsgi(tmp_path, text) as server:
+        server.process.wait(PATIENCE)
+    assert "start it with --enable-threads" in server.log.read_text()
 
 
 def test_uvicorn_with_two_workers_serves(tmp_path):

@@ -41,6 +41,7 @@ def ensure() -> None:
     global _exit_hooked
     if _native.running():
         return
+    _refuse_uwsgi_without_threads()
     # All processes of this user that name the same cluster find each other.
     local_cluster = os.environ.get("HORNBEAM_CLUSTER", "")
     with _lock:
@@ -69,6 +70,19 @@ def ensure() -> None:
     for f in on_start:
         f()
     _reach()
+
+
+def _refuse_uwsgi_without_threads() -> None:
+    """uWSGI keeps Python's lock between requests then: no other thread ever runs."""
+    options = getattr(sys.modules.get("uwsgi"), "opt", None)
+    if not isinstance(options, dict):
+        return
+    asked = [options.get(x) for x in ("enable-threads", "threads")]
+    if all(x in (None, False, b"false", b"0") for x in asked):
+        raise errors.HornbeamError(
+            "this node can't start: uWSGI runs Python without threads; start it with "
+            "--enable-threads"
+        )
 
 
 def start() -> None:
