@@ -239,7 +239,7 @@ void tables::release(const term& owner) {
         ++i;
         continue;
       }
-      auto [heir, data] = t.take_heir();
+      auto [heir, data] = t.heir_and_data();
       if (!heir.is_none() && heir != owner && host_->mark_owner(heir)) {
         t.set_owner(heir);
         host_->send(heir, transfer(t, owner, std::move(data)));

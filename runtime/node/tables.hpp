@@ -63,7 +63,8 @@ public:
   void give_away(const std::string& name, const term& to, term data);
   /// Only for the owner; none as heir: there is none any more.
   void set_heir(const std::string& name, const term& heir, term data);
-  /// An owner has ended: its tables go to their heirs, or end.
+  /// An owner has ended: its tables go to their heirs, or end. An heir stays
+  /// one: what it gives away comes back to it.
   void release(const term& owner);
 
   void before_fork() const;

@@ -57,9 +57,9 @@ void table::set_heir(const term& heir, term data) {
   std::swap(heir_data_, data);
 }
 
-std::pair<term, term> table::take_heir() {
+std::pair<term, term> table::heir_and_data() const {
   lock_scope guard{owner_mutex_};
-  return {std::exchange(heir_, {}), std::exchange(heir_data_, {})};
+  return {heir_, heir_data_};
 }
 
 void table::end() {
@@ -136,7 +136,7 @@ bool table::remove_watch(std::uint64_t number) {
 }
 
 term table::info() const {
-  check_read();
+  check_there();
   term::entries out;
   auto put = [&](const char* what, term x) {
     out.emplace_back(term::atom(what), std::move(x));

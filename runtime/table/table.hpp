@@ -174,9 +174,10 @@ public:
 
   // -- all of them -----------------------------------------------------------
 
-  /// Entries; of a bag, values.
+  /// Entries; of a bag, values. Of a private table too, for anybody, as is
+  /// `info`.
   std::size_t size() const {
-    check_read();
+    check_there();
     return do_size();
   }
   /// All keys: of an ordered_set in key order, else in no order.
@@ -319,6 +320,10 @@ private:
   static constexpr std::uint8_t only_owner_uses = 2; ///< only the owner
   static constexpr std::uint8_t table_ended = 4;
 
+  void check_there() const {
+    if (ended()) [[unlikely]]
+      refuse_others("read");
+  }
   void check_read() const {
     if (access_bits_.load(std::memory_order_relaxed) > only_owner_writes)
       [[unlikely]]
@@ -334,7 +339,7 @@ private:
   term check_owner(const char* what) const;
   void set_owner(const term& pid);
   void set_heir(const term& heir, term data);
-  std::pair<term, term> take_heir();
+  std::pair<term, term> heir_and_data() const;
   void refuse_everybody() noexcept { access_bits_ = table_ended; }
   /// After `refuse_everybody`: tells who watches, and forgets the entries.
   void end();

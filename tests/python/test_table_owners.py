@@ -72,12 +72,10 @@ def every_read(t):
         lambda: t.get_multi(["k"]),
         lambda: t.contains("k"),
         lambda: "k" in t,
-        lambda: len(t),
         lambda: t.left_ms("k"),
         lambda: t.keys(),
         lambda: t.scan(),
         lambda: list(t),
-        lambda: t.info(),
         lambda: t.unwatch(t.watch(print)),
     ]
 
@@ -132,6 +130,13 @@ def test_a_private_table_is_for_its_owner_alone(name, other):
         call()
         with pytest.raises(hornbeam.HornbeamError, match="neither read nor write"):
             other(call)
+
+
+def test_the_size_of_a_private_table_is_for_everybody(name, other):
+    t = tables.new(name, access="private")
+    t.set("k", 1)
+    assert other(lambda: len(t)) == other(t.size) == 1
+    assert other(t.info)["size"] == 1
 
 
 def test_a_public_table_is_for_everybody_but_ends_with_its_owner(name, eventually):
@@ -216,7 +221,20 @@ def test_the_heir_gets_the_table_and_a_message(name):
     assert process.receive(20_000) == (TRANSFER, name, owner.pid, {"why": "will"})
     assert t.owner == me
     assert t.incr("k") == 2
-    assert t.info()["heir"] is None
+    assert t.info()["heir"] == me
+
+
+def test_an_heir_that_gives_the_table_away_gets_it_back(name):
+    owner, other = Other(), Other()
+    me = hornbeam.self()
+    t = owner(lambda: tables.new(name, heir=me, heir_data="will"))
+    owner.end()
+    assert process.receive(20_000) == (TRANSFER, name, owner.pid, "will")
+    t.give_away(other.pid)
+    assert t.owner == other.pid
+    other.end()
+    assert process.receive(20_000) == (TRANSFER, name, other.pid, "will")
+    t.set("k", 1)
 
 
 def test_a_heir_that_has_ended_inherits_nothing(name, eventually):

@@ -46,7 +46,32 @@ TEST_CASE_METHOD(table_node, "the heir gets the table, and a message first") {
   CHECK(got[1].at(0) == atom("DOWN"));
   CHECK(t->owner() == p->pid());
   CHECK(t->get(term{1}) == term{1});
-  CHECK(t->heir().is_none());
+  CHECK(t->heir() == p->pid());
+}
+
+TEST_CASE_METHOD(table_node, "an heir that gives the table away gets it back") {
+  auto owner = mortal();
+  auto t = all.create("t", {}, {owner, p->pid(), text("data")});
+  end(owner, "boom");
+  auto next = mortal();
+  as(p->pid(), [&] { all.give_away("t", next, {}); });
+  CHECK(t->owner() == next);
+  end(next, "boom");
+  CHECK(t->owner() == p->pid());
+  auto got = p->all();
+  REQUIRE(got.size() == 2);
+  CHECK(got[1] == tup("ETS-TRANSFER", "t", next, text("data")));
+}
+
+TEST_CASE_METHOD(table_node, "a table whose owner is its own heir ends with "
+                             "it") {
+  auto owner = mortal();
+  auto heir = mortal();
+  all.create("t", {}, {owner, heir, {}});
+  end(owner, "normal");
+  CHECK(all.find("t")->owner() == heir);
+  end(heir, "normal");
+  CHECK_FALSE(all.find("t"));
 }
 
 TEST_CASE_METHOD(table_node, "a heir that has ended inherits nothing") {
@@ -95,12 +120,20 @@ TEST_CASE_METHOD(table_node,
 TEST_CASE_METHOD(table_node, "a private table is read by its owner alone") {
   auto t = all.create("t", with(table_access::closed), {p->pid(), {}, {}});
   CHECK_THROWS_AS(t->get(term{1}), failed);
-  CHECK_THROWS_AS(t->size(), failed);
-  CHECK_THROWS_AS(t->info(), failed);
+  CHECK_THROWS_AS(t->keys(), failed);
   as(p->pid(), [&] {
     t->set(term{1}, term{1});
-    CHECK(t->size() == 1);
+    CHECK(t->get(term{1}) == term{1});
   });
+}
+
+TEST_CASE_METHOD(table_node, "the size of a private table is for everybody") {
+  auto t = all.create("t", with(table_access::closed), {p->pid(), {}, {}});
+  as(p->pid(), [&] { t->set(term{1}, term{1}); });
+  CHECK(t->size() == 1);
+  CHECK(*t->info().find(atom("size")) == term{1});
+  as(p->pid(), [&] { all.drop("t"); });
+  CHECK_THROWS_WITH(t->size(), Catch::Contains("'t' is no more"));
 }
 
 TEST_CASE_METHOD(table_node, "a process in C++ is known by itself") {
