@@ -1,7 +1,6 @@
 #include "runtime/otp/groups.hpp"
 
 #include <algorithm>
-#include <iterator>
 
 namespace hornbeam::runtime {
 
@@ -77,16 +76,12 @@ void groups::member_ended(const term& pid) {
     for (auto& [name, g] : s.groups)
       names.push_back(name);
     for (auto& name : names) {
-      auto& local = s.groups.at(name).local;
-      std::vector<term> gone;
-      std::copy_if(local.begin(), local.end(), std::back_inserter(gone),
-                   [&](auto& x) { return x == pid; });
-      if (gone.empty())
-        continue;
-      std::erase(local, pid);
+      auto times = std::erase(s.groups.at(name).local, pid);
       drop_if_empty(s, name);
-      announce("leave", scope, name, gone);
-      notify(s, "leave", name, gone);
+      for (; times > 0; --times) { // each membership ends for itself
+        announce("leave", scope, name, {pid});
+        notify(s, "leave", name, {pid});
+      }
     }
   }
 }

@@ -135,6 +135,15 @@ TEST_CASE_METHOD(one, "a monitor of a scope sees all its groups") {
   CHECK(p->all() == terms(tup(ref, "join", "h", list_of(x))));
 }
 
+TEST_CASE_METHOD(one, "the end of a process that joined twice is two leaves") {
+  auto x = idle();
+  pg.join(scope, g, {x, x});
+  auto [ref, now] = pg.monitor(scope, &g, p->pid());
+  a.exit(x, atom("boom"));
+  auto left = tup(ref, "leave", g, list_of(x));
+  CHECK(p->all() == pids{left, left});
+}
+
 TEST_CASE_METHOD(one, "a group's watcher that ends is forgotten") {
   auto x = idle();
   auto [ref, now] = pg.monitor(scope, &g, x);
@@ -171,6 +180,13 @@ TEST_CASE_METHOD(two, "a process may join n times on another node too") {
   gb().leave(scope, g, {q->pid(), q->pid()});
   run();
   CHECK(ga().members(scope, g).size() == 1);
+  gb().join(scope, g, {q->pid()});
+  run();
+  auto [ref, now] = ga().monitor(scope, &g, p->pid());
+  b().exit(q->pid(), atom("kill"));
+  run();
+  auto left = tup(ref, "leave", g, list_of(far(q->pid())));
+  CHECK(p->all() == pids{left, left});
 }
 
 TEST_CASE_METHOD(two, "members of a node vanish when it goes down and come "
