@@ -264,6 +264,10 @@ void processes::exit(const term& to, const term& reason) {
 }
 
 bool processes::alive(const term& pid) const {
+  if (!pid.is(term::kind::pid) || !is_local(pid.as_pid()))
+    throw erlang_error("badarg", "only processes of " + node_->name()
+                                   + " are known to be alive or not, not "
+                                   + to_string(pid));
   auto p = local(pid.as_pid());
   return p && p->alive();
 }
@@ -331,17 +335,23 @@ std::any processes::take_over(std::uint64_t key) {
 process_ptr processes::named(const std::string& name) const {
   shared_lock_scope lock{names_mutex_};
   auto i = names_.find(name);
-  return i != names_.end() ? i->second : nullptr;
+  // One that has ended has no name, though its end may not be carried out yet.
+  return i != names_.end() && i->second->alive() ? i->second : nullptr;
 }
 
 std::optional<term> processes::whereis(const std::string& name) const {
   auto p = named(name);
-  if (!p || !p->alive())
-    return std::nullopt;
-  return pid_of(*p);
+  return p ? std::optional{pid_of(*p)} : std::nullopt;
 }
 
 void processes::register_name(const std::string& name, const term& pid) {
+  if (auto other = claim_name(name, pid))
+    throw erlang_error("badarg", "the name '" + name + "' is taken by "
+                                   + to_string(other->as_pid()));
+}
+
+std::optional<term> processes::claim_name(const std::string& name,
+                                          const term& pid) {
   if (name.empty() || name == "undefined")
     throw erlang_error("badarg", "'" + name + "' can't be a process's name");
   if (!pid.is(term::kind::pid))
@@ -353,9 +363,8 @@ void processes::register_name(const std::string& name, const term& pid) {
                                    + to_string(pid.as_pid())
                                    + ": no living process of this node");
   std::unique_lock lock{names_mutex_};
-  if (auto i = names_.find(name); i != names_.end())
-    throw erlang_error("badarg", "the name '" + name + "' is taken by "
-                                   + to_string(pid_of(*i->second).as_pid()));
+  if (auto i = names_.find(name); i != names_.end() && i->second->alive())
+    return pid_of(*i->second);
   lock_scope guard{p->mutex_};
   if (!p->alive())
     throw erlang_error("badarg", "the name '" + name + "' can't be given to "
@@ -366,14 +375,15 @@ void processes::register_name(const std::string& name, const term& pid) {
     throw erlang_error("badarg", to_string(pid.as_pid()) + " has the name '"
                                    + old + "' already, so not '" + name + "'");
   old = name;
-  names_.emplace(name, p);
+  names_.insert_or_assign(name, p);
+  return std::nullopt;
 }
 
 void processes::unregister_name(const std::string& name) {
   process_ptr p;
   std::unique_lock lock{names_mutex_};
   auto i = names_.find(name);
-  if (i == names_.end())
+  if (i == names_.end() || !i->second->alive())
     throw erlang_error("badarg", "no process has the name '" + name + "'");
   p = std::move(i->second);
   names_.erase(i);
@@ -386,12 +396,12 @@ std::vector<std::string> processes::registered() const {
   std::vector<std::string> out;
   shared_lock_scope lock{names_mutex_};
   for (auto& [name, p] : names_)
-    out.push_back(name);
+    if (p->alive())
+      out.push_back(name);
   return out;
 }
 
-// -- process_info
-// ---------------------------------------------------------------
+// -- process_info -------------------------------------------------------------
 
 std::optional<term> processes::info(const term& pid,
                                     const std::string& item) const {

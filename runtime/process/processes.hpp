@@ -39,7 +39,8 @@ struct mark_key;
 ///
 /// Who has unlinked takes no link of that process before it has acknowledged
 /// (erl_dist_protocol, "Link Protocol"): links and unlinks that cross leave
-/// both sides of one mind.
+/// both sides of one mind. What a process notes of such a link and what it
+/// says of it happen in one step (`links_mutex_`), else they could cross here.
 ///
 /// Links and monitors are written down here before the cast leaves. When the
 /// node they lead to is lost, or was never reached, each is taken out of the
@@ -86,9 +87,12 @@ public:
   void send(const term& to, term message);
   /// An exit signal that nobody sent; `from` is the process itself.
   void exit(const term& to, const term& reason);
+  /// `badarg` for a process of another node.
   bool alive(const term& pid) const;
   std::optional<term> whereis(const std::string& name) const;
   void register_name(const std::string& name, const term& pid);
+  /// The same; but if another process has the name, returns its pid.
+  std::optional<term> claim_name(const std::string& name, const term& pid);
   void unregister_name(const std::string& name);
   std::vector<std::string> registered() const;
   /// The pids of all processes that are alive.
@@ -182,6 +186,8 @@ private:
   // signals.cpp
   void add_link(process& from, const term& to);
   void remove_link(process& from, const term& to);
+  /// It has been acknowledged, or never will be.
+  void forget_unlink(process& from, const term& to, std::uint64_t id);
   void add_monitor(process& from, const term& ref, const term& what,
                    bool is_alias);
   bool remove_monitor(process& from, std::uint64_t ref);
@@ -195,6 +201,9 @@ private:
 
   // remote_signals.cpp
   bool cast(const std::string& node, const term& op);
+  /// What another node must hear to know what a link or a monitor has come to:
+  /// as `cast`, but never refused because too much waits to be sent there.
+  bool tell(const std::string& node, const term& op);
   void count_remote(const std::string& node, std::uint64_t serial, int delta);
   void node_lost(const std::string& node);
   void forget_named(const mark_key& ref);
@@ -229,6 +238,10 @@ private:
 
   ranked_mutex<lock_rank::process_handed> handed_mutex_;
   std::unordered_map<std::uint64_t, std::any> handed_;
+
+  /// Held while a link to another node is noted or erased, and the cast that
+  /// says so leaves. Never together with `remote_mutex_`.
+  ranked_mutex<lock_rank::process_remote> links_mutex_;
 
   ranked_mutex<lock_rank::process_remote> remote_mutex_;
   /// For each node, the local processes that have links or monitors to or

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -52,16 +53,36 @@ struct relations {
     }
   };
 
+  struct unlinked {
+    term pid;
+    std::uint64_t id; ///< that the acknowledgement has
+  };
+
   small_map<mark_key, term, mark_hash> links;
   /// Unlinks of processes of other nodes that those have not acknowledged:
   /// until then a link that they have sent is older than the unlink.
-  std::unordered_map<mark_key, std::uint64_t, mark_hash> unlinking;
+  std::unordered_map<mark_key, unlinked, mark_hash> unlinking;
   small_map<mark_key, processes::watcher, mark_hash> monitored_by;
   small_map<std::uint64_t, monitor> monitors; ///< by reference
   std::string name;
   bool owns_tables = false; ///< or did once
   std::unordered_map<term, term, term_hash> dictionary;
   std::unordered_set<std::uint64_t> timers;
+};
+
+/// While there is one, whoever ends the process waits before it tells others:
+/// what the process is sending comes before the news of its end.
+class sending {
+public:
+  explicit sending(std::atomic<bool>& flag) noexcept : flag_(flag) {
+    flag_.store(true);
+  }
+  sending(const sending&) = delete;
+  sending& operator=(const sending&) = delete;
+  ~sending() { flag_.store(false, std::memory_order_release); }
+
+private:
+  std::atomic<bool>& flag_;
 };
 
 /// The end of a process that is still to be carried out.

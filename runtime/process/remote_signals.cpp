@@ -11,6 +11,13 @@ bool processes::cast(const std::string& node, const term& op) {
   return !stopping_ && net_.cast(node, service_name, op);
 }
 
+bool processes::tell(const std::string& node, const term& op) {
+  // Without a connection it goes behind what waits for one.
+  return !stopping_
+         && (net_.tell(node, service_name, op)
+             || net_.cast(node, service_name, op));
+}
+
 void processes::count_remote(const std::string& node, std::uint64_t serial,
                              int delta) {
   lock_scope guard{remote_mutex_};
@@ -63,7 +70,7 @@ void processes::handle(const std::string& from, const operation& op) {
     }
     if (p)
       count_remote(from, p->serial(), -1);
-    cast(from, make_op("down", ref, watching, atoms::noproc));
+    tell(from, make_op("down", ref, watching, atoms::noproc));
     return;
   }
   if (op.name == "demonitor") {
@@ -109,25 +116,20 @@ void processes::handle(const std::string& from, const operation& op) {
     if (p)
       count_remote(from, p->serial(), -1);
     if (!p || !p->alive())
-      cast(from, make_op("link_exit", to, sender, atoms::noproc));
+      tell(from, make_op("link_exit", to, sender, atoms::noproc));
   } else if (op.name == "unlink_ack") {
-    if (!p)
-      return;
-    lock_scope guard{p->mutex_};
-    if (!p->relations_)
-      return;
-    auto& all = p->relations_->unlinking;
-    if (auto i = all.find(key_of(sender));
-        i != all.end()
-        && static_cast<std::int64_t>(i->second) == op.arg(2).as_int())
-      all.erase(i);
+    if (p)
+      forget_unlink(*p, sender, static_cast<std::uint64_t>(op.arg(2).as_int()));
   } else if (op.name == "unlink") {
-    cast(from, make_op("unlink_ack", to, sender, op.arg(2)));
-    if (!p)
-      return;
-    std::unique_lock lock{p->mutex_};
-    bool there = p->relations_ && p->relations_->links.erase(key_of(sender));
-    lock.unlock();
+    bool there = false;
+    {
+      lock_scope order{links_mutex_};
+      if (p) {
+        lock_scope guard{p->mutex_};
+        there = p->relations_ && p->relations_->links.erase(key_of(sender));
+      }
+      tell(from, make_op("unlink_ack", to, sender, op.arg(2)));
+    }
     if (there)
       count_remote(from, p->serial(), -1);
   } else if (op.name == "link_exit") {
@@ -224,8 +226,11 @@ void processes::node_lost(const std::string& node) {
       for (auto& [ref, m] : r.monitors)
         if (m.node == node)
           refs.push_back(ref);
-      forgotten = static_cast<int>(
-        r.monitored_by.erase_if([&](auto& x) { return there(x.second.pid); }));
+      forgotten = static_cast<int>(r.monitored_by.erase_if([&](auto& x) {
+        return there(x.second.pid);
+      }) + std::erase_if(r.unlinking, [&](auto& x) {
+                                     return there(x.second.pid);
+                                   }));
     }
     if (forgotten > 0)
       count_remote(node, serial, -forgotten);

@@ -10,18 +10,6 @@ namespace hornbeam::runtime {
 
 namespace {
 
-/// Whoever ends the process waits while it sends.
-class sending {
-public:
-  explicit sending(std::atomic<bool>& flag) noexcept : flag_(flag) {
-    flag_.store(true);
-  }
-  ~sending() { flag_.store(false, std::memory_order_release); }
-
-private:
-  std::atomic<bool>& flag_;
-};
-
 std::int64_t to_ms(ticks ns) {
   return (ns + 999'999) / 1'000'000;
 }
@@ -111,7 +99,9 @@ bool self::demonitor(const term& ref, bool flush) const {
   bool removed = owner().remove_monitor(*p_, r.serial);
   if (r.owner == p_->serial() && p_->aliases_)
     std::erase_if(*p_->aliases_, [&](auto& a) {
-      return a.first == r.serial && a.second != alias_mode::explicit_unalias;
+      return a.first == r.serial
+             && (a.second == alias_mode::demonitor
+                 || a.second == alias_mode::reply_demonitor);
     });
   if (flush && !removed) {
     p_->collect();

@@ -55,8 +55,8 @@ void processes::route(const term& to, term message) {
     }
     case term::kind::reference: {
       auto& x = to.as_reference();
-      if (x.owner == 0)
-        break;
+      if (x.owner == 0) // no alias: leads nowhere
+        return;
       if (x.local)
         x.local->push(new signal(std::move(message), x.serial));
       else if (!is_local(*x.node))
@@ -98,15 +98,21 @@ void processes::add_link(process& from, const term& to) {
   if (!is_local(to.as_pid())) {
     auto& node = node_of(to);
     count_remote(node, from.serial(), 1);
+    bool noted = false;
+    bool sent = false;
+    bool unlinking = false; // which has been counted as well
     {
-      lock_scope guard{from.mutex_};
-      if (!from.alive() || !from.related().links.emplace(key_of(to), to)) {
-        count_remote(node, from.serial(), -1);
-        return;
+      lock_scope order{links_mutex_};
+      {
+        lock_scope guard{from.mutex_};
+        noted = from.alive() && from.related().links.emplace(key_of(to), to);
+        unlinking = noted && from.related().unlinking.erase(key_of(to)) > 0;
       }
-      from.related().unlinking.erase(key_of(to));
+      sent = noted && cast(node, make_op("link", me, to));
     }
-    if (!cast(node, make_op("link", me, to))) {
+    if (!noted || unlinking)
+      count_remote(node, from.serial(), -1);
+    if (noted && !sent) {
       std::vector<ending> work;
       take_link_exit(from, to, atoms::noconnection, work);
       end_all(std::move(work));
@@ -142,13 +148,18 @@ void processes::remove_link(process& from, const term& to) {
   if (!is_local(to.as_pid())) {
     auto id = next_serial_.fetch_add(1);
     {
-      lock_scope guard{from.mutex_};
-      if (!from.relations_ || !from.relations_->links.erase(key_of(to)))
+      lock_scope order{links_mutex_};
+      {
+        lock_scope guard{from.mutex_};
+        if (!from.relations_ || !from.relations_->links.erase(key_of(to)))
+          return;
+        from.relations_->unlinking[key_of(to)] = {to, id};
+      }
+      if (tell(node_of(to),
+               make_op("unlink", me, to, static_cast<std::int64_t>(id))))
         return;
-      from.relations_->unlinking[key_of(to)] = id;
     }
-    count_remote(node_of(to), from.serial(), -1);
-    cast(node_of(to), make_op("unlink", me, to, static_cast<std::int64_t>(id)));
+    forget_unlink(from, to, id); // nobody will acknowledge it
     return;
   }
   auto other = local(to.as_pid());
@@ -159,6 +170,20 @@ void processes::remove_link(process& from, const term& to) {
     from.relations_->links.erase(key_of(to));
   if (other->relations_)
     other->relations_->links.erase(key_of(me));
+}
+
+void processes::forget_unlink(process& from, const term& to, std::uint64_t id) {
+  {
+    lock_scope guard{from.mutex_};
+    if (!from.relations_)
+      return;
+    auto& all = from.relations_->unlinking;
+    auto i = all.find(key_of(to));
+    if (i == all.end() || i->second.id != id)
+      return;
+    all.erase(i);
+  }
+  count_remote(node_of(to), from.serial(), -1);
 }
 
 // -- monitors -----------------------------------------------------------------
@@ -207,15 +232,21 @@ void processes::add_monitor(process& from, const term& ref, const term& what,
   if (!node.empty()) {
     count_remote(node, from.serial(), 1);
     auto whom = target;
+    bool noted = false;
+    bool sent = false;
     {
-      lock_scope guard{from.mutex_};
-      if (!from.alive()) {
-        count_remote(node, from.serial(), -1);
-        return;
+      sending now{from.sending_};
+      {
+        lock_scope guard{from.mutex_};
+        noted = from.alive();
+        if (noted)
+          note();
       }
-      note();
+      sent = noted && cast(node, make_op("monitor", ref, pid_of(from), whom));
     }
-    if (!cast(node, make_op("monitor", ref, pid_of(from), whom)))
+    if (!noted)
+      count_remote(node, from.serial(), -1);
+    else if (!sent)
       deliver_down(from, ref.as_reference().serial, atoms::noconnection);
     return;
   }
@@ -253,7 +284,7 @@ bool processes::remove_monitor(process& from, std::uint64_t ref) {
   process_ptr hold;
   if (!m->node.empty()) {
     count_remote(m->node, from.serial(), -1);
-    cast(m->node, make_op("demonitor", m->ref, m->target));
+    tell(m->node, make_op("demonitor", m->ref, m->target));
   } else if (auto* other = reach(m->target.as_pid(), hold)) {
     lock_scope guard{other->mutex_};
     if (other->relations_)
@@ -408,9 +439,12 @@ void processes::announce(process& p, const term& reason, relations& rel,
         take_link_exit(*q, me, reason, work);
     } else {
       count_remote(node_of(other), p.serial(), -1);
-      cast(node_of(other), make_op("link_exit", me, other, reason));
+      lock_scope order{links_mutex_}; // behind the link itself
+      tell(node_of(other), make_op("link_exit", me, other, reason));
     }
   }
+  for (auto& [key, other] : rel.unlinking)
+    count_remote(node_of(other.pid), p.serial(), -1);
   for (auto& [key, w] : rel.monitored_by) {
     if (w.function) {
       w.function(reason);
@@ -422,13 +456,13 @@ void processes::announce(process& p, const term& reason, relations& rel,
       count_remote(node_of(w.pid), p.serial(), -1);
       if (w.by_name)
         forget_named(key);
-      cast(node_of(w.pid), make_op("down", w.ref, w.pid, reason));
+      tell(node_of(w.pid), make_op("down", w.ref, w.pid, reason));
     }
   }
   for (auto& [serial, m] : rel.monitors) {
     if (!m.node.empty()) {
       count_remote(m.node, p.serial(), -1);
-      cast(m.node, make_op("demonitor", m.ref, m.target));
+      tell(m.node, make_op("demonitor", m.ref, m.target));
     } else if (auto q = m.target.is(term::kind::pid) ? local(m.target.as_pid())
                                                      : nullptr) {
       lock_scope guard{q->mutex_};

@@ -36,7 +36,15 @@ bool process_cluster::node::cast(const std::string& to,
     --nesting_;
     return true;
   }
-  if (!peers_.contains(to) && !dialing_.contains(to))
+  if ((!peers_.contains(to) && !dialing_.contains(to)) || full_.contains(to))
+    return false;
+  cluster_.queues_[{self_->name(), to}].push_back({service, encode(op)});
+  return true;
+}
+
+bool process_cluster::node::tell(const std::string& to,
+                                 const std::string& service, const term& op) {
+  if (!peers_.contains(to))
     return false;
   cluster_.queues_[{self_->name(), to}].push_back({service, encode(op)});
   return true;
@@ -131,6 +139,14 @@ void process_cluster::dialing_failed(const std::string& a,
                                      const std::string& b) {
   queues_[{a, b}].clear();
   at(a).hear({b, 0, false, true});
+}
+
+void process_cluster::fill(const std::string& a, const std::string& b,
+                           bool on) {
+  if (on)
+    at(a).full_.insert(b);
+  else
+    at(a).full_.erase(b);
 }
 
 bool process_cluster::step(const std::string& from, const std::string& to) {

@@ -71,6 +71,8 @@ public:
     }
     bool cast(const std::string& to, const std::string& service,
               const term& op) override;
+    bool tell(const std::string& to, const std::string& service,
+              const term& op) override;
     void request(const std::string&, const std::string&, const term&, deadline,
                  std::uint32_t, responder reply) override;
     term name() const { return term::atom(self_->name()); }
@@ -85,6 +87,7 @@ public:
     origin_ptr self_;
     std::set<std::string> peers_;
     std::set<std::string> dialing_;
+    std::set<std::string> full_;
     int nesting_ = 0;
 
   public:
@@ -106,6 +109,8 @@ public:
   /// or `dialing_failed`.
   void dial(const std::string& a, const std::string& b);
   void dialing_failed(const std::string& a, const std::string& b);
+  /// Whether so much waits on the way from `a` to `b` that casts are refused.
+  void fill(const std::string& a, const std::string& b, bool on = true);
 
   /// Whether casts wait until `step` lets them through.
   void hold(bool on) { held_ = on; }

@@ -169,7 +169,18 @@ TEST_CASE_METHOD(one_node, "what can't be sent to is an error that shows it") {
                     Catch::Contains("nobody"));
   CHECK_THROWS_WITH(me().send(term{77}, term{1}), Catch::Contains("77"));
   CHECK_THROWS_WITH(me().send(tup("x", 78), term{1}), Catch::Contains("78"));
-  CHECK_THROWS_AS(me().send(a.make_ref(), term{1}), erlang_error);
+}
+
+TEST_CASE_METHOD(one_node,
+                 "sending to a reference that is no alias is silent") {
+  auto ref = a.make_ref();
+  auto monitor = me().monitor(idle());
+  auto alias = me().alias();
+  me().unalias(alias);
+  for (auto& x : {ref, monitor, alias, far(ref)})
+    CHECK_NOTHROW(me().send(x, term{1}));
+  run();
+  CHECK(p->all().empty());
 }
 
 // -- ends ---------------------------------------------------------------------

@@ -245,6 +245,59 @@ TEST_CASE_METHOD(fixture, "unlinks and links that cross leave both sides of "
   CHECK(links_of_a == links_of_b);
 }
 
+TEST_CASE_METHOD(fixture, "a node that is lost before it acknowledges an "
+                          "unlink can be linked to again") {
+  on_b().trap_exit(true);
+  hold(true);
+  on_a().link(far_q());
+  flow(A, B);
+  on_a().unlink(far_q());
+  part(); // the unlink never arrives
+  connect(A, B);
+  hold(false);
+  on_b().link(far_p());
+  run();
+  CHECK(a().info(p->pid(), "links") == list_of(far_q()));
+  CHECK(b().info(q->pid(), "links") == list_of(far_p()));
+}
+
+TEST_CASE_METHOD(fixture,
+                 "links and monitors hear of an end however much waits "
+                 "to be sent") {
+  on_a().trap_exit(true);
+  auto x = mortal();
+  on_a().link(x);
+  auto ref = on_a().monitor(x);
+  run();
+  fill(B, A);
+  end(x, "boom");
+  CHECK(p->all() == terms(exited(x, "boom"), down(ref, x, "boom")));
+}
+
+TEST_CASE_METHOD(fixture, "an unlink and the end of a monitor arrive however "
+                          "much waits to be sent") {
+  on_a().link(far_q());
+  auto ref = on_a().monitor(far_q());
+  run();
+  fill(A, B);
+  fill(B, A);
+  on_a().unlink(far_q());
+  on_a().demonitor(ref);
+  run();
+  CHECK(b().info(q->pid(), "links") == list_of());
+  CHECK(b().info(q->pid(), "monitored_by") == list_of());
+  fill(A, B, false);
+  fill(B, A, false);
+  on_b().link(far_p()); // the unlink has been acknowledged
+  run();
+  CHECK(a().info(p->pid(), "links") == list_of(far_q()));
+}
+
+TEST_CASE_METHOD(fixture, "a process of another node is neither alive nor "
+                          "dead here") {
+  CHECK_THROWS_WITH(a().alive(far_q()), Catch::Contains("a@h"));
+}
+
 TEST_CASE_METHOD(fixture, "a link that is made anew while an exit is under way "
                           "hears one exit") {
   on_a().trap_exit(true);
