@@ -1,5 +1,7 @@
 #include "runtime/otp/gen_server.hpp"
 
+#include <algorithm>
+
 #include "runtime/term/atoms.hpp"
 
 // Protocol, as OTP's `gen` has it: a caller monitors the server, with the
@@ -25,6 +27,24 @@ term failed_error(term reason) {
 bool is_tuple(const term& x, const term& tag, std::size_t size) {
   return x.is(term::kind::tuple) && x.items().size() == size
          && x.items()[0] == tag;
+}
+
+/// Whether `server` is a name of this node: `name` or `{name, node()}`.
+bool is_local_name(self me, const term& server) {
+  if (!server.is(term::kind::tuple))
+    return server.is(term::kind::atom);
+  auto items = server.items();
+  return items.size() == 2 && items[0].is(term::kind::atom)
+         && items[1] == me.node();
+}
+
+/// Whom a message to `server` reaches: the pid behind a local name, none if
+/// nobody has it; else `server` itself.
+std::optional<term> found(self me, const term& server) {
+  if (!is_local_name(me, server))
+    return server;
+  auto& name = server.is(term::kind::tuple) ? server.items()[0] : server;
+  return me.whereis(std::string{name.text()});
 }
 
 /// The node of a pid or of `{name, node}`.
@@ -97,12 +117,13 @@ public:
     if (link_first)
       me.link(parent);
     if (!name.empty()) {
-      if (auto other = me.whereis(name)) {
+      if (auto other = me.owner().claim_name(name, me.pid())) {
+        if (linked)
+          me.unlink(parent); // it gets an answer, and no exit message
         acknowledge(
           failed_error(term::tuple({term::atom("already_started"), *other})));
         co_return;
       }
-      me.register_name(name);
     }
     server_result first;
     std::optional<term> failed;
@@ -251,8 +272,11 @@ task<term> gen_server::start(self me, std::unique_ptr<gen_server> impl,
     co_await me.receive(match(atoms::exit, pid, any), after{0});
     co_return failed_error(atoms::timeout);
   }
-  if (!is_tuple(answer, ack, 3))
+  if (!is_tuple(answer, ack, 3)) {
+    // It was ended during `init`; the link told so before the monitor did.
+    co_await me.receive(match(atoms::exit, pid, any), after{0});
     co_return failed_error(answer.items()[4]);
+  }
   me.demonitor(ref, true);
   co_return answer.items()[2];
 }
@@ -298,13 +322,10 @@ task<term> ask(self me, question q, term server, term request) {
     return exit_error{
       term::tuple({std::move(reason), described(q, server, request)})};
   };
-  std::optional<term> found;
-  if (server.is(term::kind::atom)) {
-    found = me.whereis(std::string{server.text()});
-    if (!found)
-      throw why(atoms::noproc);
-  }
-  auto& target = found ? *found : server;
+  auto reached = found(me, server);
+  if (!reached)
+    throw why(atoms::noproc);
+  auto& target = *reached;
   if (target == me.pid())
     throw why(term::atom("calling_self"));
   auto place = me.place(); // what waits already is not the answer
@@ -360,29 +381,69 @@ void gen_server::cast(self me, const term& server, term request) {
 }
 
 void gen_server::reply(self me, const term& from, term answer) {
-  auto& ref = from.items()[1];
-  me.send(ref, term::tuple_of(ref, std::move(answer)));
+  auto& to = from.items()[0];
+  auto& tag = from.items()[1];
+  // A tag that `ask` has made is an alias of the caller.
+  bool alias = tag.is(term::kind::reference) && to.is(term::kind::pid)
+               && tag.as_reference().owner == to.as_pid().serial;
+  try {
+    me.send(alias ? tag : to, term::tuple_of(tag, std::move(answer)));
+  } catch (const erlang_error&) {
+    // A name that nobody has: a reply always succeeds.
+  }
 }
 
-task<> gen_server::stop(self me, term server, term reason) {
-  auto ref = me.monitor(server);
+task<> gen_server::stop(self me, term server, term reason, std::int64_t ms) {
+  auto reached = found(me, server);
+  if (!reached)
+    throw exit_error{atoms::noproc};
+  auto& target = *reached;
+  auto failed = [&](term why) {
+    return exit_error{term::tuple(
+      {std::move(why),
+       term::tuple({term::atom("sys"), term::atom("terminate"),
+                    term::list({target, reason,
+                                ms < 0 ? atoms::infinity : term{ms}})})})};
+  };
+  if (target == me.pid())
+    throw failed(term::atom("calling_self"));
+  auto& clock = me.owner().clock();
+  auto until = ms < 0 ? never : clock.in(ms);
+  auto ref = me.monitor(target);
   auto alias = me.alias(true);
-  try {
-    me.send(server,
-            term::tuple({system_message, term::tuple({me.pid(), alias}),
-                         term::tuple({term::atom("terminate"), reason})}));
-  } catch (const erlang_error&) {
-    // No such name: the monitor says so.
+  me.send(target,
+          term::tuple({system_message, term::tuple({me.pid(), alias}),
+                       term::tuple({term::atom("terminate"), reason})}));
+  auto wanted = match(alias, any) | match(atoms::down, ref, any, any, any);
+  bool taken = false; // the server has said that it ends
+  std::optional<term> why;
+  while (!why) {
+    std::optional<term> got;
+    if (until == never) {
+      got = co_await me.receive(wanted);
+    } else {
+      auto left = std::max<ticks>(until - clock.now(), 0);
+      got = co_await me.receive(wanted, after{(left + 999'999) / 1'000'000});
+    }
+    if (!got) {
+      me.demonitor(ref, true);
+      me.unalias(alias);
+      co_await me.receive(match(alias, any), after{0});
+      throw exit_error{atoms::timeout};
+    }
+    if (got->items().size() == 2)
+      taken = true;
+    else
+      why = got->items()[4];
   }
-  auto down = co_await me.receive(match(atoms::down, ref, any, any, any));
   me.unalias(alias);
-  co_await me.receive(match(alias, any), after{0});
-  auto& why = down.items()[4];
-  if (why == atoms::noproc)
-    throw exit_error{why};
-  if (why != reason)
-    throw exit_error{
-      term::tuple({why, described({system_message, "stop"}, server, {})})};
+  if (taken && *why == reason)
+    co_return;
+  if (taken || *why == atoms::noproc)
+    throw exit_error{*why};
+  if (*why == atoms::noconnection)
+    why = term::tuple({term::atom("nodedown"), node_named_by(target)});
+  throw failed(*why);
 }
 
 task<term> gen_server::replace_state(self me, term server, term state) {

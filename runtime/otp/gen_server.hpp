@@ -120,9 +120,13 @@ public:
   static task<term> call(self me, term server, term request, std::int64_t ms);
   /// Always succeeds.
   static void cast(self me, const term& server, term request);
+  /// Answers a call; to `{Pid, Tag}` with a tag of one's own it sends
+  /// `{Tag, Answer}`.
   static void reply(self me, const term& from, term answer);
-  /// Ends a server with `reason` and waits until it has ended.
-  static task<> stop(self me, term server, term reason);
+  /// Ends a server with `reason` and waits until it has ended: `ms`
+  /// milliseconds at the most, negative for ever. Otherwise this process exits,
+  /// as OTP's `proc_lib:stop` says with what.
+  static task<> stop(self me, term server, term reason, std::int64_t ms = -1);
   /// What its `state` returns.
   static task<term> get_state(self me, term server);
   /// Gives it another state: `ok`, or `{error, Reason}` if it has no such

@@ -213,6 +213,8 @@ private:
     term result;
     try {
       result = co_await c.spec.start(me, c.extra);
+    } catch (const erlang_throw& e) {
+      result = e.value; // as OTP's `catch` has it
     } catch (const exit_error& e) {
       result = error_of(term::tuple({atoms::exit, e.reason}));
     } catch (const erlang_error& e) {
@@ -397,8 +399,12 @@ private:
     if (simple() && (op.name != "terminate_child" || !id.is(term::kind::pid)))
       co_return error_of(term::atom("simple_one_for_one"));
     auto i = find(id);
-    if (i == children_.end())
-      co_return error_of(not_found);
+    if (i == children_.end()) {
+      // Who has ended already needs no end.
+      bool over = simple() && me.owner().is_local(id.as_pid())
+                  && !me.owner().alive(id);
+      co_return over ? atoms::ok : error_of(not_found);
+    }
     if (op.name == "terminate_child") {
       co_await stop_one(me, *i);
       if (i->spec.restart == restart_type::temporary || simple())

@@ -514,6 +514,7 @@ TEST_CASE_METHOD(fixture, "an init that is killed is an error") {
           },
           {}};
   CHECK(started(std::make_unique<server>(bad), {}) == tup("error", "killed"));
+  CHECK(p->all().empty());
 }
 
 TEST_CASE_METHOD(fixture, "a second server of a name is already started") {
@@ -521,6 +522,7 @@ TEST_CASE_METHOD(fixture, "a second server of a name is already started") {
   CHECK(started(std::make_unique<server>(), {"n", true})
         == tup("error", tup("already_started", first)));
   CHECK(a.whereis("n") == first);
+  CHECK(p->all().empty()); // who is refused gets no exit message
 }
 
 TEST_CASE_METHOD(fixture, "the exit of the parent calls terminate of a server "
@@ -560,6 +562,22 @@ TEST_CASE_METHOD(fixture, "stop of nobody exits with noproc") {
   });
   run();
   CHECK(p->all() == terms("noproc"));
+}
+
+TEST_CASE_METHOD(fixture, "stop waits no longer than it is told") {
+  a.spawn([deaf = p->pid(), to = p->pid()](self me) -> process_body {
+    try {
+      co_await gen_server::stop(me, deaf, atom("normal"), 10);
+    } catch (const exit_error& e) {
+      me.send(to, tup("exit", e.reason));
+    }
+    me.send(to, me.owner().info(me.pid(), "monitors").value());
+    me.send(to, term{static_cast<int>(me.impl().queue_length())});
+  });
+  advance(9);
+  CHECK(p->all().size() == 1); // what asks it to end
+  advance(1);
+  CHECK(p->all() == terms(tup("exit", "timeout"), list_of(), 0));
 }
 
 TEST_CASE_METHOD(fixture, "a caller that is killed leaves the server alone") {

@@ -1,7 +1,9 @@
 #include "real_scheduler.hpp"
 
 #include <atomic>
+#include <deque>
 #include <fstream>
+#include <mutex>
 #include <random>
 #include <thread>
 
@@ -14,6 +16,7 @@ extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 #endif
 
 #include "runtime/otp/gen_server.hpp"
+#include "runtime/term/wire.hpp"
 
 // On the scheduler that nodes have, with several threads: what must hold
 // whatever comes first. At the end of each test nothing is left.
@@ -67,7 +70,102 @@ bool comes_true(F f) {
   return true;
 }
 
+/// One of two nodes, whose casts a thread brings to the other.
+struct one_of_two : router {
+  one_of_two(process_cluster& of, const std::string& name, std::uint64_t start)
+    : me(origin::of(name, start)), all(of.system(), *this, true), p(all) {}
+
+  origin_ptr self() const override { return me; }
+  std::vector<std::string> peers() const override { return {}; }
+  bool cast(const std::string&, const std::string&, const term& op) override {
+    std::lock_guard guard{mutex};
+    casts.push_back(encode(op));
+    return true;
+  }
+  void request(const std::string& to, const std::string&, const term&, deadline,
+               std::uint32_t, responder reply) override {
+    reply(failure{error_code::no_connection, "no requests here", to});
+  }
+  /// One cast arrives; false if none is under way.
+  bool bring_to(one_of_two& other) {
+    std::unique_lock lock{mutex};
+    if (casts.empty())
+      return false;
+    auto x = std::move(casts.front());
+    casts.pop_front();
+    lock.unlock();
+    other.all.handle(me->name(), operation{decode(x)});
+    return true;
+  }
+  bool linked_to(const one_of_two& other) const {
+    return all.info(p.pid(), "links") == list_of(far(other.p.pid()));
+  }
+
+  origin_ptr me;
+  std::mutex mutex;
+  std::deque<std::string> casts;
+  processes all;
+  attached_process p;
+};
+
 } // namespace
+
+TEST_CASE("links and unlinks of two nodes at once leave both of one mind") {
+  process_cluster of;
+  one_of_two a{of, "a@h", 1};
+  one_of_two b{of, "b@h", 2};
+  for (int round = 0; round < 500; ++round) {
+    std::atomic<int> working{2};
+    in_threads(4, [&](int i) {
+      auto& mine = i % 2 == 0 ? a : b;
+      auto& other = i % 2 == 0 ? b : a;
+      if (i >= 2) {
+        while (mine.bring_to(other) || working > 0)
+          ;
+        return;
+      }
+      std::mt19937 rng{static_cast<unsigned>(2 * round + i)};
+      auto to = far(other.p.pid());
+      for (int n = 0; n < 40; ++n) {
+        if (rng() % 2 == 0)
+          mine.p.me().link(to);
+        else
+          mine.p.me().unlink(to);
+      }
+      --working;
+    });
+    while (a.bring_to(b) || b.bring_to(a))
+      ;
+    REQUIRE(a.linked_to(b) == b.linked_to(a));
+  }
+}
+
+TEST_CASE_METHOD(real_node, "of servers that want one name at once one starts, "
+                            "the others are told which") {
+  for (int round = 0; round < 200; ++round) {
+    std::atomic<int> told{0};
+    std::atomic<int> wrong{0};
+    for (int i = 0; i < 8; ++i)
+      a.spawn([&](self me) -> process_body {
+        me.trap_exit(true);
+        auto x = co_await gen_server::start(me, std::make_unique<gen_server>(),
+                                            server_options{"one", true});
+        auto who = me.whereis("one");
+        bool good = who
+                    && (x == tup("ok", *who)
+                        || x == tup("error", tup("already_started", *who)));
+        if (!good || co_await me.receive(after{0}))
+          ++wrong;
+        ++told;
+        co_await me.receive(match("stop"));
+      });
+    REQUIRE(comes_true([&] { return told == 8; }));
+    REQUIRE(wrong == 0);
+    for (auto& x : a.all())
+      a.exit(x, atom("kill"));
+    REQUIRE(settles(0));
+  }
+}
 
 TEST_CASE_METHOD(real_node, "a storm of spawns and kills from several threads "
                             "leaves nothing") {

@@ -170,7 +170,8 @@ task<term> call(context& c, std::vector<term> xs) {
 
 task<term> stop(context& c, std::vector<term> xs) {
   auto reason = xs.size() > 1 ? xs[1] : atom("normal");
-  co_await runtime::gen_server::stop(c.me, xs[0], reason);
+  auto ms = xs.size() > 2 && !xs[2].is_atom("infinity") ? xs[2].as_int() : -1;
+  co_await runtime::gen_server::stop(c.me, xs[0], reason, ms);
   co_return atom("ok");
 }
 
