@@ -37,6 +37,11 @@ std::string differences(const table_options& a, const table_options& b) {
   return out;
 }
 
+bool never_evicts(const table_options& x) noexcept {
+  auto map = x.map_bytes != 0 ? x.map_bytes : default_map_bytes;
+  return x.engine == table_engine::lmdb && x.max_bytes >= map;
+}
+
 std::optional<table_mistake> mistake_in(const table_options& x) {
   std::optional<table_mistake> out;
   if (x.engine != table_engine::lmdb)
@@ -51,6 +56,8 @@ std::optional<table_mistake> mistake_in(const table_options& x) {
   constexpr auto most = static_cast<std::uint64_t>(most_map_bytes);
   if (x.map_bytes != 0 && (x.map_bytes < least || x.map_bytes > most))
     return table_mistake{"map_bytes", "must be between 1 MiB and 64 TiB"};
+  if (never_evicts(x))
+    return table_mistake{"max_bytes", must_evict};
   if (x.access != table_access::open)
     return table_mistake{"access", "must be \"public\" for a table that no "
                                    "process owns"};
@@ -95,6 +102,17 @@ const char* name_of(table_access x) noexcept {
 
 const char* name_of(table_durability x) noexcept {
   return x == table_durability::always ? "always" : "process";
+}
+
+const char* name_of(table_check x) noexcept {
+  switch (x) {
+    case table_check::always:
+      return "always";
+    case table_check::never:
+      return "never";
+    default:
+      return "after_crash";
+  }
 }
 
 } // namespace hornbeam::runtime

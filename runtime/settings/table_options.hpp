@@ -34,6 +34,13 @@ enum class table_durability : std::uint8_t {
   always,  ///< a power cut too: an operation returns when it is on the disk
 };
 
+/// When all pages of an lmdb table's file are looked at before it is used.
+enum class table_check : std::uint8_t {
+  after_crash, ///< once the machine has started anew, or damage was met
+  always,      ///< whenever a process opens it that nobody else uses
+  never,
+};
+
 /// What a table is made with; two declarations of one table must be equal.
 struct table_options {
   table_engine engine = table_engine::memory;
@@ -58,6 +65,7 @@ struct table_options {
   /// The most that the file may hold, in bytes. 0: what the engine has as its
   /// default.
   std::uint64_t map_bytes = 0;
+  table_check check = table_check::after_crash;
 
   bool operator==(const table_options&) const = default;
 };
@@ -83,6 +91,8 @@ table_option(const char*, T table_options::*, More...) -> table_option<T>;
 
 constexpr std::int64_t least_map_bytes = std::int64_t{1} << 20;
 constexpr std::int64_t most_map_bytes = std::int64_t{1} << 46;
+/// Where none are given. It is a bound, not memory: a file takes what it needs.
+constexpr std::uint64_t default_map_bytes = std::uint64_t{4} << 30;
 
 /// Calls `f` with each option. This is the list of them.
 template <class F>
@@ -100,6 +110,7 @@ void each_table_option(F f) {
   f(table_option{"durable", &x::durable, use::lmdb});
   f(table_option{"map_bytes", &x::map_bytes, use::lmdb, least_map_bytes,
                  most_map_bytes});
+  f(table_option{"check", &x::check, use::lmdb});
 }
 
 /// What two declarations of one table disagree in, as
@@ -113,12 +124,17 @@ struct table_mistake {
   const char* why;
 };
 std::optional<table_mistake> mistake_in(const table_options& x);
+/// The bound of an lmdb table is beyond what its file can hold.
+bool never_evicts(const table_options& x) noexcept;
+inline constexpr auto must_evict = "must be less than map_bytes, or the file "
+                                   "is full before anything is evicted";
 inline constexpr auto needs_lmdb = "is for tables with engine = \"lmdb\" only";
 
 const char* name_of(table_engine x) noexcept;
 const char* name_of(table_kind x) noexcept;
 const char* name_of(table_access x) noexcept; ///< ETS's: `public`, ...
 const char* name_of(table_durability x) noexcept;
+const char* name_of(table_check x) noexcept;
 
 // All that there are, in the order in which users are told of them.
 constexpr auto values_of(table_engine) {
@@ -134,6 +150,10 @@ constexpr auto values_of(table_access) {
 }
 constexpr auto values_of(table_durability) {
   return std::array{table_durability::process, table_durability::always};
+}
+constexpr auto values_of(table_check) {
+  return std::array{table_check::after_crash, table_check::always,
+                    table_check::never};
 }
 
 } // namespace hornbeam::runtime

@@ -138,9 +138,9 @@ bool is_bag(std::string_view kind) {
 
 } // namespace
 
-void write_snapshot(const std::string& path, const table& of,
-                    const std::vector<table_entry>& entries) {
-  saved_table saved{of.name(), name_of(of.options().kind), {}};
+void write_snapshot(const std::string& path, const std::string& name,
+                    table_kind kind, const std::vector<table_entry>& entries) {
+  saved_table saved{name, name_of(kind), {}};
   saved.entries.reserve(entries.size());
   auto now = wall_ms();
   for (auto& x : entries)
@@ -160,7 +160,8 @@ void write_snapshot(const std::string& path, const table& of,
 }
 
 std::vector<table_entry> read_snapshot(const std::string& path,
-                                       const table& into) {
+                                       const std::string& into,
+                                       table_kind kind) {
   auto bytes = read_all(path);
   saved_table saved;
   if (!bytes.starts_with(magic))
@@ -190,9 +191,9 @@ std::vector<table_entry> read_snapshot(const std::string& path,
   } catch (const decode_error& e) {
     refuse(path, std::string{"the snapshot is damaged: "} + e.what());
   }
-  if (is_bag(saved.kind) && into.options().kind < table_kind::bag)
-    refuse(path, "a snapshot of a " + saved.kind + ", and '" + into.name()
-                   + "' is a " + name_of(into.options().kind));
+  if (is_bag(saved.kind) && kind < table_kind::bag)
+    refuse(path, "a snapshot of a " + saved.kind + ", and '" + into + "' is a "
+                   + name_of(kind));
   std::vector<table_entry> out;
   out.reserve(saved.entries.size());
   auto now = wall_ms();

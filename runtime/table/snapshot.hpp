@@ -20,13 +20,14 @@ namespace hornbeam::runtime {
 
 /// Writes the file beside `path`, brings it to the disk and renames it. Raises
 /// `failed`, which names the file.
-void write_snapshot(const std::string& path, const table& of,
-                    const std::vector<table_entry>& entries);
+void write_snapshot(const std::string& path, const std::string& name,
+                    table_kind kind, const std::vector<table_entry>& entries);
 
 /// The entries that have not expired meanwhile. Raises `failed`, which names
 /// the file, if it can't be read, is damaged, has a newer version, or holds
 /// several values of a key where `into` can't.
 std::vector<table_entry> read_snapshot(const std::string& path,
-                                       const table& into);
+                                       const std::string& into,
+                                       table_kind kind);
 
 } // namespace hornbeam::runtime

@@ -160,13 +160,13 @@ term table::info() const {
 std::size_t table::save(const std::string& path) const {
   check_read();
   auto entries = dump();
-  write_snapshot(path, *this, entries);
+  write_snapshot(path, name(), options().kind, entries);
   return entries.size();
 }
 
 std::size_t table::load(const std::string& path) {
   check_write();
-  auto entries = read_snapshot(path, *this);
+  auto entries = read_snapshot(path, name(), options().kind);
   auto n = entries.size();
   replace(std::move(entries));
   return n;

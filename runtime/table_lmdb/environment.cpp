@@ -17,6 +17,7 @@
 #include "runtime/base/log.hpp"
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/outcome.hpp"
+#include "runtime/table_lmdb/file_reader.hpp"
 
 namespace hornbeam::runtime {
 
@@ -34,6 +35,13 @@ struct file_header {
 };
 constexpr char magic[8] = {'h', 'b', 't', 'a', 'b', 'l', 'e', '\n'};
 constexpr std::uint32_t format_version = 1;
+
+/// The files of a table.
+constexpr std::array endings{"", "-lock", "-gate"};
+
+/// The environment in whose transaction this thread writes. What LMDB asserts
+/// then leaves it in the middle of a change.
+thread_local const lmdb_environment* writes_to = nullptr;
 
 /// The name by which a file is known, however it was written.
 std::string canonical(const std::string& path) {
@@ -97,8 +105,9 @@ void fail_lmdb(int code, const std::string& path) {
     case MDB_CORRUPTED:
     case MDB_PAGE_NOTFOUND:
     case MDB_INVALID:
-      throw failed{error_code::internal, file + " is damaged, or is no table: "
-                                           + ::mdb_strerror(code)};
+      throw failed{error_code::internal,
+                   file + " is damaged, or is no table: " + ::mdb_strerror(code)
+                     + "; hornbeam state check '" + path + "' says more"};
     case MDB_VERSION_MISMATCH:
       throw failed{error_code::refused,
                    file + " is of another version of LMDB"};
@@ -172,7 +181,8 @@ struct open_files {
 } // namespace
 
 lmdb_environment_ptr lmdb_environment::open(const std::string& path,
-                                            const lmdb_settings& settings) {
+                                            const lmdb_settings& settings,
+                                            table_check check) {
   auto name = canonical(path);
   blocking_scope waiting; // for another thread or process that opens it
   auto& all = open_files::get();
@@ -184,13 +194,14 @@ lmdb_environment_ptr lmdb_environment::open(const std::string& path,
     return known;
   }
   try {
-    lmdb_environment_ptr x{new lmdb_environment(name, settings),
+    lmdb_environment_ptr x{new lmdb_environment(name, settings, check),
                            [](lmdb_environment* old) {
                              // A parent's memory and descriptors stay.
                              if (!old->current())
                                return;
                              auto its_path = old->path();
-                             delete old;
+                             if (!old->broken())
+                               delete old;
                              open_files::get().closed(its_path);
                            }};
     all.opened(x);
@@ -202,11 +213,12 @@ lmdb_environment_ptr lmdb_environment::open(const std::string& path,
 }
 
 lmdb_environment::lmdb_environment(const std::string& path,
-                                   const lmdb_settings& settings)
+                                   const lmdb_settings& settings,
+                                   table_check check)
   : lock_file_(path), settings_(settings), generation_(fork_generation()) {
   lock_file_.agree_on(settings_);
   try {
-    open_file();
+    open_file(check);
     open_tables();
   } catch (...) {
     close();
@@ -223,31 +235,33 @@ void lmdb_environment::close() noexcept {
   for (auto& x : idle_)
     if (auto* txn = x.exchange(nullptr))
       ::mdb_txn_abort(txn);
-  if (env_ != nullptr)
+  if (env_ != nullptr && !broken_)
     ::mdb_env_close(env_);
 }
 
-void lmdb_environment::open_file() {
+void lmdb_environment::open_file(table_check how) {
+  if (!lock_file_.alone() && lock_file_.unusable())
+    look();
+  lock_file_.require_same_files();
   struct stat info {};
-  bool there = ::stat(path().c_str(), &info) == 0;
-  if (there && info.st_uid != ::geteuid())
-    throw failed{error_code::refused,
-                 "the table file " + path() + " belongs to another user"};
-  // Without syncs, what a power cut left on a disk is in no order.
-  if (there && lock_file_.alone() && lock_file_.used_before()
-      && !lock_file_.was_durable() && !lock_file_.same_start()) {
-    log::say(log::level::warning, "lmdb", {},
-             "the table file " + path()
-               + " is from before the machine was started, and not durable: "
-                 "it begins empty");
-    ::unlink(path().c_str());
-    ::unlink((path() + "-lock").c_str());
+  if (::stat(path().c_str(), &info) == 0) {
+    if (info.st_uid != ::geteuid())
+      throw failed{error_code::refused,
+                   "the table file " + path() + " belongs to another user"};
+    refuse_writable_by_others(path(), info.st_mode);
   }
+  if (lock_file_.alone()) {
+    begin_anew_if_older();
+    require_whole(how);
+  }
+  bool there = ::access(path().c_str(), F_OK) == 0;
   auto check = [&](int code) {
     if (code != 0)
       fail_lmdb(code, path());
   };
   check(::mdb_env_create(&env_));
+  ::mdb_env_set_userctx(env_, this);
+  ::mdb_env_set_assert(env_, &lmdb_environment::assertion_failed);
   check(::mdb_env_set_mapsize(env_, settings_.map_bytes));
   check(::mdb_env_set_maxreaders(env_, max_readers));
   check(::mdb_env_set_maxdbs(env_, 1));
@@ -268,15 +282,117 @@ void lmdb_environment::open_file() {
                    + std::to_string(size.me_mapsize)
                    + " bytes, more than map_bytes = "
                    + std::to_string(settings_.map_bytes)};
-  if (::stat(path().c_str(), &info) != 0)
-    fail_lmdb(errno, path());
   if (durable() && lock_file_.alone())
     lock_file_.sync_folder();
-  device_ = info.st_dev;
-  inode_ = info.st_ino;
+  for (std::size_t i = 0; i < endings.size(); ++i)
+    files_[i] = identity_of(path() + endings[i]);
   page_size_ = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   int dead = 0;
   ::mdb_reader_check(env_, &dead); // slots of who was killed
+}
+
+/// Without syncs, what a power cut left on a disk is in no order.
+void lmdb_environment::begin_anew_if_older() {
+  if (!lock_file_.used_before() || lock_file_.was_durable()
+      || lock_file_.same_start() || ::access(path().c_str(), F_OK) != 0)
+    return;
+  log::say(log::level::warning, "lmdb", {},
+           "the table file " + path()
+             + " is from before the machine was started, and not durable: "
+               "it begins empty");
+  ::unlink(path().c_str());
+  ::unlink((path() + "-lock").c_str());
+}
+
+/// Whether the file is what LMDB may be trusted with. That costs two reads
+/// unless there is a reason to look at all of it.
+void lmdb_environment::require_whole(table_check check) {
+  struct stat info {};
+  if (::stat(path().c_str(), &info) != 0
+      || (info.st_size == 0 && !lock_file_.was_table()))
+    return;
+  lmdb_file_reader file{path()};
+  if (file.foreign() && !lock_file_.was_table())
+    fail_lmdb(MDB_INVALID, path());
+  auto& commit = file.last();
+  auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  if (commit && commit->page_size != page)
+    throw failed{error_code::refused, "the table file " + path()
+                                        + " has pages of "
+                                        + std::to_string(commit->page_size)
+                                        + " bytes, those of this machine have "
+                                        + std::to_string(page)};
+  bool is_table = lock_file_.was_table();
+  auto why = file.bad_start();
+  bool doubted = lock_file_.doubted() || file.too_short();
+  if (why.empty()
+      && (check == table_check::always
+          || (check == table_check::after_crash && doubted))) {
+    lock_file_.begin_check();
+    auto found = file.check(*commit);
+    why = found.summary();
+    is_table = is_table || found.is_table;
+  }
+  if (why.empty())
+    return;
+  lock_file_.set_doubted(); // so that who tries again looks as well
+  if (durable() || lock_file_.was_durable() || !is_table)
+    throw failed{error_code::internal,
+                 "the table file " + path() + " is damaged: " + why
+                   + "; hornbeam state salvage '" + path()
+                   + "' FILE saves what can be read of it, and hornbeam state "
+                     "restore '"
+                   + path() + "' FILE makes a table of that"};
+  set_aside(why);
+}
+
+void lmdb_environment::set_aside(const std::string& why) {
+  auto to = lmdb_set_aside(path());
+  log::say(log::level::error, "lmdb", {},
+           "the table file " + path() + " is damaged: " + why
+             + "; it was set aside as " + to
+             + ", and the table begins empty. hornbeam state salvage '" + to
+             + "' FILE saves what can be read of it");
+}
+
+std::string lmdb_set_aside(const std::string& path) {
+  char when[32];
+  auto now = ::time(nullptr);
+  struct tm parts {};
+  ::strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", ::gmtime_r(&now, &parts));
+  auto wanted = path + ".damaged-" + when;
+  auto to = wanted;
+  for (int i = 2; ::access(to.c_str(), F_OK) == 0; ++i)
+    to = wanted + "-" + std::to_string(i);
+  if (::rename(path.c_str(), to.c_str()) != 0)
+    throw failed{error_code::internal, "can't set the damaged table file "
+                                         + path + " aside as " + to + ": "
+                                         + std::strerror(errno)};
+  ::unlink((path + "-lock").c_str());
+  return to;
+}
+
+void lmdb_environment::begin_writing() const noexcept {
+  writes_to = this;
+}
+
+void lmdb_environment::end_writing() noexcept {
+  writes_to = nullptr;
+}
+
+/// LMDB would end the process. C functions keep nothing that an exception must
+/// give back but what belongs to a transaction: one that only reads can be
+/// ended, one that writes can't.
+void lmdb_environment::assertion_failed(MDB_env* env, const char* what) {
+  auto& me = *static_cast<lmdb_environment*>(::mdb_env_get_userctx(env));
+  me.lock_file_.set_doubted();
+  if (writes_to == &me) {
+    me.broken_ = true;
+    me.lock_file_.set_unusable();
+  }
+  throw failed{error_code::internal,
+               "the table file " + me.path() + " is damaged (" + what
+                 + "); hornbeam state check '" + me.path() + "' says more"};
 }
 
 /// LMDB maps its file of readers and touches it as they come, which on a full
@@ -289,6 +405,11 @@ void lmdb_environment::reserve_lock_file() const {
                            O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (descriptor < 0)
     fail_lmdb(errno, file);
+  struct stat info {};
+  if (::fstat(descriptor, &info) == 0 && (info.st_mode & 022) != 0) {
+    ::close(descriptor);
+    refuse_writable_by_others(file, info.st_mode);
+  }
   auto code = reserve_lmdb(descriptor, 0,
                            page_size_ + max_readers * bytes_of_reader);
   ::close(descriptor);
@@ -382,16 +503,46 @@ std::int64_t lmdb_environment::coarse_ms() noexcept {
   return now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-void lmdb_environment::look() {
+lmdb_environment::file_identity lmdb_environment::identity_of(
+  const std::string& file) {
   struct stat info {};
-  bool same = ::stat(path().c_str(), &info) == 0 && info.st_dev == device_
-              && info.st_ino == inode_;
-  if (lock_file_.removed() || !same)
-    throw failed{error_code::not_found,
+  if (::stat(file.c_str(), &info) != 0)
+    return {};
+  return {info.st_dev, info.st_ino};
+}
+
+void lmdb_environment::look() {
+  if (lock_file_.unusable())
+    throw failed{error_code::internal,
                  "the table file " + path()
+                   + " was found to be damaged in the middle of a write; end "
+                     "all processes that use it: the next one that opens it "
+                     "looks at all of it"};
+  for (std::size_t i = 0; i < endings.size(); ++i) {
+    auto file = path() + endings[i];
+    auto now = identity_of(file);
+    if (!lock_file_.removed() && now == files_[i])
+      continue;
+    auto systemd = now == file_identity{}
+                     ? removed_by_systemd(file, ::geteuid())
+                     : std::string{};
+    throw failed{error_code::not_found,
+                 (i == 0 ? "the table file " : "the file ") + file
                    + " was removed or replaced while this process used it; "
-                     "start the process again"};
+                     "start the process again"
+                   + systemd};
+  }
   look_at_ = coarse_ms() + 100;
+}
+
+std::string removed_by_systemd(const std::string& path, uid_t user) {
+  constexpr uid_t first_ordinary = 1000; // below are root and services
+  if (user < first_ordinary || !path.starts_with("/dev/shm/"))
+    return {};
+  return ". Was it systemd, which empties /dev/shm of an ordinary user at the "
+         "last logout (RemoveIPC)? Then loginctl enable-linger, RemoveIPC=no "
+         "in logind.conf, a user of the system (useradd --system), or a "
+         "RUNTIME_DIRECTORY elsewhere helps";
 }
 
 } // namespace hornbeam::runtime

@@ -29,6 +29,14 @@ int reserve_lmdb(int descriptor, std::uint64_t from,
 /// Raises the error of LMDB, or of the system, with what can be done.
 [[noreturn]] void fail_lmdb(int code, const std::string& path);
 
+/// Renames a damaged file that nobody uses to `PATH.damaged-TIME`, which is
+/// returned. Raises `failed`.
+std::string lmdb_set_aside(const std::string& path);
+
+/// Whether it may be systemd that has removed a file of that user, and what
+/// helps then; else empty.
+std::string removed_by_systemd(const std::string& path, uid_t user);
+
 /// Under this key, which is below all of ours, is what says that the file is a
 /// table, and of which version.
 inline constexpr std::string_view lmdb_header_key = "\1header";
@@ -52,9 +60,11 @@ class lmdb_environment {
 public:
   /// The one of that file. Raises `failed`: settings differ from those of
   /// other processes, the file is damaged, of a newer version or not of this
-  /// user.
+  /// user. A damaged file that is not durable is set aside instead.
   static std::shared_ptr<lmdb_environment> open(const std::string& path,
-                                                const lmdb_settings& settings);
+                                                const lmdb_settings& settings,
+                                                table_check check
+                                                = table_check::after_crash);
   ~lmdb_environment();
   lmdb_environment(const lmdb_environment&) = delete;
   lmdb_environment& operator=(const lmdb_environment&) = delete;
@@ -64,8 +74,12 @@ public:
   bool durable() const noexcept { return settings_.durable != 0; }
   /// False in a forked child: it opens the file anew.
   bool current() const noexcept { return generation_ == fork_generation(); }
-  /// Raises `failed` if the file was removed or replaced: looks at once for
-  /// what `hornbeam state rm` did, and ten times a second for what others did.
+  /// LMDB gave up in the middle of a write: what it has open stays as it is,
+  /// and nobody uses it any more.
+  bool broken() const noexcept { return broken_; }
+  /// Raises `failed` if one of the table's files was removed or replaced: looks
+  /// at once for what `hornbeam state rm` did, and ten times a second for what
+  /// others did.
   void check() {
     if (lock_file_.removed() || coarse_ms() >= look_at_) [[unlikely]]
       look();
@@ -74,6 +88,7 @@ public:
   MDB_env* handle() const noexcept { return env_; }
   MDB_dbi entries() const noexcept { return entries_; }
   MDB_dbi expiry() const noexcept { return expiry_; }
+  std::uint64_t page_size() const noexcept { return page_size_; }
   /// Bytes of the file that are or were in use.
   std::uint64_t file_bytes() const noexcept;
 
@@ -81,8 +96,13 @@ private:
   friend class lmdb_snapshot;
   friend class lmdb_transaction;
 
-  lmdb_environment(const std::string& path, const lmdb_settings& settings);
-  void open_file();
+  lmdb_environment(const std::string& path, const lmdb_settings& settings,
+                   table_check check);
+  void open_file(table_check check);
+  void begin_anew_if_older();
+  void require_whole(table_check check);
+  void set_aside(const std::string& why);
+  static void assertion_failed(MDB_env* env, const char* what);
   void reserve_lock_file() const;
   void open_tables();
   bool find_tables();
@@ -104,6 +124,8 @@ private:
     std::uint64_t keys = 0;
     use what = use::more;
   };
+  void begin_writing() const noexcept;
+  static void end_writing() noexcept;
   void reserve(const need& x);
   void make_room(const need& x, std::uint64_t kept);
   bool can_reuse(std::uint64_t pages, std::uint64_t in_a_row);
@@ -119,11 +141,17 @@ private:
   MDB_env* env_ = nullptr;
   MDB_dbi entries_ = 0;
   MDB_dbi expiry_ = 0;
-  dev_t device_ = 0;
-  ino_t inode_ = 0;
+  struct file_identity {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const file_identity&) const = default;
+  };
+  static file_identity identity_of(const std::string& file);
+  std::array<file_identity, 3> files_;
   std::atomic<std::int64_t> look_at_{0};
   std::uint64_t page_size_ = 4096;
   bool scarce_ = false; ///< pages; only for the writer
+  std::atomic<bool> broken_{false};
   /// Transactions of readers that are not in use: to begin one anew costs ten
   /// times as much as to renew one.
   std::array<std::atomic<MDB_txn*>, 16> idle_{};
@@ -197,7 +225,9 @@ public:
   }
 
 private:
-  [[noreturn]] void fail(int code) const { fail_lmdb(code, env_.path()); }
+  [[noreturn]] void fail(int code) const;
+  void begin(MDB_txn* whole);
+  void require_sound();
   void add_pages(std::size_t keys, std::uint64_t bytes, use what);
   void put_header();
   friend class lmdb_environment;
@@ -217,7 +247,7 @@ bool find_lmdb(MDB_txn* txn, MDB_dbi dbi, const std::string& path,
 class lmdb_cursor {
 public:
   lmdb_cursor(MDB_txn* txn, MDB_dbi dbi, const std::string& path);
-  ~lmdb_cursor() { mdb_cursor_close(cursor_); }
+  ~lmdb_cursor();
   lmdb_cursor(const lmdb_cursor&) = delete;
   lmdb_cursor& operator=(const lmdb_cursor&) = delete;
 

@@ -28,6 +28,7 @@ constexpr char magic[8] = {'h', 'b', 'g', 'a', 't', 'e', '\n', '\0'};
 constexpr std::uint32_t lock_file_version = 1;
 constexpr int opening_byte = 0;
 constexpr int use_byte = 1;
+constexpr int check_byte = 2;
 constexpr auto patience = std::chrono::seconds(10);
 
 [[noreturn]] void fail(const std::string& what) {
@@ -87,12 +88,70 @@ bool lives(pid_t x) {
   return ::kill(x, 0) == 0 || errno != ESRCH;
 }
 
+struct flock lock_of(int byte, short type) {
+  struct flock out {};
+  out.l_type = type;
+  out.l_whence = SEEK_SET;
+  out.l_start = byte;
+  out.l_len = 1;
+  return out;
+}
+
+bool hold(int descriptor, int byte, short type) {
+  auto range = lock_of(byte, type);
+  return ::fcntl(descriptor, F_OFD_SETLK, &range) == 0;
+}
+
+/// Whether others hold it in any way.
+bool held(int descriptor, int byte) {
+  auto range = lock_of(byte, F_WRLCK);
+  return ::fcntl(descriptor, F_OFD_GETLK, &range) == 0
+         && range.l_type != F_UNLCK;
+}
+
+void hold_opening(int descriptor, const std::string& path) {
+  auto until = std::chrono::steady_clock::now() + patience;
+  while (!hold(descriptor, opening_byte, F_WRLCK)) {
+    if (errno != EAGAIN && errno != EACCES && errno != EINTR)
+      fail("can't lock " + path + "-gate");
+    auto now = std::chrono::steady_clock::now();
+    if (now > until && held(descriptor, check_byte))
+      until = now + patience;
+    if (now > until)
+      throw failed{error_code::timeout,
+                   "another process has been opening the table file " + path
+                     + " for 10 seconds: is it stopped?"};
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+
+/// A process that has LMDB's file of readers open, or 0. Only for who has not:
+/// closing it would end its locks.
+pid_t user_of_readers(const std::string& path) {
+  int descriptor = ::open((path + "-lock").c_str(),
+                          O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (descriptor < 0)
+    return 0;
+  auto range = lock_of(0, F_WRLCK);
+  auto code = ::fcntl(descriptor, F_GETLK, &range);
+  ::close(descriptor);
+  return code == 0 && range.l_type != F_UNLCK ? range.l_pid : 0;
+}
+
 } // namespace
+
+void refuse_writable_by_others(const std::string& file, mode_t mode) {
+  if ((mode & (S_IWGRP | S_IWOTH)) != 0)
+    throw failed{error_code::refused,
+                 "the file " + file
+                   + " can be written by others than its owner: chmod go-w '"
+                   + file + "'"};
+}
 
 lmdb_settings lmdb_settings_of(const table_options& x) {
   lmdb_settings out;
   auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-  auto map = x.map_bytes == 0 ? lmdb_default_map : x.map_bytes;
+  auto map = x.map_bytes == 0 ? default_map_bytes : x.map_bytes;
   out.map_bytes = (map + page - 1) / page * page;
   out.max_entries = x.max_entries;
   out.max_bytes = x.max_bytes;
@@ -109,7 +168,7 @@ lmdb_lock_file::lmdb_lock_file(std::string path)
     if (descriptor_ < 0)
       fail("can't open " + file);
     try {
-      hold_opening();
+      hold_opening(descriptor_, path_);
       // Whoever held the place before may have removed the file.
       struct stat mine {};
       struct stat there {};
@@ -118,10 +177,11 @@ lmdb_lock_file::lmdb_lock_file(std::string path)
       if (mine.st_uid != ::geteuid())
         throw failed{error_code::refused,
                      "the file " + file + " belongs to another user"};
+      refuse_writable_by_others(file, mine.st_mode);
       if (::stat(file.c_str(), &there) == 0 && mine.st_ino == there.st_ino
           && mine.st_dev == there.st_dev) {
-        alone_ = hold(use_byte, F_WRLCK, false);
-        if (!alone_ && !hold(use_byte, F_RDLCK, false))
+        alone_ = hold(descriptor_, use_byte, F_WRLCK);
+        if (!alone_ && !hold(descriptor_, use_byte, F_RDLCK))
           fail("can't lock " + file);
         map();
         return;
@@ -146,25 +206,33 @@ lmdb_lock_file::~lmdb_lock_file() {
   descriptors::get().close(descriptor_); // which ends the locks
 }
 
-bool lmdb_lock_file::hold(int byte, short type, bool wait) {
-  struct flock range {};
-  range.l_type = type;
-  range.l_whence = SEEK_SET;
-  range.l_start = byte;
-  range.l_len = 1;
-  return ::fcntl(descriptor_, wait ? F_OFD_SETLKW : F_OFD_SETLK, &range) == 0;
+void lmdb_lock_file::begin_check() {
+  hold(descriptor_, check_byte, F_WRLCK);
 }
 
-void lmdb_lock_file::hold_opening() {
-  auto until = std::chrono::steady_clock::now() + patience;
-  while (!hold(opening_byte, F_WRLCK, false)) {
-    if (errno != EAGAIN && errno != EACCES && errno != EINTR)
-      fail("can't lock " + path_ + "-gate");
-    if (std::chrono::steady_clock::now() > until)
-      throw failed{error_code::timeout,
-                   "another process has been opening the table file " + path_
-                     + " for 10 seconds: is it stopped?"};
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+/// A process that ends or closes the table lets go of one file after the
+/// other, so this looks for a moment before it believes what it sees.
+void lmdb_lock_file::require_same_files() const {
+  constexpr auto moment = std::chrono::seconds(1);
+  auto until = std::chrono::steady_clock::now() + moment;
+  for (;;) {
+    auto user = user_of_readers(path_);
+    if (alone_ ? user == 0 : user != 0 || !held(descriptor_, use_byte))
+      return;
+    if (std::chrono::steady_clock::now() < until) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      continue;
+    }
+    std::string who = std::to_string(user);
+    if (!alone_) {
+      who.clear();
+      for (auto x : users())
+        who += (who.empty() ? "" : ", ") + std::to_string(x);
+    }
+    throw failed{error_code::refused,
+                 "the file " + path_ + (alone_ ? "-gate" : "-lock")
+                   + " was removed or replaced while the processes " + who
+                   + " use the table: end them first"};
   }
 }
 
@@ -196,6 +264,8 @@ void lmdb_lock_file::map() {
                                         + std::to_string(lock_file_version)};
   same_start_ = used_before_ && page_->boot == boot_id();
   was_durable_ = used_before_ && page_->settings.durable != 0;
+  doubted_ = !same_start_ || page_->doubted != 0;
+  was_table_ = used_before_ && page_->was_table != 0;
   if (alone_)
     prepare();
   else if (!used_before_)
@@ -203,7 +273,11 @@ void lmdb_lock_file::map() {
 }
 
 void lmdb_lock_file::prepare() {
+  auto settings = used_before_ ? page_->settings : lmdb_settings{};
   std::memset(static_cast<void*>(page_), 0, sizeof(page));
+  page_->settings = settings;
+  page_->doubted = doubted_ ? 1 : 0;
+  page_->was_table = was_table_ ? 1 : 0;
   std::memcpy(page_->magic, magic, sizeof magic);
   page_->version = lock_file_version;
   boot_id().copy(page_->boot, sizeof page_->boot - 1);
@@ -251,10 +325,9 @@ void lmdb_lock_file::after_fork_in_child() {
 }
 
 void lmdb_lock_file::agree_on(const lmdb_settings& mine) {
-  if (alone_) {
-    page_->settings = mine;
+  settings_ = mine;
+  if (alone_)
     return;
-  }
   std::string differ;
   auto compare = [&](const char* what, auto lmdb_settings::*x) {
     if (page_->settings.*x != mine.*x)
@@ -278,9 +351,14 @@ void lmdb_lock_file::agree_on(const lmdb_settings& mine) {
 
 void lmdb_lock_file::opened() {
   enter();
-  if (alone_)
-    hold(use_byte, F_RDLCK, false); // at no moment without a lock
-  hold(opening_byte, F_UNLCK, false);
+  if (alone_) {
+    page_->settings = settings_;
+    page_->was_table = 1;
+    page_->doubted = 0;
+    hold(descriptor_, use_byte, F_RDLCK); // at no moment without a lock
+  }
+  hold(descriptor_, check_byte, F_UNLCK);
+  hold(descriptor_, opening_byte, F_UNLCK);
 }
 
 void lmdb_lock_file::enter() {
@@ -310,27 +388,50 @@ lmdb_lock_file::state lmdb_lock_file::look(const std::string& path) {
   int descriptor = ::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (descriptor < 0)
     return out; // nobody has used it since it was copied here
-  struct flock range {};
-  range.l_type = F_WRLCK;
-  range.l_whence = SEEK_SET;
-  range.l_start = use_byte;
-  range.l_len = 1;
-  out.in_use = ::fcntl(descriptor, F_OFD_GETLK, &range) == 0
-               && range.l_type != F_UNLCK;
+  out.in_use = held(descriptor, use_byte);
   struct stat info {};
-  if (out.in_use && ::fstat(descriptor, &info) == 0
+  if (::fstat(descriptor, &info) == 0
       && info.st_size >= static_cast<off_t>(sizeof(page))) {
     auto* p = ::mmap(nullptr, sizeof(page), PROT_READ, MAP_SHARED, descriptor,
                      0);
     if (p != MAP_FAILED) {
       auto& there = *static_cast<const page*>(p);
-      out.writer = there.writer.load();
-      out.users = living(there);
+      if (out.in_use) {
+        out.writer = there.writer.load();
+        out.users = living(there);
+      }
+      if (std::memcmp(there.magic, magic, sizeof magic) == 0
+          && there.version == lock_file_version
+          && there.settings.map_bytes != 0)
+        out.settings = there.settings;
       ::munmap(p, sizeof(page));
     }
   }
   ::close(descriptor);
   return out;
+}
+
+lmdb_lock_file::visit::visit(const std::string& path) {
+  auto file = path + "-gate";
+  descriptor_ = ::open(file.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  if (descriptor_ < 0) {
+    if (errno == ENOENT) // nobody has used it since it was copied here
+      return;
+    fail("can't open " + file);
+  }
+  try {
+    hold_opening(descriptor_, path);
+  } catch (...) {
+    ::close(descriptor_);
+    throw;
+  }
+  hold(descriptor_, check_byte, F_WRLCK);
+  in_use_ = held(descriptor_, use_byte);
+}
+
+void lmdb_lock_file::visit::leave() noexcept {
+  if (descriptor_ >= 0)
+    ::close(std::exchange(descriptor_, -1));
 }
 
 // -- the lock of writers -----------------------------------------------------

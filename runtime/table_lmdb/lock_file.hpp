@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,11 +25,11 @@ struct lmdb_settings {
   bool operator==(const lmdb_settings&) const = default;
 };
 
-/// The most that a file may hold unless the configuration says otherwise. It
-/// is a bound, not memory: the file takes what it needs.
-inline constexpr std::uint64_t lmdb_default_map = 4ull << 30;
-
 lmdb_settings lmdb_settings_of(const table_options& x);
+
+/// Raises `failed` for the mode of a file in which others could change what
+/// this process trusts.
+void refuse_writable_by_others(const std::string& file, mode_t mode);
 
 /// A file beside the table's, `NAME-gate`, that all its processes map: the
 /// lock of writers, who holds it, who is there, and the settings.
@@ -37,9 +38,10 @@ lmdb_settings lmdb_settings_of(const table_options& x);
 /// once. This one can be waited for with an end, tried, and says who has it;
 /// it is robust as well: who dies with it leaves it to the next.
 ///
-/// Two byte ranges of the file are locked (open file description locks, which
+/// Three byte ranges of the file are locked (open file description locks, which
 /// end with the process): the first while somebody opens or closes, since LMDB
-/// fails if two do so at once; the second, shared, by all who use the table.
+/// fails if two do so at once; the second, shared, by all who use the table;
+/// the third while who opens looks at all of it, which others wait for longer.
 /// Who gets the second for itself alone is the first, and prepares the file
 /// anew: after a power cut the lock in it may look held for ever.
 class lmdb_lock_file {
@@ -55,8 +57,29 @@ public:
     bool in_use = false;
     pid_t writer = 0;
     std::vector<pid_t> users;
+    /// What the table was last used with, if the file says so.
+    std::optional<lmdb_settings> settings;
   };
   static state look(const std::string& path);
+
+  /// The place of who opens the table, for who only reads its file: nobody
+  /// else opens it as long as this lives. It changes nothing.
+  class visit {
+  public:
+    /// Raises `failed`.
+    explicit visit(const std::string& path);
+    ~visit() { leave(); }
+    visit(const visit&) = delete;
+    visit& operator=(const visit&) = delete;
+
+    bool in_use() const noexcept { return in_use_; }
+    /// Lets others open it.
+    void leave() noexcept;
+
+  private:
+    int descriptor_ = -1;
+    bool in_use_ = false;
+  };
 
   const std::string& path() const noexcept { return path_; }
   /// Nobody else uses the table.
@@ -67,12 +90,24 @@ public:
   bool used_before() const noexcept { return used_before_; }
   bool same_start() const noexcept { return same_start_; }
   bool was_durable() const noexcept { return was_durable_; }
-  /// Ends the opening: sets the settings if alone, else raises `failed`, which
-  /// says what differs.
+  /// Nobody knows that the table is whole: the machine has started anew since
+  /// it was used, damage was met, or who was to look has not ended that.
+  bool doubted() const noexcept { return doubted_; }
+  /// It was opened as a table before.
+  bool was_table() const noexcept { return was_table_; }
+  /// Who opens the table is about to look at all of it.
+  void begin_check();
+  /// With these settings it will be opened. Raises `failed`, which says what
+  /// differs, if others use the table with other ones.
   void agree_on(const lmdb_settings& mine);
+  /// Raises `failed` if processes use the table by another `-lock` or `-gate`,
+  /// since theirs was removed.
+  void require_same_files() const;
   /// So that a new file beside this one is found after a power cut.
   void sync_folder() const;
-  /// From here on others may open.
+  int descriptor() const noexcept { return descriptor_; }
+  /// From here on others may open. Until then the file says what it said
+  /// before, so that the next one knows as much.
   void opened();
 
   // Around a fork: the child leaves the memory and the locks to its parent.
@@ -110,6 +145,14 @@ public:
     return page_->removed.load(std::memory_order_relaxed) != 0;
   }
   void set_removed() noexcept { page_->removed.store(1); }
+  /// Somebody met damage: who opens the table next looks at all of it.
+  void set_doubted() noexcept { page_->doubted.store(1); }
+  /// A writer did, who can't go on: nobody can use the table any more.
+  void set_unusable() noexcept {
+    set_doubted();
+    page_->removed.store(2);
+  }
+  bool unusable() const noexcept { return page_->removed.load() == 2; }
   /// Whether any key has a time to live, or had.
   bool expiring() const noexcept {
     return page_->expiring.load(std::memory_order_relaxed) != 0;
@@ -131,7 +174,7 @@ private:
   struct page {
     char magic[8];
     std::uint32_t version;
-    std::atomic<std::uint32_t> removed;
+    std::atomic<std::uint32_t> removed; ///< 1; 2 if it is damaged
     char boot[40];
     lmdb_settings settings;
     alignas(64) pthread_mutex_t mutex;
@@ -145,6 +188,8 @@ private:
     std::atomic<std::uint64_t> evicted;
     std::atomic<std::uint32_t> expiring;
     std::atomic<pid_t> users[128];
+    std::atomic<std::uint32_t> doubted;
+    std::atomic<std::uint32_t> was_table;
   };
 
   static std::vector<pid_t> living(const page& x);
@@ -155,8 +200,6 @@ private:
   void map();
   void prepare();
   void enter();
-  bool hold(int byte, short type, bool wait);
-  void hold_opening();
 
   const std::string path_;
   const pid_t own_pid_;
@@ -166,6 +209,9 @@ private:
   bool used_before_ = false;
   bool same_start_ = false;
   bool was_durable_ = false;
+  bool doubted_ = false;
+  bool was_table_ = false;
+  lmdb_settings settings_;
   const std::uint32_t generation_ = fork_generation();
 };
 

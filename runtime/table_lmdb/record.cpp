@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "runtime/table_lmdb/key.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::runtime {
@@ -47,6 +48,10 @@ lmdb_record lmdb_record::parse(std::string_view bytes) {
     throw decode_error("a value of an unknown form");
   out.content = bytes;
   return out;
+}
+
+term lmdb_record::key_at(std::string_view where) const {
+  return key.empty() ? decode_ordered(where) : decode(key);
 }
 
 term lmdb_record::value() const {

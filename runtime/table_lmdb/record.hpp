@@ -25,6 +25,8 @@ struct lmdb_record {
   std::string_view content;
 
   term value() const;
+  /// The key of the entry whose key the file has as `where`.
+  term key_at(std::string_view where) const;
   bool expired(std::int64_t now) const noexcept {
     return expires != 0 && expires <= now;
   }

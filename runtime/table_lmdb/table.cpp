@@ -13,10 +13,6 @@ namespace hornbeam::runtime {
 
 namespace {
 
-term key_of(std::string_view where, const lmdb_record& x) {
-  return x.key.empty() ? decode_ordered(where) : decode(x.key);
-}
-
 bool gone(const lmdb_record& x) {
   return x.expires != 0 && x.expired(wall_clock_ms());
 }
@@ -36,6 +32,8 @@ table_options checked(const std::string& name, table_options x) {
     refuse("which belongs to no process: its access can only be public");
   if (x.path.empty())
     refuse("which needs a path");
+  if (never_evicts(x))
+    refuse("whose max_bytes " + std::string{must_evict});
   each_table_option([&](auto option) {
     if constexpr (std::is_same_v<decltype(option.member),
                                  std::uint64_t table_options::*>)
@@ -71,7 +69,7 @@ struct lmdb_table::sweeper : std::enable_shared_from_this<sweeper> {
       return;
     try {
       table->sweep();
-    } catch (const failed&) {
+    } catch (const std::exception&) {
       // Who uses the table is told; here it is only tried again.
     }
     if (auto* host = table->host())
@@ -95,8 +93,8 @@ lmdb_table::~lmdb_table() {
 
 lmdb_environment* lmdb_table::reopen() const {
   // Before the lock: this may wait, and give Python's lock back meanwhile.
-  auto fresh = lmdb_environment::open(options().path,
-                                      lmdb_settings_of(options()));
+  auto fresh = lmdb_environment::open(
+    options().path, lmdb_settings_of(options()), options().check);
   lock_scope guard{mutex_};
   if (owner_ && owner_->current())
     return owner_.get(); // another thread was faster
@@ -249,7 +247,7 @@ std::vector<term> lmdb_table::do_keys(std::string_view prefix,
         break;
       if (gone(record))
         continue;
-      auto key = key_of(at.key(), record);
+      auto key = record.key_at(at.key());
       if (abridged) {
         any_abridged = true;
         last = at.key().substr(0, lmdb_key::kept);
@@ -276,7 +274,7 @@ table_batch lmdb_table::do_scan(const term& from, std::size_t limit) const {
     for (; more && out.entries.size() < limit; more = at.next()) {
       auto record = lmdb_record::parse(at.value());
       if (!gone(record))
-        out.entries.emplace_back(key_of(at.key(), record), record.value());
+        out.entries.emplace_back(record.key_at(at.key()), record.value());
     }
     if (more)
       out.next = term::bytes(std::string{at.key()});
@@ -293,7 +291,7 @@ std::vector<table_entry> lmdb_table::dump() const {
     for (bool more = at.seek(lmdb_first_key); more; more = at.next()) {
       auto record = lmdb_record::parse(at.value());
       if (!record.expired(now))
-        out.push_back({key_of(at.key(), record), record.value(),
+        out.push_back({record.key_at(at.key()), record.value(),
                        record.expires == 0 ? 0 : record.expires - now});
     }
     return out;
@@ -303,7 +301,7 @@ std::vector<table_entry> lmdb_table::dump() const {
 void lmdb_table::replace(std::vector<table_entry> entries) {
   write([&](lmdb_writing& w) {
     w.clear();
-    w.expect(entries.size());
+    w.expect_all(entries);
     for (auto& x : entries)
       w.set(lmdb_key{x.key}, x.key, x.value, w.expiry(x.left_ms));
     return std::string_view{};

@@ -43,6 +43,15 @@ std::string_view to_view(const MDB_val& x) noexcept {
   return {static_cast<const char*>(x.mv_data), x.mv_size};
 }
 
+/// Of what LMDB finds damaged, who opens the table next must hear.
+[[noreturn]] void fail_in(MDB_txn* txn, int code, const std::string& path) {
+  if (code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND)
+    static_cast<lmdb_environment*>(::mdb_env_get_userctx(::mdb_txn_env(txn)))
+      ->lock_file()
+      .set_doubted();
+  fail_lmdb(code, path);
+}
+
 } // namespace
 
 void set_lmdb_reserve(lmdb_reserve_function f) noexcept {
@@ -267,22 +276,22 @@ void lmdb_environment::free_at_once() noexcept {
   try {
     if (left < 2 * enough || (left < 128 + next / 64 && !can_reuse(enough, 0)))
       return;
+    if (::mdb_txn_begin(env_, nullptr, 0, &txn) != 0)
+      return;
+    auto header = lmdb_header();
+    auto key = to_val(lmdb_header_key);
+    auto value = to_val(header);
+    auto id = ::mdb_txn_id(txn);
+    if (::mdb_put(txn, entries_, &key, &value, 0) != 0) {
+      ::mdb_txn_abort(txn);
+      return;
+    }
+    if (lock_file_.knows_bytes(id - 1))
+      lock_file_.set_bytes(id, lock_file_.bytes(id - 1));
+    ::mdb_txn_commit(txn);
   } catch (const failed&) {
-    return;
+    // What was committed before is there; of damage, the next one hears.
   }
-  if (::mdb_txn_begin(env_, nullptr, 0, &txn) != 0)
-    return;
-  auto header = lmdb_header();
-  auto key = to_val(lmdb_header_key);
-  auto value = to_val(header);
-  auto id = ::mdb_txn_id(txn);
-  if (::mdb_put(txn, entries_, &key, &value, 0) != 0) {
-    ::mdb_txn_abort(txn);
-    return;
-  }
-  if (lock_file_.knows_bytes(id - 1))
-    lock_file_.set_bytes(id, lock_file_.bytes(id - 1));
-  ::mdb_txn_commit(txn);
 }
 
 /// Asks the file system for the pages, for those that are kept, and for more in
@@ -366,23 +375,36 @@ lmdb_transaction::lmdb_transaction(lmdb_environment& env, bool patient)
   else if (!env_.lock_file_.lock_if_free())
     throw failed{error_code::timeout,
                  "another process writes to the table file " + env_.path()};
-  if (auto code = ::mdb_txn_begin(env_.env_, nullptr, 0, &txn_); code != 0) {
+  try {
+    begin(nullptr);
+  } catch (...) {
     env_.lock_file_.unlock();
+    throw;
+  }
+}
+
+void lmdb_transaction::begin(MDB_txn* whole) {
+  require_sound();
+  env_.begin_writing();
+  if (auto code = ::mdb_txn_begin(env_.env_, whole, 0, &txn_); code != 0) {
+    if (whole == nullptr)
+      env_.end_writing();
     fail(code);
   }
 }
 
 lmdb_transaction::lmdb_transaction(lmdb_transaction& whole)
   : env_(whole.env_), whole_(&whole) {
-  if (auto code = ::mdb_txn_begin(env_.env_, whole.txn_, 0, &txn_); code != 0)
-    fail(code);
+  begin(whole.txn_);
 }
 
 lmdb_transaction::~lmdb_transaction() {
-  if (txn_ != nullptr)
+  if (txn_ != nullptr && !env_.broken())
     ::mdb_txn_abort(txn_);
-  if (whole_ == nullptr)
-    env_.lock_file_.unlock();
+  if (whole_ != nullptr)
+    return;
+  env_.end_writing();
+  env_.lock_file_.unlock();
 }
 
 MDB_stat lmdb_transaction::stat(MDB_dbi dbi) const {
@@ -446,6 +468,12 @@ void* lmdb_transaction::put(MDB_dbi dbi, std::string_view key,
   return value.mv_data;
 }
 
+void lmdb_transaction::fail(int code) const {
+  if (code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND)
+    env_.lock_file_.set_doubted();
+  fail_lmdb(code, env_.path());
+}
+
 bool lmdb_transaction::erase(MDB_dbi dbi, std::string_view key) {
   auto k = to_val(key);
   auto code = ::mdb_del(txn_, dbi, &k, nullptr);
@@ -469,7 +497,15 @@ void lmdb_transaction::clear() {
   put_header();
 }
 
+/// Who gave up in the middle of a write has LMDB's lock for ever, and what it
+/// wrote until then must not be committed.
+void lmdb_transaction::require_sound() {
+  if (env_.lock_file_.removed()) [[unlikely]]
+    env_.look();
+}
+
 void lmdb_transaction::commit() {
+  require_sound();
   auto* txn = std::exchange(txn_, nullptr); // LMDB frees it in any case
   // While this is still the only one that writes.
   bool scarce = whole_ == nullptr && std::exchange(env_.scarce_, false);
@@ -487,7 +523,7 @@ bool find_lmdb(MDB_txn* txn, MDB_dbi dbi, const std::string& path,
   if (code == MDB_NOTFOUND)
     return false;
   if (code != 0)
-    fail_lmdb(code, path);
+    fail_in(txn, code, path);
   out = to_view(value);
   return true;
 }
@@ -498,6 +534,12 @@ lmdb_cursor::lmdb_cursor(MDB_txn* txn, MDB_dbi dbi, const std::string& path)
   : path_(path) {
   if (auto code = ::mdb_cursor_open(txn, dbi, &cursor_); code != 0)
     fail_lmdb(code, path_);
+}
+
+lmdb_cursor::~lmdb_cursor() {
+  auto* env = ::mdb_txn_env(::mdb_cursor_txn(cursor_));
+  if (!static_cast<lmdb_environment*>(::mdb_env_get_userctx(env))->broken())
+    ::mdb_cursor_close(cursor_);
 }
 
 bool lmdb_cursor::seek(std::string_view key) {
@@ -512,7 +554,7 @@ bool lmdb_cursor::move(MDB_cursor_op op) {
   if (code == MDB_NOTFOUND)
     return false;
   if (code != 0)
-    fail_lmdb(code, path_);
+    fail_in(::mdb_cursor_txn(cursor_), code, path_);
   key_ = to_view(key);
   value_ = to_view(value);
   return true;
@@ -520,7 +562,7 @@ bool lmdb_cursor::move(MDB_cursor_op op) {
 
 void lmdb_cursor::erase() {
   if (auto code = ::mdb_cursor_del(cursor_, 0); code != 0)
-    fail_lmdb(code, path_);
+    fail_in(::mdb_cursor_txn(cursor_), code, path_);
 }
 
 } // namespace hornbeam::runtime

@@ -63,6 +63,22 @@ std::int64_t lmdb_writing::now() noexcept {
   return now_;
 }
 
+void lmdb_writing::expect_all(const std::vector<table_entry>& entries) {
+  std::uint64_t bytes = 0;
+  for (auto& x : entries) {
+    lmdb_key where{x.key};
+    lmdb_new_record value{where.abridged() ? &x.key : nullptr, x.value,
+                          x.left_ms, false};
+    constexpr std::size_t of_node = 16;
+    auto key = where.bytes().size() + of_node;
+    bytes += key + std::min(value.size(), env_.page_size() / 2);
+    if (x.left_ms != 0 || env_.settings().ttl_ms != 0)
+      bytes += key + sizeof(std::int64_t);
+  }
+  expect(
+    std::min<std::size_t>(entries.size(), 4 * bytes / env_.page_size() + 16));
+}
+
 bool lmdb_writing::needs_old() const noexcept {
   auto& bounds = env_.settings();
   return noting_ || env_.lock_file().expiring() || bounds.max_bytes != 0
@@ -140,10 +156,7 @@ bool lmdb_writing::erase(const lmdb_key& where, const term& key) {
 void lmdb_writing::remove(std::string_view where, const lmdb_found& old,
                           table_event::kind why) {
   if (noting_)
-    note(why,
-         old.record.key.empty() ? decode_ordered(where)
-                                : decode(old.record.key),
-         old.record.value(), std::nullopt);
+    note(why, old.record.key_at(where), old.record.value(), std::nullopt);
   more_bytes_ -= static_cast<std::int64_t>(where.size() + old.bytes.size());
   forget_expiry(where, old);
   x_.erase(env_.entries(), where);
@@ -161,9 +174,7 @@ void lmdb_writing::clear() {
       more_bytes_
         -= static_cast<std::int64_t>(all.key().size() + all.value().size());
       if (noting_ && !(record.expires != 0 && record.expired(now())))
-        note(table_event::kind::erased,
-             record.key.empty() ? decode_ordered(all.key())
-                                : decode(record.key),
+        note(table_event::kind::erased, record.key_at(all.key()),
              record.value(), std::nullopt);
     }
   }

@@ -6,7 +6,6 @@
 
 #include "runtime/call/outcome.hpp"
 #include "runtime/table/snapshot.hpp"
-#include "runtime/table_memory/table.hpp"
 #include "runtime/term/wire.hpp"
 
 // Snapshots of tables. The first byte says whether the rest is a whole file, or
@@ -36,18 +35,14 @@ bool same(const table_entry& a, const table_entry& b) {
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const file f{".snapshot"};
-  static const memory_table bag{"fuzz", [] {
-                                  table_options o;
-                                  o.kind = table_kind::duplicate_bag;
-                                  return o;
-                                }()};
+  constexpr auto kind = table_kind::duplicate_bag;
   if (size == 0)
     return 0;
   auto rest = text_of(data + 1, size - 1);
   f.write(data[0] == 'f' ? std::string{rest} : with_head(rest));
   std::vector<table_entry> entries;
   try {
-    entries = read_snapshot(f.path(), bag);
+    entries = read_snapshot(f.path(), "fuzz", kind);
   } catch (const failed&) {
     return 0;
   }
@@ -58,8 +53,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   }
   for (auto& x : entries)
     x.left_ms = 0; // nothing expires between
-  write_snapshot(f.path(), bag, entries);
-  auto again = read_snapshot(f.path(), bag);
+  write_snapshot(f.path(), "fuzz", kind, entries);
+  auto again = read_snapshot(f.path(), "fuzz", kind);
   must(std::equal(entries.begin(), entries.end(), again.begin(), again.end(),
                   same),
        "a snapshot that was written has the same entries");

@@ -42,11 +42,14 @@ constexpr std::size_t at_sizes = 192; // two of (transaction, bytes)
 constexpr std::size_t at_expired = 256;
 constexpr std::size_t at_evicted = 264;
 constexpr std::size_t at_expiring = 272;
-constexpr std::size_t at_users = 276; // 128 process numbers
+constexpr std::size_t at_users = 276;     // 128 process numbers
+constexpr std::size_t at_doubted = 788;   // 1: not known to be whole
+constexpr std::size_t at_was_table = 792; // 1 once it was opened
 constexpr std::size_t whole = 832;
 
 constexpr int opening_byte = 0; // write-locked while somebody opens
 constexpr int use_byte = 1;     // read-locked by all who use the table
+constexpr int check_byte = 2;   // write-locked while all of it is looked at
 
 static_assert(sizeof(pthread_mutex_t) == 40);
 static_assert(sizeof(pid_t) == 4);
@@ -189,6 +192,9 @@ TEST_CASE("a lock file is of version 1, byte by byte") {
   CHECK(file.at<pid_t>(at_users + sizeof(pid_t)) == 0);
   CHECK(file.locked(opening_byte) == F_UNLCK);
   CHECK(file.locked(use_byte) == F_RDLCK);
+  CHECK(file.locked(check_byte) == F_UNLCK);
+  CHECK(file.at<std::uint32_t>(at_doubted) == 0);
+  CHECK(file.at<std::uint32_t>(at_was_table) == 1);
   t.reset();
   CHECK(file.at<pid_t>(at_users) == 0);
   CHECK(file.locked(use_byte) == F_UNLCK);

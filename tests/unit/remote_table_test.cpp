@@ -333,11 +333,11 @@ TEST_CASE("a home that has come back is told again how the table is") {
 TEST_CASE("the list of a table's options has all of them") {
   // Who adds one here adds it to the list.
   auto [engine, kind, access, max_entries, max_bytes, ttl_ms, home, path,
-        durable, map_bytes]
+        durable, map_bytes, check]
     = table_options{};
   int n = 0;
   each_table_option([&](auto) { ++n; });
-  CHECK(n == 10);
+  CHECK(n == 11);
 }
 
 TEST_CASE("options cross as a map of what is no default") {
@@ -351,8 +351,9 @@ TEST_CASE("options cross as a map of what is no default") {
                   "home@h",
                   "/path",
                   table_durability::always,
-                  4};
-  CHECK(to_term(o).pairs().size() == 10);
+                  4,
+                  table_check::never};
+  CHECK(to_term(o).pairs().size() == 11);
   CHECK(to_table_options(to_term(o)) == o);
   auto one = [](const char* key, term x) {
     return term::map({{term::atom(key), std::move(x)}});

@@ -124,7 +124,7 @@ def table(name: str, node: str | None = None, **options: Any) -> Table:
     - `max_entries`, `max_bytes`: beyond this, what was used least recently goes
     - `engine`: "memory", or "lmdb": a file that all processes of the host share,
       at `path`, which holds `map_bytes` at most; `durable="always"` for one that
-      survives a power cut as well
+      survives a power cut as well; `check`: when it is searched for damage
     - `home`: the node (`name@host`) that holds the entries for all nodes
 
     Raises `HornbeamError` if the table was declared otherwise before, and
