@@ -46,10 +46,19 @@ struct state_options {
   std::string config;              ///< only the tables of this file
   std::string cluster;             ///< only the tables of this cluster
   std::vector<std::string> tables; ///< `TABLE`, `CLUSTER/TABLE` or a path
+  std::string table;               ///< the same, of a command that takes one
+  std::string file;                ///< a snapshot
   bool force = false;
 };
 /// The table files of this user on this host.
 int run_state_list(const state_options& opts);
 int run_state_remove(const state_options& opts);
+/// Whether nothing of them is damaged.
+int run_state_check(const state_options& opts);
+/// All entries of one of them to a snapshot in `opts.file`, what can be read of
+/// a damaged one, and back.
+int run_state_dump(const state_options& opts);
+int run_state_salvage(const state_options& opts);
+int run_state_restore(const state_options& opts);
 
 } // namespace hornbeam::launcher

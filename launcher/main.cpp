@@ -100,12 +100,26 @@ int run(int argc, char** argv) {
 
   launcher::state_options state_opts;
   auto* state = app.add_subcommand(
-    "state", "List or remove the tables that processes of this host share");
+    "state",
+    "List, check, save or remove the tables that processes of this host "
+    "share");
   state->require_subcommand(1);
   auto* state_ls = state->add_subcommand("ls", "List them");
   auto* state_rm
     = state->add_subcommand("rm", "Remove some, with all that they hold");
-  for (auto* cmd : {state_ls, state_rm}) {
+  auto* state_check = state->add_subcommand(
+    "check", "Look at all of some, or of all that ls shows, for damage; exit "
+             "code 1 if there is any");
+  auto* state_dump = state->add_subcommand(
+    "dump", "Write all entries of one to a snapshot, which restore and "
+            "tables.load read");
+  auto* state_salvage = state->add_subcommand(
+    "salvage", "The same with what can be read of a damaged one");
+  auto* state_restore = state->add_subcommand(
+    "restore", "Replace all entries of one by those of a snapshot; a damaged "
+               "file that nobody uses is set aside");
+  for (auto* cmd : {state_ls, state_rm, state_check, state_dump, state_salvage,
+                    state_restore}) {
     auto* config = cmd->add_option("--config", state_opts.config,
                                    "Only the tables of this configuration");
     cmd
@@ -113,10 +127,19 @@ int run(int argc, char** argv) {
                    "Only the tables of this cluster")
       ->excludes(config);
   }
-  state_rm
-    ->add_option("TABLE", state_opts.tables,
-                 "Names, as ls shows them, or paths of files")
-    ->required();
+  constexpr auto names = "Names, as ls shows them, or paths of files";
+  state_rm->add_option("TABLE", state_opts.tables, names)->required();
+  state_check->add_option("TABLE", state_opts.tables, names);
+  for (auto* cmd : {state_dump, state_salvage, state_restore}) {
+    cmd
+      ->add_option("TABLE", state_opts.table,
+                   "Its name, as ls shows it, or the path of its file")
+      ->required();
+    cmd->add_option("FILE", state_opts.file, "The snapshot")->required();
+    cmd->add_flag("--force", state_opts.force,
+                  cmd == state_restore ? "Even if the table has entries"
+                                       : "Even if there is such a file");
+  }
   state_rm->add_flag("--force", state_opts.force,
                      "Even if processes use it: they get errors then");
   state->footer("Example: hornbeam state ls\n         hornbeam state rm "
@@ -139,6 +162,14 @@ int run(int argc, char** argv) {
     return launcher::run_state_list(state_opts);
   if (*state_rm)
     return launcher::run_state_remove(state_opts);
+  if (*state_check)
+    return launcher::run_state_check(state_opts);
+  if (*state_dump)
+    return launcher::run_state_dump(state_opts);
+  if (*state_salvage)
+    return launcher::run_state_salvage(state_opts);
+  if (*state_restore)
+    return launcher::run_state_restore(state_opts);
   return launcher::run_status(status_opts);
 }
 

@@ -1,10 +1,13 @@
 #include <algorithm>
 #include <iostream>
 
+#include <unistd.h>
+
 #include "config/load.hpp"
 #include "launcher/commands.hpp"
 #include "launcher/rows.hpp"
 #include "runtime/call/failures.hpp"
+#include "runtime/table_lmdb/file_tools.hpp"
 #include "runtime/table_lmdb/files.hpp"
 
 namespace hornbeam::launcher {
@@ -73,6 +76,89 @@ table_file find(const std::vector<table_file>& all, const std::string& name) {
 }
 
 } // namespace
+
+namespace {
+
+std::string path_of(const state_options& opts) {
+  return find(chosen(opts), opts.table).path;
+}
+
+void require_new_file(const state_options& opts) {
+  if (!opts.force && ::access(opts.file.c_str(), F_OK) == 0)
+    throw failed{error_code::refused,
+                 "there is a file " + opts.file + "; --force replaces it"};
+}
+
+void list_damages(const lmdb_findings& found) {
+  for (auto& x : found.examples)
+    std::cout << "  " << x << '\n';
+  if (auto more = found.damages - found.examples.size(); more != 0)
+    std::cout << "  and " << more << " more\n";
+}
+
+} // namespace
+
+int run_state_check(const state_options& opts) {
+  auto all = chosen(opts);
+  std::vector<table_file> targets;
+  for (auto& name : opts.tables)
+    targets.push_back(find(all, name));
+  bool whole = true;
+  for (auto& x : opts.tables.empty() ? all : targets) {
+    auto found = check_table_file(x.path);
+    std::cout << x.path << ": ";
+    if (found.damages == 0 && found.is_table) {
+      std::cout << "whole, " << found.entries << " entries on " << found.pages
+                << " pages\n";
+      continue;
+    }
+    whole = false;
+    if (found.damages == 0)
+      std::cout << "no table\n";
+    else
+      std::cout << "damaged\n";
+    list_damages(found);
+  }
+  return whole ? 0 : 1;
+}
+
+int run_state_dump(const state_options& opts) {
+  require_new_file(opts);
+  auto path = path_of(opts);
+  auto found = dump_table_file(path, opts.file);
+  std::cout << "wrote " << found.entries << " entries of " << path << " to "
+            << opts.file << '\n';
+  return 0;
+}
+
+int run_state_salvage(const state_options& opts) {
+  require_new_file(opts);
+  auto path = path_of(opts);
+  auto found = salvage_table_file(path, opts.file);
+  std::cout << "wrote " << found.entries << " entries of " << path << " to "
+            << opts.file << '\n';
+  if (found.doubtful != 0)
+    std::cout << found.doubtful
+              << " of them may be of before, or have been removed: the way to "
+                 "them is damaged\n";
+  if (found.damages != 0)
+    std::cout << "damaged:\n";
+  list_damages(found);
+  return 0;
+}
+
+int run_state_restore(const state_options& opts) {
+  auto& name = opts.table;
+  bool new_path = name.find('/') != std::string::npos
+                  && ::access(name.c_str(), F_OK) != 0;
+  auto path = new_path ? name : path_of(opts);
+  auto done = restore_table_file(path, opts.file, opts.force);
+  if (!done.set_aside.empty())
+    std::cout << "set the damaged file aside as " << done.set_aside << '\n';
+  std::cout << "restored " << done.entries << " entries of " << opts.file
+            << " to " << path << '\n';
+  return 0;
+}
 
 int run_state_list(const state_options& opts) {
   std::vector<row> rows{
