@@ -313,8 +313,8 @@ term described(const question& q, const term& server, const term& request) {
     args.push_back(request);
   if (q.explicit_time)
     args.push_back(q.ms < 0 ? atoms::infinity : term{q.ms});
-  return term::tuple({term::atom("gen_server"), term::atom(q.function),
-                      term::list(std::move(args))});
+  return term::tuple({term::atom(q.kind == gen_call ? "gen_server" : "sys"),
+                      term::atom(q.function), term::list(std::move(args))});
 }
 
 task<term> ask(self me, question q, term server, term request) {

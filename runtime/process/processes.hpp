@@ -248,7 +248,7 @@ private:
   /// from it, and how many.
   std::unordered_map<std::string, std::unordered_map<std::uint64_t, int>>
     remote_;
-  std::set<std::uint64_t> node_watchers_;
+  std::multiset<std::uint64_t> node_watchers_; ///< once for each subscription
   /// Who wants to hear of the end of a node, and how often.
   std::unordered_map<std::string, std::unordered_map<std::uint64_t, int>>
     single_node_watchers_;

@@ -181,8 +181,8 @@ public:
 
   /// Returns the value before.
   bool trap_exit(bool on) const;
-  /// Whether to get `{nodeup, Node}` and `{nodedown, Node}` of all nodes that
-  /// have a name of their own.
+  /// Turned on: `{nodeup, Node}` and `{nodedown, Node}` come of all nodes that
+  /// have a name of their own, once for each time. Off ends all of that.
   void monitor_nodes(bool on) const;
   /// One `{nodedown, Node}` for each time it was turned on and not off again,
   /// when that node is lost or can't be reached.
