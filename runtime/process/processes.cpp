@@ -153,7 +153,6 @@ std::pair<term, term> processes::launch(process_ptr p, process_body body,
   x.begin(std::move(body), std::move(keep));
   auto pid = pid_of(x);
   x.pid_ = pid;
-  adopt(x);
   term ref;
   if (o.link) {
     add_link(*o.parent, pid);
@@ -165,6 +164,7 @@ std::pair<term, term> processes::launch(process_ptr p, process_body body,
     ref = make_ref();
     add_monitor(*o.parent, ref, pid, false);
   }
+  adopt(x); // not before: others may end what they can see
   schedule(
     static_cast<caf::resumable*>(static_cast<scheduled_process*>(p.detach())));
   return {std::move(pid), std::move(ref)};

@@ -209,6 +209,32 @@ TEST_CASE_METHOD(real_node, "processes that spawn, link and are killed leave "
   CHECK(settles(0));
 }
 
+TEST_CASE_METHOD(real_node, "a process that is killed as it is spawned ends "
+                            "with its link and its monitor") {
+  constexpr int n = 2000;
+  std::atomic<int> heard{0};
+  auto parent = a.spawn([&](self me) -> process_body {
+    me.trap_exit(true);
+    for (int i = 0; i < n; ++i) {
+      auto x = me.spawn_link(idle);
+      if (co_await me.receive(match("EXIT", x, "killed"), after{20'000}))
+        ++heard;
+      auto [y, ref] = me.spawn_monitor(idle);
+      if (co_await me.receive(match("DOWN", ref, any, any, "killed"),
+                              after{20'000}))
+        ++heard;
+    }
+  });
+  in_threads(2, [&](int) {
+    while (a.alive(parent))
+      for (auto& x : a.all())
+        if (x != parent)
+          a.exit(x, atom("kill"));
+  });
+  CHECK(heard == 2 * n);
+  CHECK(settles(0));
+}
+
 TEST_CASE_METHOD(real_node, "a linked ring that is hit from outside at several "
                             "places ends whole") {
   struct ring {
