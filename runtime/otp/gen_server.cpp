@@ -29,22 +29,17 @@ bool is_tuple(const term& x, const term& tag, std::size_t size) {
          && x.items()[0] == tag;
 }
 
-/// Whether `server` is a name of this node: `name` or `{name, node()}`.
-bool is_local_name(self me, const term& server) {
+/// The name, if `server` is one of this node: `name` or `{name, node()}`; else
+/// null.
+const term* local_name(self me, const term& server) {
+  if (server.is(term::kind::atom))
+    return &server;
   if (!server.is(term::kind::tuple))
-    return server.is(term::kind::atom);
+    return nullptr;
   auto items = server.items();
-  return items.size() == 2 && items[0].is(term::kind::atom)
-         && items[1] == me.node();
-}
-
-/// Whom a message to `server` reaches: the pid behind a local name, none if
-/// nobody has it; else `server` itself.
-std::optional<term> found(self me, const term& server) {
-  if (!is_local_name(me, server))
-    return server;
-  auto& name = server.is(term::kind::tuple) ? server.items()[0] : server;
-  return me.whereis(std::string{name.text()});
+  bool here = items.size() == 2 && items[0].is(term::kind::atom)
+              && items[1] == me.node();
+  return here ? &items[0] : nullptr;
 }
 
 /// The node of a pid or of `{name, node}`.
@@ -322,10 +317,13 @@ task<term> ask(self me, question q, term server, term request) {
     return exit_error{
       term::tuple({std::move(reason), described(q, server, request)})};
   };
-  auto reached = found(me, server);
-  if (!reached)
-    throw why(atoms::noproc);
-  auto& target = *reached;
+  std::optional<term> found;
+  if (auto* name = local_name(me, server)) {
+    found = me.whereis(std::string{name->text()});
+    if (!found)
+      throw why(atoms::noproc);
+  }
+  auto& target = found ? *found : server;
   if (target == me.pid())
     throw why(term::atom("calling_self"));
   auto place = me.place(); // what waits already is not the answer
@@ -394,10 +392,13 @@ void gen_server::reply(self me, const term& from, term answer) {
 }
 
 task<> gen_server::stop(self me, term server, term reason, std::int64_t ms) {
-  auto reached = found(me, server);
-  if (!reached)
-    throw exit_error{atoms::noproc};
-  auto& target = *reached;
+  std::optional<term> found;
+  if (auto* name = local_name(me, server)) {
+    found = me.whereis(std::string{name->text()});
+    if (!found)
+      throw exit_error{atoms::noproc};
+  }
+  auto& target = found ? *found : server;
   auto failed = [&](term why) {
     return exit_error{term::tuple(
       {std::move(why),
