@@ -105,8 +105,15 @@ int run_state_check(const state_options& opts) {
     targets.push_back(find(all, name));
   bool whole = true;
   for (auto& x : opts.tables.empty() ? all : targets) {
-    auto found = check_table_file(x.path);
-    std::cout << x.path << ": ";
+    lmdb_findings found;
+    try {
+      found = check_table_file(x.path);
+    } catch (const failed& e) {
+      std::cerr << "hornbeam: " << e.what() << '\n';
+      whole = false;
+      continue;
+    }
+    std::cout << printable(x.path) << ": ";
     if (found.damages == 0 && found.is_table) {
       std::cout << "whole, " << found.entries << " entries on " << found.pages
                 << " pages\n";

@@ -88,7 +88,6 @@ public:
   MDB_env* handle() const noexcept { return env_; }
   MDB_dbi entries() const noexcept { return entries_; }
   MDB_dbi expiry() const noexcept { return expiry_; }
-  std::uint64_t page_size() const noexcept { return page_size_; }
   /// Bytes of the file that are or were in use.
   std::uint64_t file_bytes() const noexcept;
 

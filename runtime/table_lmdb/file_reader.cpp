@@ -609,10 +609,14 @@ std::string lmdb_findings::summary() const {
 }
 
 lmdb_file_reader::lmdb_file_reader(std::string path) : path_(std::move(path)) {
-  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   struct stat info {};
-  if (descriptor_ < 0 || ::fstat(descriptor_, &info) != 0) {
-    auto why = std::strerror(errno);
+  std::string why;
+  if (descriptor_ < 0 || ::fstat(descriptor_, &info) != 0)
+    why = std::strerror(errno);
+  else if (!S_ISREG(info.st_mode))
+    why = "it is no file";
+  if (!why.empty()) {
     if (descriptor_ >= 0)
       ::close(descriptor_);
     throw failed{error_code::not_found,
@@ -620,24 +624,24 @@ lmdb_file_reader::lmdb_file_reader(std::string path) : path_(std::move(path)) {
   }
   file_bytes_ = static_cast<std::uint64_t>(info.st_size);
   std::array<char, commit_end> page{};
-  std::string why[2];
+  std::string flaws[2];
   std::optional<lmdb_commit> commits[2];
   auto size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   bool lmdb = false;
   for (unsigned i = 0; i < 2; ++i) {
     if (!read(i * size, page.data(), page.size())) {
-      why[i] = "can't be read";
+      flaws[i] = "can't be read";
       continue;
     }
     lmdb = lmdb || load<std::uint32_t>(page.data(), 16) == magic;
-    commits[i] = load_commit(page.data(), i, why[i]);
+    commits[i] = load_commit(page.data(), i, flaws[i]);
     if (commits[i])
       size = commits[i]->page_size;
   }
   foreign_ = !lmdb;
   for (unsigned i = 0; i < 2; ++i)
     if (!commits[i] && bad_start_.empty())
-      bad_start_ = "page " + std::to_string(i) + " " + why[i];
+      bad_start_ = "page " + std::to_string(i) + " " + flaws[i];
   if (commits[0] && commits[1]
       && commits[0]->page_size != commits[1]->page_size)
     bad_start_ = "pages 0 and 1 have different sizes of pages";

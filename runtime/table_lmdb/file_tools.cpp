@@ -153,7 +153,7 @@ lmdb_findings salvage_table_file(const std::string& path,
 restored_table restore_table_file(const std::string& path,
                                   const std::string& from, bool force) {
   restored_table out;
-  read_snapshot(from, path, table_kind::set); // before anything is changed
+  auto entries = read_snapshot(from, path, table_kind::set);
   auto before = lmdb_lock_file::look(path);
   if (::access(path.c_str(), F_OK) == 0 && !before.in_use
       && check_table_file(path).damages != 0) {
@@ -178,7 +178,8 @@ restored_table restore_table_file(const std::string& path,
     throw failed{error_code::refused, "the table file " + path + " has "
                                         + std::to_string(n)
                                         + " entries; --force replaces them"};
-  out.entries = t.load(from);
+  t.refill(entries);
+  out.entries = entries.size();
   return out;
 }
 

@@ -25,8 +25,8 @@ struct restored_table {
   std::uint64_t entries = 0;
   std::string set_aside; ///< where the damaged file is that was there, if any
 };
-/// Replaces all that the table has by a snapshot; makes its file if there is
-/// none. Raises `failed` if it has entries, unless `force`.
+/// Replaces all that the table has by a snapshot, some at a time; makes its
+/// file if there is none. Raises `failed` if it has entries, unless `force`.
 restored_table restore_table_file(const std::string& path,
                                   const std::string& from, bool force);
 

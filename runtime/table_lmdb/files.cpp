@@ -6,13 +6,13 @@
 #include <cstring>
 #include <filesystem>
 
-#include <lmdb.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime/base/runtime_directory.hpp"
 #include "runtime/call/outcome.hpp"
 #include "runtime/table_lmdb/environment.hpp"
+#include "runtime/table_lmdb/file_reader.hpp"
 
 namespace hornbeam::runtime {
 
@@ -56,21 +56,20 @@ std::string unescape(const std::string& x) {
   return out;
 }
 
+/// Only what the file's first pages say: locks nothing, disturbs nobody.
 void read_entries(table_file& x) {
-  MDB_env* env = nullptr;
-  MDB_stat stat{};
-  // Only what the file's first pages say: locks nothing, disturbs nobody.
-  auto code = ::mdb_env_create(&env);
-  if (code == 0)
-    code = ::mdb_env_open(env, x.path.c_str(),
-                          MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, 0600);
-  if (code == 0)
-    code = ::mdb_env_stat(env, &stat);
-  if (code == 0)
-    x.entries = stat.ms_entries - std::min(lmdb_housekeeping, stat.ms_entries);
-  else
-    x.error = ::mdb_strerror(code);
-  ::mdb_env_close(env);
+  constexpr int most_tries = 3; // who writes may be in the middle of a page
+  for (int i = 0; i < most_tries; ++i) {
+    lmdb_file_reader file{x.path};
+    if (!file.bad_start().empty()) {
+      x.error = file.foreign() ? "is no table" : "is damaged";
+      continue;
+    }
+    x.error.clear();
+    auto all = file.last()->main.entries;
+    x.entries = all - std::min<std::uint64_t>(lmdb_housekeeping, all);
+    return;
+  }
 }
 
 failed no_file(const std::string& path) {

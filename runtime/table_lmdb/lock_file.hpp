@@ -105,7 +105,6 @@ public:
   void require_same_files() const;
   /// So that a new file beside this one is found after a power cut.
   void sync_folder() const;
-  int descriptor() const noexcept { return descriptor_; }
   /// From here on others may open. Until then the file says what it said
   /// before, so that the next one knows as much.
   void opened();

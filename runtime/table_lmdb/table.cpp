@@ -301,11 +301,32 @@ std::vector<table_entry> lmdb_table::dump() const {
 void lmdb_table::replace(std::vector<table_entry> entries) {
   write([&](lmdb_writing& w) {
     w.clear();
-    w.expect_all(entries);
+    w.expect(entries.size());
     for (auto& x : entries)
       w.set(lmdb_key{x.key}, x.key, x.value, w.expiry(x.left_ms));
     return std::string_view{};
   });
+}
+
+void lmdb_table::refill(const std::vector<table_entry>& entries) {
+  std::size_t some = 1000;
+  clear();
+  for (std::size_t done = 0; done < entries.size();) {
+    auto n = std::min(some, entries.size() - done);
+    try {
+      write([&](lmdb_writing& w) {
+        w.expect(n);
+        for (auto& x : std::span{entries}.subspan(done, n))
+          w.set(lmdb_key{x.key}, x.key, x.value, w.expiry(x.left_ms));
+        return std::string_view{};
+      });
+      done += n;
+    } catch (const failed& e) {
+      if (e.why.code != error_code::overloaded || n == 1)
+        throw;
+      some = n / 2; // there may be room for fewer
+    }
+  }
 }
 
 std::size_t lmdb_table::sweep() {

@@ -32,6 +32,9 @@ public:
   void after_fork_in_parent() const override;
   void after_fork_in_child() const override;
 
+  /// Replaces all entries, some at a time: as one operation they need room for
+  /// the most that they could take, which a file that held them may not have.
+  void refill(const std::vector<table_entry>& entries);
   /// Removes some of what has expired, unless another process writes at the
   /// moment: a node's clock has others to serve. Returns how many.
   std::size_t sweep();

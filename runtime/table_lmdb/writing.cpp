@@ -63,22 +63,6 @@ std::int64_t lmdb_writing::now() noexcept {
   return now_;
 }
 
-void lmdb_writing::expect_all(const std::vector<table_entry>& entries) {
-  std::uint64_t bytes = 0;
-  for (auto& x : entries) {
-    lmdb_key where{x.key};
-    lmdb_new_record value{where.abridged() ? &x.key : nullptr, x.value,
-                          x.left_ms, false};
-    constexpr std::size_t of_node = 16;
-    auto key = where.bytes().size() + of_node;
-    bytes += key + std::min(value.size(), env_.page_size() / 2);
-    if (x.left_ms != 0 || env_.settings().ttl_ms != 0)
-      bytes += key + sizeof(std::int64_t);
-  }
-  expect(
-    std::min<std::size_t>(entries.size(), 4 * bytes / env_.page_size() + 16));
-}
-
 bool lmdb_writing::needs_old() const noexcept {
   auto& bounds = env_.settings();
   return noting_ || env_.lock_file().expiring() || bounds.max_bytes != 0

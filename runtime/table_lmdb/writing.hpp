@@ -35,9 +35,6 @@ public:
 
   /// So many keys will be set, if any: each of them needs less room then.
   void expect(std::size_t keys) { expected_ = keys; }
-  /// All that will be there after a `clear`, which fills pages at least to a
-  /// quarter: far less than as many keys could take in between others.
-  void expect_all(const std::vector<table_entry>& entries);
   /// What lives under a key.
   std::optional<lmdb_found> find(const lmdb_key& where, const term& key);
   /// `expires` in milliseconds since 1970, or 0.

@@ -2,12 +2,14 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <string_view>
 
 #include "runtime/link/node_core.hpp"
 #include "runtime/table_lmdb/key.hpp"
 #include "runtime/table_lmdb/record.hpp"
+#include "runtime/table_lmdb/table.hpp"
 #include "runtime/term/wire.hpp"
 
 // Writes real encodings, with which the fuzzers begin, into the folder that it
@@ -115,6 +117,30 @@ void put_record(const std::string& name, const lmdb_new_record& x) {
   put("lmdb_record", name, bytes);
 }
 
+/// A table of some levels of pages, with values of several pages and of some
+/// time.
+void put_table_file() {
+  table_options options;
+  options.engine = table_engine::lmdb;
+  options.path = (fs::temp_directory_path() / "hornbeam-corpus.lmdb").string();
+  options.durable = table_durability::always; // else it is as large as its map
+  {
+    lmdb_table t{"t", options};
+    term::entries all{{term{1}, term::string(std::string(5000, 'v'))},
+                      {term::string(std::string(600, 'l')), term{2}}};
+    for (int i = 0; i < 24; ++i)
+      all.emplace_back(term::string(std::string(300, 'k') + std::to_string(i)),
+                       term{i});
+    t.set_many(all);
+    t.set(term{2}, term{2}, 1'000'000'000'000);
+  }
+  std::ostringstream bytes;
+  bytes << std::ifstream{options.path, std::ios::binary}.rdbuf();
+  put("lmdb_file", "table", bytes.str());
+  for (auto* end : {"", "-lock", "-gate"})
+    fs::remove(options.path + end);
+}
+
 } // namespace
 
 int main(int count, char** args) {
@@ -137,6 +163,7 @@ int main(int count, char** args) {
   put_record("expires", {nullptr, value, 1'000'000, true});
   put_record("abridged", {&key, value, 0, false});
   put_frames();
+  put_table_file();
   std::string body;
   wire_writer{body} << std::string{"t"} << std::string{"set"}
                     << std::uint64_t{2} << term::string("a") << term{1}

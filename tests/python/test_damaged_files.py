@@ -183,8 +183,10 @@ def test_check_without_names_looks_at_all_tables(environment, state, tmp_path):
     broken = tmp_path / "@tables" / "many" / "broken.lmdb"
     broken.write_bytes(b"x" * 10_000)
     broken.chmod(0o600)
+    os.mkfifo(broken.with_name("pipe.lmdb"))
     found = state("check")
     assert found.returncode == 1
+    assert "pipe.lmdb: it is no file" in found.stderr
     assert f"{broken}: damaged\n  page 0 " in found.stdout
     assert state("check", tmp_path / "none.lmdb").returncode == 1
 
