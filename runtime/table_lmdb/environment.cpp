@@ -314,6 +314,8 @@ void lmdb_environment::require_whole(table_check check) {
   lmdb_file_reader file{path()};
   if (file.foreign() && !lock_file_.was_table())
     fail_lmdb(MDB_INVALID, path());
+  if (file.other_version())
+    fail_lmdb(MDB_VERSION_MISMATCH, path());
   auto& commit = file.last();
   auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   if (commit && commit->page_size != page)

@@ -44,6 +44,8 @@ constexpr std::uint64_t no_page = ~std::uint64_t{0};
 
 constexpr std::uint32_t magic = 0xBEEFC0DE;
 constexpr std::uint32_t data_version = 1;
+static_assert(MDB_VERSION_MAJOR == 0 && MDB_VERSION_MINOR == 9,
+              "another LMDB has another layout");
 
 constexpr std::uint16_t branch_page = 1;
 constexpr std::uint16_t leaf_page = 2;
@@ -628,17 +630,22 @@ lmdb_file_reader::lmdb_file_reader(std::string path) : path_(std::move(path)) {
   std::optional<lmdb_commit> commits[2];
   auto size = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
   bool lmdb = false;
+  int others = 0;
   for (unsigned i = 0; i < 2; ++i) {
     if (!read(i * size, page.data(), page.size())) {
       flaws[i] = "can't be read";
       continue;
     }
-    lmdb = lmdb || load<std::uint32_t>(page.data(), 16) == magic;
+    if (load<std::uint32_t>(page.data(), 16) == magic) {
+      lmdb = true;
+      others += load<std::uint32_t>(page.data(), 20) != data_version ? 1 : 0;
+    }
     commits[i] = load_commit(page.data(), i, flaws[i]);
     if (commits[i])
       size = commits[i]->page_size;
   }
   foreign_ = !lmdb;
+  other_version_ = others == 2;
   for (unsigned i = 0; i < 2; ++i)
     if (!commits[i] && bad_start_.empty())
       bad_start_ = "page " + std::to_string(i) + " " + flaws[i];

@@ -65,6 +65,8 @@ public:
   std::uint64_t file_bytes() const noexcept { return file_bytes_; }
   /// Neither of the first two pages is one of LMDB's.
   bool foreign() const noexcept { return foreign_; }
+  /// Both are, but of a version that is not known here.
+  bool other_version() const noexcept { return other_version_; }
   /// What is wrong with the first two pages; empty if nothing is.
   const std::string& bad_start() const noexcept { return bad_start_; }
   /// The file is shorter than its last commit says, which is damage unless the
@@ -91,6 +93,7 @@ private:
   int descriptor_ = -1;
   std::uint64_t file_bytes_ = 0;
   bool foreign_ = false;
+  bool other_version_ = false;
   std::string bad_start_;
   std::optional<lmdb_commit> last_;
   std::optional<lmdb_commit> other_;

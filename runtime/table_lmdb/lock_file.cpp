@@ -213,7 +213,7 @@ void lmdb_lock_file::begin_check() {
 /// A process that ends or closes the table lets go of one file after the
 /// other, so this looks for a moment before it believes what it sees.
 void lmdb_lock_file::require_same_files() const {
-  constexpr auto moment = std::chrono::seconds(1);
+  constexpr auto moment = std::chrono::seconds(2);
   auto until = std::chrono::steady_clock::now() + moment;
   for (;;) {
     auto user = user_of_readers(path_);
