@@ -53,7 +53,11 @@ task<term> start_by(self me, term python, term key, term::sequence extra) {
   if (got.items().size() != 2)
     co_return term::tuple({atoms::error, got.items()[4]});
   me.demonitor(ref, true);
-  co_return got.items()[1];
+  auto result = got.items()[1];
+  // A child that its starter has not linked would end unnoticed.
+  if (match(atoms::ok, any_pid)(result))
+    me.link(result.items()[1]);
+  co_return result;
 }
 
 /// (id, key, restart, shutdown_ms, is_supervisor, significant), checked by

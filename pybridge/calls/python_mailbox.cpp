@@ -133,8 +133,10 @@ void python_mailbox::on_end(std::function<void(const term& reason)> f) {
     end_ = std::make_shared<end_note>();
   services_.node->processes().on_exit(
     pid(), [note = end_, f = std::move(f)](const term& reason) {
-      note->reason = reason;
-      note->ended = true;
+      if (!note->noted.exchange(true)) {
+        note->reason = reason;
+        note->ended = true;
+      }
       if (f)
         f(reason);
     });

@@ -38,6 +38,7 @@ public:
   };
   /// What is known of the end of a process that was spawned.
   struct end_note {
+    std::atomic<bool> noted{false}; ///< by the first that is told
     std::atomic<bool> ended{false};
     runtime::term reason; ///< once `ended` is set
   };

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import queue
 import threading
 
 import pytest
@@ -439,3 +440,119 @@ def test_killing_a_server_fails_its_callers(kind):
     process.exit(server, "kill")
     thread.join(20)
     assert reasons == ["killed"]
+
+
+def raises(error):
+    def tell(self, caller):
+        raise error
+
+    return tell
+
+
+TOLD["exit"] = raises(process.ProcessExit("as told"))
+TOLD["leave Python"] = raises(SystemExit(3))
+TOLD["interrupted"] = raises(KeyboardInterrupt())
+TOLD["cancelled"] = raises(asyncio.CancelledError())
+
+
+def test_an_exit_in_a_callback_ends_the_server_after_terminate(kind, apart, caplog):
+    pid = kind.start(apart)
+    with pytest.raises(CallError, match="as told"):
+        gen_server.call(pid, "exit")
+    assert process.receive(SOON) == ("terminated", "as told")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "what, name",
+    [
+        ("leave Python", "SystemExit"),
+        ("interrupted", "KeyboardInterrupt"),
+        ("cancelled", "CancelledError"),
+    ],
+)
+def test_whatever_a_callback_raises_comes_after_terminate(kind, apart, what, name):
+    pid = kind.start(apart)
+    with pytest.raises(CallError, match=name):
+        gen_server.call(pid, what)
+    word, ((found, _), _) = process.receive(SOON)
+    assert (word, found) == ("terminated", name)
+    other = kind.start()
+    assert gen_server.call(other, "none") is None  # the loop goes on
+
+
+def test_an_init_that_exits_leaves_no_exit_signal_and_no_name(kind, name, apart):
+    with pytest.raises(InitFailed) as e:
+        kind.start_link("as told", exit_as_told, name=name)
+    assert e.value.reason == "as told"
+    assert process.whereis(name) is None
+    assert process.is_alive(apart) and hornbeam.self() == apart
+
+
+def exit_as_told():
+    process.exit("as told")
+
+
+def test_a_server_that_stops_itself_is_told(kind):
+    def stop_self(self, caller):
+        with pytest.raises(CallError, match="calling_self"):
+            gen_server.stop(hornbeam.self())
+        return "refused"
+
+    TOLD["stop self"] = stop_self
+    assert gen_server.call(kind.start(), "stop self") == "refused"
+
+
+class Held(GenServer):
+    def init(self):
+        self.lock = threading.Lock()
+        self.number = 1
+
+
+class Untold(GenServer):
+    def format_status(self):
+        raise LookupError("as told")
+
+
+def test_looking_at_a_server_does_not_end_it(api):
+    held = Held.start()
+    state = api.get_state(held)
+    assert state["number"] == 1 and "lock object" in state["lock"]
+    untold = Untold.start()
+    text = "<format_status raised LookupError: as told>"
+    assert api.get_state(untold) == text
+    assert process.is_alive(held) and process.is_alive(untold)
+
+
+def test_arrays_are_messages_as_any_other(kind, apart):
+    numpy = pytest.importorskip("numpy")
+    process.send(apart, ("x", numpy.arange(3)))  # what else waits disturbs no start
+    pid = kind.start_link()
+    for x in (
+        (numpy.arange(3), 1),
+        (numpy.arange(3), 1, 2),
+        ("EXIT", numpy.arange(3), 1),
+    ):
+        process.send(pid, x)
+    assert len(gen_server.call(pid, "state")[1]) == 3
+    assert process.is_alive(pid)
+
+
+STARTING = queue.Queue()
+
+
+class Stuck(GenServer):
+    async def init(self):
+        STARTING.put(hornbeam.self())
+        await asyncio.sleep(3600)
+
+
+def test_a_start_that_is_given_up_leaves_no_server():
+    async def give_up():
+        task = asyncio.create_task(aio.gen_server.start(Stuck))
+        pid = await asyncio.to_thread(STARTING.get, True, SOON / 1000)
+        ref = process.monitor(pid)
+        task.cancel()
+        return (await aio.process.receive(SOON, match=ref))[4]
+
+    assert asyncio.run(give_up()) == "killed"

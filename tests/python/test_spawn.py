@@ -7,6 +7,8 @@ import functools
 import gc
 import logging
 import re
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -699,3 +701,232 @@ def test_links_and_monitors_work_with_processes_of_another_node(worker, of_kind)
     ref = process.monitor(there)
     process.spawn(of_kind(body))
     assert down_of(ref) == "over here"
+
+
+# -- what goes wrong around them ----------------------------------------------
+
+
+def test_code_of_a_dead_process_in_another_thread_is_told_and_is_nobody_else(apart):
+    told, go = [], threading.Event()
+
+    def beside():
+        process.send(apart, "ready")
+        go.wait(SOON / 1000)
+        for f in (hornbeam.self, process.receive, lambda: process.send(apart, "late")):
+            try:
+                told.append(f())
+            except process.ProcessExit as e:
+                told.append(e.reason)
+        done.set()
+
+    async def body():
+        await asyncio.to_thread(beside)
+
+    done = threading.Event()
+    pid, ref = process.spawn_monitor(body)
+    assert process.receive(SOON) == "ready"
+    process.exit(pid, "as told")
+    assert down_of(ref) == "as told"
+    go.set()
+    assert done.wait(SOON / 1000)
+    assert told == ["as told"] * 3
+    assert process.receive(0) is None
+
+
+def test_a_thread_of_a_dead_process_that_waits_is_told(apart):
+    told = []
+
+    def beside():
+        process.send(apart, "ready")
+        try:
+            process.receive(match=str)
+        except process.ProcessExit as e:
+            told.append(e.reason)
+        done.set()
+
+    async def body():
+        await asyncio.to_thread(beside)
+
+    done = threading.Event()
+    pid = process.spawn(body)
+    assert process.receive(SOON) == "ready"
+    process.exit(pid, "as told")
+    assert done.wait(SOON / 1000)
+    assert told == ["as told"]
+
+
+def test_tasks_of_tasks_that_are_processes_themselves_end_with_it(apart):
+    ended = threading.Event()
+
+    async def grandchild():
+        process.send(apart, "ready")
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.set()
+
+    async def child():
+        hornbeam.self()
+        asyncio.create_task(grandchild())
+        await asyncio.sleep(3600)
+
+    async def body():
+        await asyncio.gather(child())
+
+    pid = process.spawn(body)
+    assert process.receive(SOON) == "ready"
+    process.exit(pid, "kill")
+    assert ended.wait(SOON / 1000)
+
+
+def test_an_exit_in_a_group_of_tasks_ends_it_with_that_reason(caplog):
+    async def child():
+        process.exit("as told")
+
+    async def body():
+        async with asyncio.TaskGroup() as group:
+            group.create_task(child())
+            group.create_task(asyncio.sleep(3600))
+
+    _, ref = process.spawn_monitor(body)
+    assert down_of(ref) == "as told"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("wrong", ["coroutine", "generator", "async_generator"])
+def test_a_function_that_returns_what_was_to_be_run_says_so(wrong):
+    async def coroutine():
+        pass
+
+    def generator():
+        yield
+
+    async def async_generator():
+        yield
+
+    f = locals()[wrong]
+    _, ref = process.spawn_monitor(lambda: f())
+    (name, text), _ = down_of(ref)
+    assert name == "TypeError" and f"a {wrong}, which nobody runs" in text
+
+
+@pytest.mark.parametrize("link, monitor", [(1, 0), (0, 1), (0, 0)])
+@pytest.mark.parametrize("traps", [False, True])
+def test_a_process_that_can_not_be_started_ends_nobody(
+    monkeypatch, apart, link, monitor, traps
+):
+    def start_no_thread(*args, **kwargs):
+        raise RuntimeError("can't start new thread")
+
+    process.trap_exit(traps)
+    monkeypatch.setattr(threading, "_start_new_thread", start_no_thread)
+    with pytest.raises(hornbeam.HornbeamError, match="no thread can be started"):
+        hornbeam._spawned.spawn(print, (), link=link, monitor=monitor)
+    monkeypatch.undo()
+    assert process.receive(0) is None
+    assert hornbeam.self() == apart
+    assert process.process_info(apart, "links") == []
+    assert process.process_info(apart, "monitors") == []
+
+
+class Awkward:
+    """What raises when it is compared."""
+
+    def __eq__(self, other):
+        raise LookupError("as told")
+
+
+def test_messages_that_can_not_be_compared_do_not_fit(apart):
+    numpy = pytest.importorskip("numpy")
+    process.send(apart, (numpy.arange(3), 1))
+    process.send(apart, ("numbers", numpy.arange(3)))
+    process.send(apart, [numpy.arange(3)])
+    process.send(apart, ("name", 1))
+    assert process.receive(0, match=("name", ...)) == ("name", 1)
+    assert process.receive(0, match=(..., [1])) is None
+    assert process.receive(0, match=[1]) is None
+    assert process.receive(0, match=Awkward()) is None
+    assert process.receive(0, match=("numbers", numpy.arange(4))) is None
+    found = process.receive(0, match=("numbers", numpy.arange(3)))
+    assert found[1].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("args", [(), (1, 2, 3)])
+def test_exit_says_what_it_takes(args):
+    with pytest.raises(TypeError, match=r"exit takes \(reason\) or \(pid, reason\)"):
+        process.exit(*args)
+
+
+FORKS = """
+import asyncio, os, time
+from hornbeam import aio, process
+
+def in_child():
+    process.send(process.self(), "its own")
+    assert process.receive(5000) == "its own"
+    _, ref = process.spawn_monitor(lambda: None)
+    assert process.receive(5000, match=ref)[4] == "normal"
+    os.write(1, b"child ")
+
+def body(ends):
+    pid = os.fork()
+    if pid == 0:
+        in_child()
+        if ends == "raises":
+            raise LookupError("as told")
+        return
+    process.send(main, pid)
+
+async def on_loop(ends):
+    body(ends)
+    await asyncio.sleep(0)
+    os.write(1, b"goes on " if process.self() in process.processes() else b"")
+
+async def neighbour():
+    while True:
+        await asyncio.sleep(0)
+        if os.getpid() != parent:
+            os.write(1, b"neighbour ")
+
+main, parent = process.self(), os.getpid()
+process.spawn(neighbour)
+process.spawn({body}, {ends!r})
+child = process.receive(10_000, match=int)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.forks
+@pytest.mark.parametrize("ends", ["returns", "raises"])
+def test_a_child_that_a_process_has_forked_ends_with_its_code(fresh_python, ends):
+    out = fresh_python(FORKS.format(body="body", ends=ends))
+    assert out == "child 0\n"
+
+
+@pytest.mark.forks
+@pytest.mark.parametrize("ends", ["returns", "raises"])
+def test_a_child_that_a_coroutine_has_forked_runs_no_other(fresh_python, ends):
+    out = fresh_python(FORKS.format(body="on_loop", ends=ends))
+    assert out.replace("goes on ", "") == "child 0\n"
+    assert out.count("goes on ") <= 1
+
+
+@pytest.mark.parametrize("kind", ["thread", "coroutine"])
+def test_python_ends_with_many_processes_that_wait(kind):
+    code = """
+import sys
+from hornbeam import aio, process
+
+async def wait():
+    await aio.process.receive()
+
+for _ in range(2000):
+    process.spawn(wait if sys.argv[1] == "coroutine" else process.receive)
+sys.exit(5)
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", code, kind],
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (5, b"", b"")

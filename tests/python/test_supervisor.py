@@ -359,3 +359,96 @@ hornbeam.run(Supervisor([ChildSpec("x", process.spawn_link, (fails,))]))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
     assert done.returncode == 1
     assert b"LookupError: as told" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(3),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        StopIteration(),
+        asyncio.CancelledError(),
+    ],
+    ids=repr,
+)
+def test_whatever_a_start_raises_is_the_reason(error):
+    def start():
+        raise error
+
+    with pytest.raises(InitFailed, match=type(error).__name__):
+        Supervisor([ChildSpec("x", start)]).start()
+
+
+def test_a_start_that_exits_fails_with_that_reason(caplog):
+    with pytest.raises(InitFailed, match="as told"):
+        Supervisor([ChildSpec("x", process.exit, ["as told"])]).start()
+    with pytest.raises(InitFailed, match="object object"):
+        Supervisor([ChildSpec("x", process.exit, [object()])]).start()
+    assert not [x for x in caplog.records if x.name == "hornbeam.crash"]
+
+
+def test_a_start_may_be_a_coroutine_function(apart):
+    async def start(label):
+        await asyncio.sleep(0)
+        return await aio.gen_server.start_link(Shop, apart, label)
+
+    async def fail():
+        raise LookupError("as told")
+
+    tree = Supervisor([ChildSpec("x", start, ["x"])]).start()
+    assert told(1) == [("started", "x")]
+    first = children_of(tree)["x"]
+    assert process.process_info(first, "links") == [tree]
+    end(first)
+    assert told(1) == [("started", "x")]
+    with pytest.raises(InitFailed, match="LookupError: as told"):
+        supervisor.start_child(tree, ChildSpec("y", fail))
+    gen_server.stop(tree, "shutdown")
+
+
+def test_a_child_that_its_start_has_not_linked_comes_back_as_well():
+    tree = Supervisor([ChildSpec("x", process.spawn, [process.receive])]).start()
+    first = children_of(tree)["x"]
+    end(first)
+    eventually(lambda: children_of(tree)["x"] not in (first, "restarting", None))
+    second = children_of(tree)["x"]
+    assert process.is_alive(second)
+    ref = process.monitor(second)
+    gen_server.stop(tree, "shutdown")
+    assert process.receive(SOON, match=ref)[4] == "shutdown"
+
+
+def test_a_start_that_returns_who_is_dead_is_tried_again(apart):
+    def start():
+        process.send(apart, ("try", "x"))
+        _, ref = process.spawn_monitor(int)
+        return process.receive(SOON, match=ref)[3]
+
+    tree = Supervisor([ChildSpec("x", start)], intensity=2).start()
+    ref = process.monitor(tree)
+    assert process.receive(SOON, match=ref)[4] == "shutdown"
+    assert told(3) == [("try", "x")] * 3
+
+
+def test_who_starts_children_minds_no_message_that_is_not_for_it():
+    Supervisor().start()
+    starter = supervisor._starter_pid
+    for x in (1, "start", (), ("start",), ("DOWN", 1, 2, 3, 4), ("watch",)):
+        process.send(starter, x)
+    gen_server.stop(Supervisor([ChildSpec("x", Shop)]).start())
+    assert supervisor._starter_pid == starter
+
+
+def test_python_ends_under_a_tree_without_a_word():
+    code = """
+import sys
+from hornbeam.gen_server import GenServer
+from hornbeam.supervisor import ChildSpec, Supervisor
+
+children = [ChildSpec(i, GenServer) for i in range(20)]
+Supervisor([ChildSpec("below", Supervisor(children)), *children]).start()
+sys.exit(5)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (5, b"")

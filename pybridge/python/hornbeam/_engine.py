@@ -30,6 +30,11 @@ ANNOUNCING_MS = 1000
 #: What the processes of a local cluster keep of cached results at most.
 CACHE_BYTES = 256 << 20
 
+#: Whether Python ends, so that what comes to its end now is no news.
+leaving = False
+#: Called then, before anything ends.
+on_leave: list[Callable[[], None]] = []
+
 #: Called in this order after each start of a node, before it is reached.
 on_start: list[Callable[[], None]] = []
 #: Called in a forked child, before anything else runs.
@@ -130,14 +135,19 @@ def _leave_child() -> None:
 
 def leave() -> None:
     """End the node, and say what is left to be said."""
+    global leaving
+    if _native.running():
+        leaving = True
+        for f in on_leave:
+            f()
     _log.stop()
     _native.leave()
     _log.finish()
 
 
 def _after_fork_in_child() -> None:
-    global _lock, _given_name, _unreached
-    _unreached = False
+    global _lock, _given_name, _unreached, leaving
+    _unreached = leaving = False
     _lock = _real.threading().Lock()  # a thread of the parent may have held it
     _log.forked()
     parent = _native.after_fork_in_child()

@@ -9,7 +9,17 @@ import types
 import weakref
 from typing import TYPE_CHECKING, Any, Callable, Coroutine
 
-from hornbeam import _context, _engine, _late, _native, _outcome, _ports, _real, errors
+from hornbeam import (
+    _context,
+    _engine,
+    _late,
+    _native,
+    _outcome,
+    _pool,
+    _ports,
+    _real,
+    errors,
+)
 from hornbeam._outcome import Outcome
 from hornbeam.errors import HornbeamError
 
@@ -66,10 +76,13 @@ def own() -> asyncio.AbstractEventLoop:
 def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
     # It ends of SystemExit and KeyboardInterrupt in any task of it, and if
     # somebody stops it; others still need it.
+    generation = _native.fork_generation()
     while True:
         try:
             loop.run_forever()
         except BaseException as e:
+            if _native.fork_generation() != generation:
+                _pool.end_child()
             what = {"message": "raised on the loop of hornbeam", "exception": e}
             loop.call_soon(loop.call_exception_handler, what)
 
@@ -241,7 +254,11 @@ def _forked() -> None:
     global _loop, _lock
     if _loop is not None:
         # The parent's thread runs it, with descriptors that the child shares.
-        # Closing it properly would take them out of the parent's epoll too.
+        # Closing it properly would take them out of the parent's epoll too. If one
+        # of its tasks has forked, it ends at its next turn: no other runs here.
+        if hasattr(_loop, "_ready"):
+            _native.leak_after_fork(list(_loop._ready))
+            _loop._ready.clear()
         for name in ("_selector", "_ssock", "_csock"):
             if hasattr(_loop, name):
                 getattr(_loop, name).close()

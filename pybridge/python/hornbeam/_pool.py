@@ -78,7 +78,7 @@ def _work() -> None:
         job = _native.next_job(IDLE_MS)
         if job is None:
             if _native.fork_generation() != generation:
-                _end_child()
+                end_child()
             with _lock:
                 if _threads > 1 and _native.idle_threads() > 0:
                     _threads -= 1
@@ -92,7 +92,7 @@ def _work() -> None:
             _outcome.of(fail, job, error)
         del job, error
         if _native.fork_generation() != generation:
-            _end_child()
+            end_child()
         _native.job_done()
 
 
@@ -102,9 +102,9 @@ def _run(job: Job) -> None:
     runners[job.kind](job)
 
 
-def _end_child() -> None:
-    # A handler has forked and returned in the child as well: nothing is left
-    # to do there, and its node's threads would keep it alive.
+def end_child() -> None:
+    # The code of a handler or a process has forked and returned in the child as
+    # well: nothing is left to do there, and its node's threads would keep it alive.
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -142,9 +142,9 @@ async def in_thread(
     _engine.ensure()
     if not keep_one():
         raise HornbeamError("no thread can be started for handlers: try again later")
-    call = functools.partial(
-        (context or contextvars.copy_context()).run, function, *args
-    )
+    if context is None:  # one that is empty is false
+        context = contextvars.copy_context()
+    call = functools.partial(context.run, function, *args)
     future: concurrent.futures.Future[Outcome] = concurrent.futures.Future()
     number = str(next(_numbers))
     _calls[number] = (future, call)

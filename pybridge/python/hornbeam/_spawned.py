@@ -19,6 +19,7 @@ from hornbeam import (
     _loop,
     _native,
     _owner,
+    _pool,
     _ports,
     _real,
     errors,
@@ -70,14 +71,15 @@ class Spawned(_owner.Owner):
         return ProcessExit(reason)
 
     def lives(self) -> bool:
-        return not self.over and self.box.alive
+        return self.box.alive
 
     def close(self, reason: object = None) -> None:
-        self.over = True
+        # It is not `over`: code of it that goes on, as in a thread of the pool, is
+        # nobody else's, and is told of the end.
         try:
             self.box.close(reason)
         except (TypeError, ValueError):  # what is no term is no reason
-            self.box.close((type(reason).__name__, _text(reason)))
+            self.box.close((type(reason).__name__, text_of(reason)))
 
 
 def act(f: Callable[..., Any], *args: Any) -> Any:
@@ -112,6 +114,7 @@ def spawn(
             + (": call none, pass it and its arguments" if _is_called(f) else "")
         )
     made = Spawned(_name_of(f))
+    linked_to: Pid | None = None
     try:
         if link:
             above = supervisor.get()
@@ -119,6 +122,8 @@ def spawn(
                 _native.link(made.box, above)
             else:
                 act(_native.link, made.box.pid)
+                above = act(lambda box: box.pid)
+            linked_to = above
         if monitor:
             made.monitor = act(_native.monitor, made.box.pid, None)
         context = contextvars.copy_context()
@@ -127,10 +132,22 @@ def spawn(
             _run_on_loop(made, f, args, context)
         else:
             _run_in_thread(made, f, args, context)
-    except BaseException:
+    except BaseException:  # nothing was started: nobody is told that it has ended
+        if linked_to is not None:
+            _native.unlink(made.box, linked_to)
+        if made.monitor is not None:
+            act(_native.demonitor, made.monitor, True)
         made.close("killed")
         raise
     return made
+
+
+def refuse_to_send() -> None:
+    """Raise what ends the code of a spawned process, if this is one that has been
+    ended."""
+    owner = _owner._owner.get()
+    if isinstance(owner, Spawned) and not owner.box.alive:
+        raise owner.ended()
 
 
 def _is_called(x: Any) -> bool:
@@ -177,21 +194,38 @@ def _run_in_thread(
     try:
         thread.start()
     except (RuntimeError, MemoryError) as e:
-        raise HornbeamError(f"no thread can be started for a process: {e}") from e
+        raise _no_thread(e) from e
+
+
+def _no_thread(e: BaseException) -> HornbeamError:
+    return HornbeamError(f"no thread can be started for a process: {e}")
 
 
 def _thread_body(
     made: Spawned, f: Callable[..., Any], args: tuple[Any, ...]
 ) -> None:
+    generation = _native.fork_generation()
     reason: Any = "normal"
     try:
-        f(*args)
-    except ProcessExit as e:
-        reason = e.reason
+        _refuse_unrun(f(*args))
     except BaseException as e:
-        reason = _crashed(made, e)
+        reason = _reason_of_end(made, e)
     del f, args
     made.close(reason)
+    if _native.fork_generation() != generation:
+        _pool.end_child()
+
+
+def _refuse_unrun(x: Any) -> None:
+    """Raise if what a function has returned is the code that was to be run."""
+    if inspect.iscoroutine(x) or inspect.isgenerator(x):
+        x.close()  # it will never be run, and is told so
+    elif not inspect.isasyncgen(x):
+        return
+    raise TypeError(
+        f"it has returned a {type(x).__name__}, which nobody runs: spawn a function "
+        "that is itself `async def`, or a plain one"
+    )
 
 
 # -- coroutines ---------------------------------------------------------------
@@ -206,7 +240,10 @@ def _run_on_loop(
     args: tuple[Any, ...],
     context: contextvars.Context,
 ) -> None:
-    loop = _loop.own()
+    try:
+        loop = _loop.own()
+    except (RuntimeError, MemoryError) as e:
+        raise _no_thread(e) from e
     loop.call_soon_threadsafe(_begin, loop, made, f, args, context, context=context)
 
 
@@ -236,8 +273,10 @@ def _make_task(
         coroutine, loop=loop, context=context  # type: ignore[call-arg]
     )
     owner = _owner._owner.get()
-    if isinstance(owner, Spawned):
-        owner.tasks.add(task)
+    while owner is not None:  # one of its tasks may be a process by itself
+        if isinstance(owner, Spawned):
+            owner.tasks.add(task)
+        owner = owner.outer
     return task
 
 
@@ -254,11 +293,9 @@ async def _coroutine_body(
             return
         forget = port.once(made.box.keep_end_reason, lambda _: _cancel(task, made))
         await f(*args)
-    except ProcessExit as e:
-        reason = e.reason
     except BaseException as e:
         if made.box.alive:
-            reason = _crashed(made, e)
+            reason = _reason_of_end(made, e)
     finally:
         del f, args
         if forget is not None:
@@ -276,15 +313,27 @@ def _cancel(task: asyncio.Task[Any] | None, made: Spawned) -> None:
 # -- crashes ------------------------------------------------------------------
 
 
+def exit_in(e: BaseException) -> ProcessExit | None:
+    """The `process.exit` that an exception is, or a group of nothing else."""
+    while isinstance(e, BaseExceptionGroup):
+        if e.split(ProcessExit)[1] is not None:
+            return None
+        e = e.exceptions[0]
+    return e if isinstance(e, ProcessExit) else None
+
+
 def reason_of(e: BaseException) -> Any:
     """The exit reason that an uncaught exception is."""
+    left = exit_in(e)
+    if left is not None:
+        return left.reason
     reason = getattr(e, "exit_reason", None)
     if reason is not None:
         return reason
     return ((type(e).__qualname__, errors._message(e)), errors.format_exception(e))
 
 
-def _crashed(made: Spawned, e: BaseException) -> Any:
+def _reason_of_end(made: Spawned, e: BaseException) -> Any:
     report(made.box.pid, made.name, e)
     return reason_of(e)
 
@@ -294,8 +343,10 @@ _left_out = 0
 
 
 def report(pid: Pid, name: str, e: BaseException) -> None:
-    """Log that a process has crashed, unless that happens too often."""
+    """Log that a process has crashed, if it has, unless that happens too often."""
     global _left_out
+    if exit_in(e) is not None or _engine.leaving:
+        return
     now = time.monotonic()
     if len(_reported) == REPORTS and now - _reported[0] < 1:
         _left_out += 1
@@ -307,7 +358,7 @@ def report(pid: Pid, name: str, e: BaseException) -> None:
     _log.say(_log.ERROR, "crash", text, error=e)
 
 
-def _text(x: Any) -> str:
+def text_of(x: Any) -> str:
     try:
         return repr(x)
     except BaseException as e:

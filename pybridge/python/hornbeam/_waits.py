@@ -77,7 +77,10 @@ def _wait_here(x: Look) -> Any:
     box = _owner.inbox()
     try:
         if x.accepts is None:
-            return box.receive(ms, NOTHING, x.ref)
+            found = box.receive(ms, NOTHING, x.ref)
+            if found is NOTHING:  # in vain, or since it has ended
+                _spawned.refuse_ended(box)
+            return found
         until = _context.Until(ms)
         seen = _BEGINNING
         while True:
@@ -85,6 +88,7 @@ def _wait_here(x: Look) -> Any:
             if found is not NOTHING:
                 return found
             if not box.wait_for_more(seen, until.left_ms()):
+                _spawned.refuse_ended(box)
                 return NOTHING
     except HornbeamError:
         _spawned.refuse_ended(box)
@@ -157,7 +161,27 @@ def _fits(x: Any, pattern: Any) -> bool:
             and len(x) == len(pattern)
             and all(_fits(a, b) for a, b in zip(x, pattern))
         )
-    return bool(x == pattern)
+    return _is_equal(x, pattern)
+
+
+def _is_equal(x: Any, pattern: Any) -> bool:
+    """Whether they are. What can't be compared is not equal, for a message that is
+    not meant must not be an error."""
+    try:
+        if _is_array(x) or _is_array(pattern):
+            return (
+                _is_array(x)
+                and _is_array(pattern)
+                and x.shape == pattern.shape
+                and bool((x == pattern).all())
+            )
+        return bool(x == pattern)
+    except Exception:
+        return False
+
+
+def _is_array(x: Any) -> bool:
+    return hasattr(type(x), "__array__") and getattr(x, "ndim", 0) > 0
 
 
 def check_timeout(timeout_ms: Any) -> float | None:

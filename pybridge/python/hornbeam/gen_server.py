@@ -238,13 +238,22 @@ def started(pid: Pid, tag: Ref, ref: Ref, timeout_ms: float | None) -> Steps:
     """Wait for `(ack, tag, result)` or the end of the process."""
 
     def is_answer(x: Any) -> bool:
-        return type(x) is tuple and len(x) > 1 and (x[1] == tag or x[1] == ref)
+        return (
+            type(x) is tuple
+            and len(x) > 1
+            and isinstance(x[1], Ref)
+            and (x[1] == tag or x[1] == ref)
+        )
 
-    got = yield _waits.Look(None, is_answer, timeout_ms)
+    got: Any = _waits.NOTHING
+    try:
+        got = yield _waits.Look(None, is_answer, timeout_ms)
+    finally:
+        if got is _waits.NOTHING:  # nobody will hear of it
+            process.unlink(pid)
+            process.exit(pid, "kill")
+            process.demonitor(ref, flush=True)
     if got is _waits.NOTHING:
-        process.unlink(pid)
-        process.exit(pid, "kill")
-        process.demonitor(ref, flush=True)
         raise errors.no_answer("the start of a server")
     if got[1] == ref:
         raise InitFailed(got[4])
@@ -287,7 +296,8 @@ async def _serve(
         step = await server.run("init", *args)
         if not (step is None or step is IGNORE or isinstance(step, (Next, Stop))):
             raise _wrong("init", step)
-    except Exception as e:
+    except BaseException as e:
+        server.refuse_end(e)
         _spawned.report(process.self(), cls.__qualname__, e)
         step = Stop(_spawned.reason_of(e))
     if step is IGNORE or isinstance(step, Stop):
@@ -306,6 +316,20 @@ def _wrong(callback: str, x: Any) -> TypeError:
     return TypeError(
         f"{callback} must return None, Next or Stop, not {type(x).__name__}"
     )
+
+
+def _head(x: tuple[Any, ...]) -> str | None:
+    """The word that a message begins with: the first of others may be anything, such
+    as an array, which compares with nothing."""
+    return x[0] if x and isinstance(x[0], str) else None
+
+
+def _sendable(x: Any) -> bool:
+    try:
+        _native.encode_exactly(x)
+    except Exception:
+        return False
+    return True
 
 
 class _End(Exception):
@@ -341,12 +365,14 @@ class _Server:
                 await self.take(message)
         except _End as end:
             reason, answer = end.reason, end.answer
-            error: Exception | None = None
-        except Exception as e:
+            error: BaseException | None = None
+        except BaseException as e:
+            self.refuse_end(e)
             reason, answer, error = _spawned.reason_of(e), None, e
         try:
             await self.run("terminate", reason)
-        except Exception as e:
+        except BaseException as e:
+            self.refuse_end(e)
             reason, error = _spawned.reason_of(e), e
         if error is not None:
             name = f"{type(self.impl).__module__}.{type(self.impl).__qualname__}"
@@ -355,6 +381,12 @@ class _Server:
             answer[0].reply(answer[1])
         process.exit(reason)
 
+    def refuse_end(self, e: BaseException) -> None:
+        """Go on with `e` if it says that the process has been ended from outside:
+        nothing of its code runs then."""
+        if isinstance(e, GeneratorExit) or not self.owner.lives():
+            raise e
+
     async def next_message(self) -> Any:
         match: Any = self.even_if_suspended if self.suspended else ...
         wait = None if self.suspended else self.timeout_ms
@@ -362,28 +394,29 @@ class _Server:
         return "timeout" if got is _waits.NOTHING else got
 
     def even_if_suspended(self, x: Any) -> bool:
-        return type(x) is tuple and (x[:1] == (_SYSTEM,) or self.from_parent(x))
+        return type(x) is tuple and (_head(x) == _SYSTEM or self.from_parent(x))
 
     def from_parent(self, x: tuple[Any, ...]) -> bool:
         return (
             len(x) == 3
-            and x[0] == "EXIT"
-            and self.parent is not None
+            and _head(x) == "EXIT"
+            and isinstance(x[1], Pid)
             and x[1] == self.parent
         )
 
     async def take(self, message: Any) -> None:
         if type(message) is tuple:
-            if len(message) == 3 and message[0] == _CALL:
+            head = _head(message)
+            if len(message) == 3 and head == _CALL:
                 caller = Caller(*message[1])
                 answer = await self.run("handle_call", message[2], caller)
                 await self.answer(caller, answer)
                 return
-            if len(message) == 2 and message[0] == _CAST:
+            if len(message) == 2 and head == _CAST:
                 step = await self.run("handle_cast", message[1])
                 await self.follow("handle_cast", step)
                 return
-            if len(message) == 3 and message[0] == _SYSTEM:
+            if len(message) == 3 and head == _SYSTEM:
                 self.system(Caller(*message[1]), message[2])
                 return
             if self.from_parent(message):
@@ -420,9 +453,27 @@ class _Server:
             callback = "handle_continue"
             step = await self.run(callback, step.then)
 
+    def status(self) -> Any:
+        """What `format_status` says, as far as it can be sent: who looks at a server
+        does not end it."""
+        try:
+            found = self.impl.format_status()
+        except Exception as e:
+            return f"<format_status raised {type(e).__name__}: {e}>"
+        if _sendable(found):
+            return found
+        if type(found) is not dict:
+            return _spawned.text_of(found)
+        return {
+            k if _sendable(k) else _spawned.text_of(k): (
+                v if _sendable(v) else _spawned.text_of(v)
+            )
+            for k, v in found.items()
+        }
+
     def system(self, caller: Caller, request: Any) -> None:
         if request == "get_state":
-            caller.reply(self.impl.format_status())
+            caller.reply(self.status())
         elif request == "suspend" or request == "resume":
             self.suspended = request == "suspend"
             caller.reply(_OK)
@@ -482,7 +533,7 @@ def ask(kind: Atom, server: Any, request: Any, timeout_ms: float | None) -> Step
 def cast(server: Any, request: Any) -> None:
     """Tell a server something. Always succeeds, whether anybody is there or not."""
     try:
-        _native.send(server, (_CAST, request))
+        process.send(server, (_CAST, request))
     except errors.NotFoundError:
         pass
 
@@ -501,6 +552,8 @@ def _stop(server: Any, reason: Any, timeout_ms: float | None) -> Steps:
     found = process.whereis(server) if isinstance(server, str) else server
     if found is None:
         raise CallError(Atom("noproc"), server, request)
+    if found == process.self():
+        raise CallError(Atom("calling_self"), server, request)
     until = _context.Until(time)
     ref = process.monitor(found, alias="explicit_unalias")
     gone = False

@@ -112,6 +112,7 @@ def send(to: Pid | Ref | str | tuple[str, str], message: Any) -> None:
     Does not wait, and says nothing if nobody is there; messages to one process
     keep their order. Raises `NotFoundError` if nobody on this node has the name.
     """
+    _spawned.refuse_to_send()
     _native.send(to, message)
 
 
@@ -198,6 +199,8 @@ def exit(*args: Any) -> None:
     "normal"; "kill" can't be trapped, and is "killed" to those linked to it."""
     if len(args) == 1:
         raise ProcessExit(args[0])
+    if len(args) != 2:
+        raise TypeError(f"exit takes (reason) or (pid, reason), not {len(args)} values")
     pid, reason = args
     _spawned.act(_native.exit, pid, reason)
 

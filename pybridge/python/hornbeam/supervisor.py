@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import contextvars
 import itertools
-from typing import Any, Callable, Literal, NamedTuple, Sequence, Union
+from typing import TYPE_CHECKING, Any, Callable, Literal, NamedTuple, Sequence, Union
 
 from hornbeam import (
     _engine,
@@ -30,7 +30,14 @@ from hornbeam import (
     process,
 )
 from hornbeam.gen_server import AlreadyStarted, GenServer, InitFailed
-from hornbeam.values import Atom, Pid
+from hornbeam.values import Atom, Pid, Ref
+
+if TYPE_CHECKING:
+    import asyncio
+    import inspect
+else:
+    asyncio = _late.stand_in("asyncio", globals())
+    inspect = _late.stand_in("inspect", globals())
 
 Shutdown = Union[int, Literal["infinity", "brutal_kill"], None]
 
@@ -58,10 +65,10 @@ class Child(NamedTuple):
 class ChildSpec:
     """How a child is started, and when again.
 
-    `start` is a `GenServer`, a `Supervisor`, or a function which starts a process that
-    is linked (as by `spawn_link`) and returns its pid, or None if there is nothing to
-    start; `args` are its arguments. `restart` says when it is started again:
-    "permanent" always, "transient" unless it ended with "normal", "shutdown" or
+    `start` is a `GenServer`, a `Supervisor`, or a function, plain or `async`, which
+    starts a process (as by `spawn_link`: linked) and returns its pid, or None if there
+    is nothing to start; `args` are its arguments. `restart` says when it is started
+    again: "permanent" always, "transient" unless it ended with "normal", "shutdown" or
     ("shutdown", x), "temporary" never. To be stopped it may take `shutdown_ms`
     milliseconds (5000; for supervisors "infinity"), then it is killed;
     "brutal_kill" kills it at once.
@@ -122,11 +129,9 @@ class ChildSpec:
     def _starter(self) -> Callable[..., Any]:
         start: Any = self.start
         if isinstance(start, Supervisor):
-            return lambda: start._start_steps(True)
+            return start.start_link
         if isinstance(start, type) and issubclass(start, GenServer):
-            return lambda *more: gen_server._start(
-                start, (*self.args, *more), None, None, True
-            )
+            return lambda *more: start.start_link(*self.args, *more)
         return lambda *more: start(*self.args, *more)
 
 
@@ -196,6 +201,7 @@ class Supervisor:
             me,
             tag,
         )
+        _trees.add(pid)
         process.send(python, ("watch", pid, [x[1] for x in specs]))
         ref = process.monitor(pid)
         return (yield from gen_server.started(pid, tag, ref, None))
@@ -231,6 +237,8 @@ _starts: dict[int, Callable[..., Any]] = {}
 _keys = itertools.count(1)
 _lock = _real.threading().Lock()
 _starter_pid: Pid | None = None
+#: The supervisors that run.
+_trees: set[Pid] = set()
 
 
 def _noted(x: ChildSpec) -> tuple[Any, ...]:
@@ -251,52 +259,63 @@ def _starter() -> Pid:
 
 
 async def _serve_starts() -> None:
-    asyncio = _late.module("asyncio")
-    kept: dict[Any, list[int]] = {}
-    running = set()
+    kept: dict[Ref, tuple[Any, list[int]]] = {}
+    running: set[asyncio.Task[None]] = set()
+    ref: Ref
     while True:
-        message = await _waits.on_loop(_waits.receive(None, None, ...))
-        if message[0] == "start":
-            task = asyncio.create_task(_start_one(*message[1:]))
-            running.add(task)
-            task.add_done_callback(running.discard)
-        elif message[0] == "watch":
-            kept[process.monitor(message[1])] = message[2]
-        elif message[0] == "DOWN":
-            for key in kept.pop(message[1], ()):
-                _starts.pop(key, None)
+        match await _waits.on_loop(_waits.receive(None, None, tuple)):
+            case ("start", Ref() as ref, Pid() as supervisor, int() as key, extra):
+                task = asyncio.create_task(_start_one(ref, supervisor, key, extra))
+                running.add(task)
+                task.add_done_callback(running.discard)
+            case ("watch", supervisor, keys):
+                kept[process.monitor(supervisor)] = (supervisor, keys)
+            case ("DOWN", Ref() as ref, _, _, _) if ref in kept:
+                supervisor, keys = kept.pop(ref)
+                _trees.discard(supervisor)
+                for key in keys:
+                    _starts.pop(key, None)
 
 
-async def _start_one(ref: Any, supervisor: Pid, key: int, extra: list[Any]) -> None:
+async def _start_one(ref: Ref, supervisor: Pid, key: int, extra: list[Any]) -> None:
+    ok, found = await _started_by(_starts[key], supervisor, extra)
+    if not ok:
+        result: Any = (Atom("error"), _reason_of_failure(supervisor, found))
+    elif found is None:
+        result = Atom("ignore")
+    elif isinstance(found, Pid):
+        result = (Atom("ok"), found)
+    else:
+        what = f"start must return a Pid or None, not {type(found).__name__}"
+        result = (Atom("error"), (Atom("bad_return"), what))
     try:
-        pid = await _started_by(_starts[key], supervisor, extra)
-        if pid is None:
-            result: Any = Atom("ignore")
-        elif isinstance(pid, Pid):
-            result = (Atom("ok"), pid)
-        else:
-            what = f"start must return a Pid or None, not {type(pid).__name__}"
-            result = (Atom("error"), (Atom("bad_return"), what))
-    except AlreadyStarted as e:
-        result = (Atom("error"), (Atom("already_started"), e.pid))
-    except InitFailed as e:
-        result = (Atom("error"), e.reason)
-    except Exception as e:
-        _spawned.report(supervisor, "start of a child", e)
-        result = (Atom("error"), _spawned.reason_of(e))
-    process.send(supervisor, (ref, result))
+        process.send(supervisor, (ref, result))
+    except (TypeError, ValueError):  # a reason that is no term
+        process.send(supervisor, (ref, (Atom("error"), _spawned.text_of(result[1]))))
+
+
+def _reason_of_failure(supervisor: Pid, e: BaseException) -> Any:
+    if isinstance(e, AlreadyStarted):
+        return (Atom("already_started"), e.pid)
+    if isinstance(e, InitFailed):
+        return e.reason
+    _spawned.report(supervisor, "start of a child", e)
+    return _spawned.reason_of(e)
 
 
 async def _started_by(
     start: Callable[..., Any], supervisor: Pid, extra: list[Any]
-) -> Any:
+) -> _outcome.Outcome:
     context = contextvars.Context()
     owner = _owner.Owner()
     try:
-        ok, value = await _pool.in_thread(
+        ok, found = await _pool.in_thread(
             _start_as, owner, supervisor, start, extra, context=context
         )
-        return _outcome.value((ok, value))
+        if not (ok and inspect.iscoroutine(found)):
+            return ok, found
+        made = _outcome.of_awaitable(found)
+        return await asyncio.get_running_loop().create_task(made, context=context)
     finally:
         owner.close()
 
@@ -306,12 +325,7 @@ def _start_as(
 ) -> Any:
     _owner._owner.set(owner)
     _spawned.supervisor.set(supervisor)
-    made = start(*extra)
-    return _waits.here(made) if _is_steps(made) else made
-
-
-def _is_steps(x: Any) -> bool:
-    return hasattr(x, "send") and hasattr(x, "gi_frame")
+    return start(*extra)
 
 
 # -- for those who use one ----------------------------------------------------
@@ -412,11 +426,24 @@ def run(tree: Supervisor) -> None:
     raise SystemExit(1)
 
 
+def _leave() -> None:
+    # Else they would start again, in vain, what ends with Python.
+    trees = list(_trees)
+    if not trees:
+        return
+    box = _native.Mailbox()
+    for pid in trees:
+        _native.exit(box, pid, "kill")
+    box.close()
+
+
 def _forked() -> None:
     global _starter_pid, _lock
     _starter_pid = None
     _lock = _real.threading().Lock()
     _starts.clear()
+    _trees.clear()
 
 
+_engine.on_leave.append(_leave)
 _engine.on_fork.append(_forked)
