@@ -452,3 +452,15 @@ sys.exit(5)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (5, b"")
+
+
+def test_temporary_children_that_have_ended_leave_nothing():
+    tree = Supervisor().start()
+    before = len(supervisor._starts)
+    for i in range(5):
+        spec = ChildSpec(i, Shop, restart="temporary")
+        gen_server.stop(supervisor.start_child(tree, spec))
+    nothing = ChildSpec("nothing", lambda: None, restart="temporary")
+    assert supervisor.start_child(tree, nothing) is None
+    eventually(lambda: len(supervisor._starts) == before)
+    assert supervisor.which_children(tree) == []

@@ -268,11 +268,11 @@ async def _serve_starts() -> None:
                 task = asyncio.create_task(_start_one(ref, supervisor, key, extra))
                 running.add(task)
                 task.add_done_callback(running.discard)
-            case ("watch", supervisor, keys):
-                kept[process.monitor(supervisor)] = (supervisor, keys)
+            case ("watch", whose, keys):
+                kept[process.monitor(whose)] = (whose, keys)
             case ("DOWN", Ref() as ref, _, _, _) if ref in kept:
-                supervisor, keys = kept.pop(ref)
-                _trees.discard(supervisor)
+                whose, keys = kept.pop(ref)
+                _trees.discard(whose)
                 for key in keys:
                     _starts.pop(key, None)
 
@@ -361,12 +361,16 @@ def _start_child(supervisor: Any, child: tuple[Any, ...]) -> Any:
     spec = _noted(child[0])
     what = _native.hand_over_child(spec, python)
     found = process.whereis(supervisor) if isinstance(supervisor, str) else supervisor
+    kept = False
     try:
         made = _result((yield from _ask(supervisor, "start_child", what)))
-    except BaseException:
-        _starts.pop(spec[1], None)
-        raise
-    process.send(python, ("watch", found, [spec[1]]))
+        kept = made is not None or child[0].restart != "temporary"
+    finally:
+        if not kept:
+            _starts.pop(spec[1], None)
+    if kept:
+        once = child[0].restart == "temporary"  # nobody starts that again
+        process.send(python, ("watch", made if once else found, [spec[1]]))
     return made
 
 
