@@ -29,4 +29,5 @@ PYBIND11_MODULE(_native, m) {
   pb::bind_mailboxes(m);
   pb::bind_streams(m);
   pb::bind_supervisors(m);
+  pb::bind_groups(m);
 }

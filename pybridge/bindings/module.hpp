@@ -9,6 +9,7 @@ void bind_lifecycle(py::module_& m);
 void bind_log(py::module_& m);
 void bind_tables(py::module_& m);
 void bind_calls(py::module_& m);
+void bind_groups(py::module_& m);
 void bind_handlers(py::module_& m);
 void bind_jobs(py::module_& m);
 void bind_mailboxes(py::module_& m);

@@ -157,6 +157,10 @@ def start_echo():
     return pids.get()
 
 
+def join_group(group, pid):
+    hornbeam.groups.join(group, pid)
+
+
 def state_get(key):
     return erlang.state_get(key)
 
