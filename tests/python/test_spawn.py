@@ -755,6 +755,26 @@ def test_a_thread_of_a_dead_process_that_waits_is_told(apart):
     assert told == ["as told"]
 
 
+@pytest.mark.parametrize("match", [..., int])
+def test_what_a_coroutine_does_before_its_end_is_not_cancelled(apart, match):
+    ended = []
+
+    async def body():
+        process.send(apart, "ready")
+        try:
+            await aio.process.receive(match=match)
+        finally:
+            for _ in range(10):
+                await asyncio.sleep(0)
+            ended.append(True)
+
+    for _ in range(20):
+        pid = process.spawn(body)
+        assert process.receive(SOON) == "ready"
+        process.exit(pid, "as told")
+    wait_until(lambda: len(ended) == 20)
+
+
 def test_tasks_of_tasks_that_are_processes_themselves_end_with_it(apart):
     ended = threading.Event()
 

@@ -50,6 +50,8 @@ class Spawned(_owner.Owner):
     listens = True
     box: _native.Mailbox
     monitor: Ref | None = None
+    #: Whether its coroutine has been told that it has ended.
+    told = False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -67,6 +69,9 @@ class Spawned(_owner.Owner):
         """What ends its code, wherever that is."""
         reason = self.box.end_reason
         if _late.running_loop() is not None:
+            task = _late.running_task()
+            if task is not None and self.task is not None and self.task() is task:
+                self.told = True
             return asyncio.CancelledError(reason)
         return ProcessExit(reason)
 
@@ -307,7 +312,8 @@ async def _coroutine_body(
 
 def _cancel(task: asyncio.Task[Any] | None, made: Spawned) -> None:
     assert task is not None
-    task.cancel(made.box.end_reason)
+    if not made.told:  # else what it does before its end would be cancelled
+        task.cancel(made.box.end_reason)
 
 
 # -- crashes ------------------------------------------------------------------
