@@ -235,7 +235,9 @@ const origin* origin::of(std::string_view name, std::uint64_t start) {
   const origin* seen = nullptr;
   for (;;) {
     for (auto* x = head; x != seen; x = x->next_)
-      if (x->incarnation == start && x->name() == name)
+      // Pids that Python has from before it was renamed have the first name.
+      if (x->incarnation == start
+          && (x->name() == name || x->first_name_ == name))
         return x;
     seen = head;
     if (!fresh)

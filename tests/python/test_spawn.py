@@ -950,3 +950,35 @@ sys.exit(5)
         timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (5, b"", b"")
+
+
+def test_pids_from_before_the_node_got_its_name_go_on(fresh_python):
+    code = """
+import os
+import hornbeam
+from hornbeam import gen_server, process
+from hornbeam.supervisor import ChildSpec, Supervisor
+
+class Echo(gen_server.GenServer):
+    def handle_call(self, request, caller):
+        return request
+
+folder = os.environ["RUNTIME_DIRECTORY"]
+hornbeam.configure(cluster="renamed", secret=os.path.join(folder, "renamed.pem"))
+me, server = process.self(), Echo.start()
+tree = Supervisor([ChildSpec("echo", Echo)]).start()
+ref = process.monitor(server)
+before = hornbeam.cluster.node()
+try:
+    hornbeam.cluster.connect("nobody@127.0.0.1", 1000)
+except hornbeam.HornbeamError:
+    pass
+assert hornbeam.cluster.node() != before
+assert process.self() == me and {me: 1}[process.self()] == 1
+assert gen_server.call(server, "hello", 10_000) == "hello"
+gen_server.stop(server)
+assert process.receive(10_000, match=ref)[3] == server
+gen_server.stop(tree, "shutdown")
+print("well")
+"""
+    assert fresh_python(code) == "well\n"

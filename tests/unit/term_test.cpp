@@ -187,3 +187,11 @@ TEST_CASE("a tuple made of its items equals one made of a sequence") {
   CHECK(x.at(1) == term{1});
   CHECK_THROWS_WITH(x.at(3), Catch::Contains("item 4 of 3"));
 }
+
+TEST_CASE("a node that was renamed is found by both of its names") {
+  auto* x = origin::of("first@renamed", 71);
+  x->rename("second@renamed");
+  CHECK(origin::of("first@renamed", 71) == x);
+  CHECK(origin::of("second@renamed", 71) == x);
+  CHECK(origin::of("first@renamed", 72) != x);
+}

@@ -41,8 +41,10 @@ class _Mark:
         self.incarnation = incarnation
         self.serial = serial
 
-    def _key(self) -> tuple[str, int, int]:
-        return (self.node, self.incarnation, self.serial)
+    def _key(self) -> tuple[int, int]:
+        # Without the name, which a node that was started without one gets later:
+        # the number of its start is its own anyway.
+        return (self.incarnation, self.serial)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and self._key() == other._key()  # type: ignore
