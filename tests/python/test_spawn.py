@@ -775,6 +775,53 @@ def test_what_a_coroutine_does_before_its_end_is_not_cancelled(apart, match):
     wait_until(lambda: len(ended) == 20)
 
 
+@pytest.mark.parametrize("apart_from_main", [False, True])
+def test_a_loop_in_the_thread_of_a_process_ends_with_it(
+    apart, caplog, eventually, apart_from_main
+):
+    told = []
+
+    async def wait():
+        process.send(apart, "ready")
+        try:
+            await aio.process.receive()
+        except asyncio.CancelledError as e:
+            told.append(e.args)
+            raise
+
+    async def main():
+        await (asyncio.create_task(wait()) if apart_from_main else wait())
+
+    pid = process.spawn(lambda: asyncio.run(main()))
+    assert process.receive(SOON) == "ready"
+    process.exit(pid, "as told")
+    eventually(lambda: told)
+    assert told == [("as told",)]
+    threads = [f"hornbeam.process {pid.serial}"]
+    eventually(lambda: not [x for x in threading.enumerate() if x.name in threads])
+    assert not caplog.records
+
+
+def test_who_is_dead_spawns_nobody(of_kind, apart):
+    told = []
+
+    async def body(p):
+        process.send(apart, "ready")
+        try:
+            await p.receive()
+        finally:
+            try:
+                process.spawn(told.append, "a child")
+            except BaseException as e:
+                told.append(e.args)
+
+    pid = process.spawn(of_kind(body))
+    assert process.receive(SOON) == "ready"
+    process.exit(pid, "as told")
+    wait_until(lambda: told)
+    assert told == [("as told",)]
+
+
 def test_tasks_of_tasks_that_are_processes_themselves_end_with_it(apart):
     ended = threading.Event()
 
@@ -945,7 +992,7 @@ for _ in range(2000):
 sys.exit(5)
 """
     done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", code, kind],
+        [sys.executable, "-W", "error", "-c", code, kind],
         capture_output=True,
         timeout=60,
     )

@@ -101,9 +101,11 @@ def act(f: Callable[..., Any], *args: Any) -> Any:
 def refuse_ended(box: _native.Mailbox) -> None:
     """Raise what ends the code of a spawned process, if this is one that has been
     ended."""
-    owner = _owner._own()
-    if isinstance(owner, Spawned) and owner.box is box and not box.alive:
-        raise owner.ended() from None
+    owner = _owner._owner.get()  # whose mailbox its tasks may read
+    while owner is not None:
+        if isinstance(owner, Spawned) and owner.box is box and not box.alive:
+            raise owner.ended() from None
+        owner = owner.outer
 
 
 def spawn(
@@ -118,6 +120,7 @@ def spawn(
             f"what is spawned must be a function, not {type(f).__name__}"
             + (": call none, pass it and its arguments" if _is_called(f) else "")
         )
+    refuse_dead()
     made = Spawned(_name_of(f))
     linked_to: Pid | None = None
     try:
@@ -147,7 +150,7 @@ def spawn(
     return made
 
 
-def refuse_to_send() -> None:
+def refuse_dead() -> None:
     """Raise what ends the code of a spawned process, if this is one that has been
     ended."""
     owner = _owner._owner.get()
@@ -214,7 +217,10 @@ def _thread_body(
     try:
         _refuse_unrun(f(*args))
     except BaseException as e:
-        reason = _reason_of_end(made, e)
+        # If it has been ended, that is how it hears of it, and no news; in a child
+        # that it has forked its mailbox is closed.
+        if made.box.alive or made.box.closed:
+            reason = _reason_of_end(made, e)
     del f, args
     made.close(reason)
     if _native.fork_generation() != generation:

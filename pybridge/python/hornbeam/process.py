@@ -112,7 +112,7 @@ def send(to: Pid | Ref | str | tuple[str, str], message: Any) -> None:
     Does not wait, and says nothing if nobody is there; messages to one process
     keep their order. Raises `NotFoundError` if nobody on this node has the name.
     """
-    _spawned.refuse_to_send()
+    _spawned.refuse_dead()
     _native.send(to, message)
 
 

@@ -431,8 +431,9 @@ def run(tree: Supervisor) -> None:
 
 
 def _leave() -> None:
-    # Else they would start again, in vain, what ends with Python.
-    trees = list(_trees)
+    # Else they would start again, in vain, what ends with Python. Those above come
+    # first: they are older.
+    trees = sorted(_trees, key=lambda pid: pid.serial)
     if not trees:
         return
     box = _native.Mailbox()
