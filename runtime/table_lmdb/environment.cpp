@@ -528,11 +528,12 @@ void lmdb_environment::look() {
     auto systemd = now == file_identity{}
                      ? removed_by_systemd(file, ::geteuid())
                      : std::string{};
-    throw failed{error_code::not_found,
-                 (i == 0 ? "the table file " : "the file ") + file
-                   + " was removed or replaced while this process used it; "
-                     "start the process again"
-                   + systemd};
+    std::string text{i == 0 ? "the table file " : "the file "};
+    text += file;
+    text += " was removed or replaced while this process used it; start the "
+            "process again";
+    text += systemd;
+    throw failed{error_code::not_found, text};
   }
   look_at_ = coarse_ms() + 100;
 }
