@@ -114,14 +114,14 @@ TEST_CASE("links and unlinks of two nodes at once leave both of one mind") {
   process_cluster of;
   one_of_two a{of, "a@h", 1};
   one_of_two b{of, "b@h", 2};
-  for (int round = 0; round < 500; ++round) {
+  for (int round = 0; round < 200; ++round) {
     std::atomic<int> working{2};
     in_threads(4, [&](int i) {
       auto& mine = i % 2 == 0 ? a : b;
       auto& other = i % 2 == 0 ? b : a;
       if (i >= 2) {
         while (mine.bring_to(other) || working > 0)
-          ;
+          std::this_thread::yield();
         return;
       }
       std::mt19937 rng{static_cast<unsigned>(2 * round + i)};
@@ -137,6 +137,40 @@ TEST_CASE("links and unlinks of two nodes at once leave both of one mind") {
     while (a.bring_to(b) || b.bring_to(a))
       ;
     REQUIRE(a.linked_to(b) == b.linked_to(a));
+  }
+}
+
+TEST_CASE("a process that is ended as it links and monitors leaves nothing on "
+          "the other node") {
+  process_cluster of;
+  one_of_two a{of, "a@h", 1};
+  one_of_two b{of, "b@h", 2};
+  b.p.me().trap_exit(true);
+  auto to = far(b.p.pid());
+  for (int round = 0; round < 200; ++round) {
+    attached_process x{a.all};
+    std::atomic<int> turns{0};
+    in_threads(2, [&](int i) {
+      if (i == 1) {
+        while (turns < round % 20) // in the middle of one
+          ;
+        a.all.exit(x.pid(), atom("kill"));
+        return;
+      }
+      try {
+        for (;;) {
+          ++turns;
+          x.me().monitor(to);
+          x.me().link(to);
+          x.me().unlink(to);
+        }
+      } catch (const process_killed&) {
+      }
+    });
+    while (a.bring_to(b) || b.bring_to(a))
+      ;
+    REQUIRE(b.all.info(b.p.pid(), "links") == list_of());
+    REQUIRE(b.all.info(b.p.pid(), "monitored_by") == list_of());
   }
 }
 
