@@ -136,13 +136,15 @@ def _leave_child() -> None:
 def leave() -> None:
     """End the node, and say what is left to be said."""
     global leaving
-    if _native.running():
-        leaving = True
-        for f in on_leave:
-            f()
-    _log.stop()
-    _native.leave()
-    _log.finish()
+    try:
+        if _native.running():
+            leaving = True
+            for f in on_leave:
+                f()
+    finally:
+        _log.stop()
+        _native.leave()
+        _log.finish()
 
 
 def _after_fork_in_child() -> None:
