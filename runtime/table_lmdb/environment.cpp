@@ -374,6 +374,10 @@ std::string lmdb_set_aside(const std::string& path) {
   return to;
 }
 
+bool lmdb_environment::writing_here() const noexcept {
+  return writes_to == this;
+}
+
 void lmdb_environment::begin_writing() const noexcept {
   writes_to = this;
 }

@@ -123,6 +123,7 @@ private:
     std::uint64_t keys = 0;
     use what = use::more;
   };
+  bool writing_here() const noexcept; ///< in this thread
   void begin_writing() const noexcept;
   static void end_writing() noexcept;
   void reserve(const need& x);

@@ -121,6 +121,12 @@ void lmdb_environment::renew(MDB_txn* txn, bool fresh) {
     fresh = false;
     if (tries < 200)
       continue;
+    // Who writes is alone with what is noted: only damage is different there.
+    if (writing_here()) {
+      ::mdb_txn_abort(txn);
+      lock_file_.set_doubted();
+      fail_lmdb(MDB_CORRUPTED, path());
+    }
     // The last writer was killed between its commit and the note of it, which
     // the next one writes; or there are many writers, who wait now.
     try {
