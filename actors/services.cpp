@@ -255,10 +255,14 @@ void services::add_builtins() {
         return term::string(node->name());
       if (x.action == "echo" && x.args.size() == 1)
         return x.args[0];
+      if (x.action == "inference_counts")
+        return term::tuple_of(term{inference.hits.load()},
+                              term{inference.misses.load()});
       return failure{error_code::not_found,
                      "the module hornbeam has no function '" + x.action
                        + "' of " + std::to_string(x.args.size())
-                       + " arguments; it has status(), node() and echo(x)"};
+                       + " arguments; it has status(), node(), "
+                         "inference_counts() and echo(x)"};
     }));
   rpc.add_module(
     "erlang", make_function([this](const invocation& x) -> outcome {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -15,6 +17,12 @@
 #include "runtime/node/node.hpp"
 
 namespace hornbeam::actors {
+
+/// Of a cache of results that Python programs have.
+struct cache_counts {
+  std::atomic<std::int64_t> hits{0};
+  std::atomic<std::int64_t> misses{0};
+};
 
 /// A node with all services: what a program holds.
 ///
@@ -66,6 +74,7 @@ public:
   actors::rpc rpc;
   actors::tasks tasks;
   actors::streams streams;
+  cache_counts inference;
 };
 
 /// A C++ handler from a callable that takes `const invocation&` and returns

@@ -1,8 +1,10 @@
 #include "actors/task.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 #include "actors/tasks.hpp"
+#include "runtime/term/term_size.hpp"
 
 namespace hornbeam::actors {
 
@@ -24,6 +26,15 @@ void add(Waiters& to, deadline until, F f) {
 }
 
 } // namespace
+
+std::size_t task_result::bytes() const noexcept {
+  if (local)
+    return local->bytes();
+  if (value.ok())
+    return bytes_of(*value);
+  auto& why = value.error();
+  return why.message.size() + why.traceback.size();
+}
 
 task::task(std::string id, std::string hook, std::string action)
   : id_(std::move(id)),
@@ -90,6 +101,8 @@ std::function<void()> task::end_as(state how, task_result x) {
   result_ = std::move(x);
   if (!cancelled_)
     on_cancel_.clear();
+  fetched_ = std::any_of(waiters_.begin(), waiters_.end(),
+                         [](auto& w) { return !w.until.expired(); });
   return [result = *result_, waiters = std::exchange(waiters_, {}),
           watchers = std::exchange(watchers_, {}),
           on_cancel = std::exchange(on_cancel_, {})] {
@@ -109,6 +122,7 @@ void task::await(deadline until, callback f) {
     return;
   }
   auto result = *result_;
+  fetched_ = true;
   lock.unlock();
   f(result);
 }
@@ -123,6 +137,11 @@ void task::watch(std::int64_t seen, deadline until, answer f) {
                                : term::tuple_of(term{reports_}, progress_);
   lock.unlock();
   f(std::move(news));
+}
+
+std::size_t task::progress_bytes() const {
+  lock_scope guard{mutex_};
+  return bytes_of(progress_);
 }
 
 term task::status() const {

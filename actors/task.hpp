@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,6 +23,8 @@ class local_result {
 public:
   virtual ~local_result() = default;
   virtual void as_term(runtime::responder reply) const = 0;
+  /// About how much memory it takes.
+  virtual std::size_t bytes() const noexcept = 0;
 };
 using local_result_ptr = std::shared_ptr<const local_result>;
 
@@ -30,6 +33,9 @@ struct task_result {
   runtime::outcome value;
   local_result_ptr local;    ///< if set, it stands for the value
   bool local_failed = false; ///< the local result is an error
+
+  /// About how much memory it takes.
+  std::size_t bytes() const noexcept;
 };
 
 /// What those who wait for a cancelled task get: Python's `TaskCancelled`.
@@ -70,6 +76,10 @@ public:
   /// another than the `seen`-th; or none when the task has ended and there is
   /// no such report.
   void watch(std::int64_t seen, runtime::deadline until, answer f);
+  /// Somebody has got the result.
+  bool fetched() const noexcept { return fetched_; }
+  /// About how much memory the last report of progress takes.
+  std::size_t progress_bytes() const;
   /// A map of what `hornbeam.tasks.status` shows.
   runtime::term status() const;
 
@@ -89,6 +99,7 @@ private:
   const double submitted_;
   mutable runtime::ranked_mutex<runtime::lock_rank::task> mutex_;
   std::atomic<bool> cancelled_{false};
+  std::atomic<bool> fetched_{false};
   state state_ = state::waiting;
   double started_ = 0; ///< seconds since the epoch; 0: not yet
   double ended_ = 0;

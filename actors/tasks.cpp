@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <map>
 
+#include "runtime/base/log.hpp"
+
 namespace hornbeam::actors {
 
 using namespace runtime;
@@ -73,6 +75,8 @@ private:
       c.reply(known(op)->status());
     } else if (op.name == "cancel") {
       c.reply(term{tasks_.cancel(known(op)->id()) == true});
+    } else if (op.name == "forget") {
+      c.reply(term{tasks_.forget(std::string{op.arg(0).text()})});
     } else {
       throw bad_term("tasks know no operation '" + op.name + "'");
     }
@@ -80,7 +84,7 @@ private:
 
   static bool is_about_task(std::string_view name) {
     return name == "await" || name == "watch" || name == "status"
-           || name == "cancel" || name == "turn";
+           || name == "cancel" || name == "forget" || name == "turn";
   }
   /// Whoever knows an id may be faster than the cast that submits it, which a
   /// large argument, or one before it, makes slow: its node says when all that
@@ -154,7 +158,47 @@ std::uint64_t tasks::submitter_of(const std::string& id) {
   return incarnation;
 }
 
+namespace {
+
+/// So many dropped results are remembered.
+constexpr std::size_t most_remembered = 10'000;
+
+std::string how_to_raise(const char* setting) {
+  return std::string{"; to keep results longer, raise "} + setting
+         + " of that node (configure() or [python] in its file), or forget() "
+           "those that nobody needs";
+}
+
+} // namespace
+
 failure tasks::unknown(const std::string& id) const {
+  using reason = records::reason;
+  std::optional<reason> why;
+  {
+    lock_scope guard{records_->mutex};
+    if (auto i = records_->dropped.find(id); i != records_->dropped.end())
+      why = i->second;
+  }
+  auto& keep = records_->keep;
+  auto gone = [&](const std::string& text) -> failure {
+    return {error_code::not_found, "the result of the task '" + id + "' on "
+                                     + net_.self()->name()
+                                     + " is no longer kept: " + text};
+  };
+  if (why == reason::age)
+    return gone("it is older than task_keep_ms = "
+                + std::to_string(keep.keep_ms) + how_to_raise("task_keep_ms"));
+  if (why == reason::count)
+    return gone("as many as task_keep_count = "
+                + std::to_string(keep.keep_count) + " have come after it"
+                + how_to_raise("task_keep_count"));
+  if (why == reason::bytes)
+    return gone("with those that came after it, it takes more than "
+                "task_keep_bytes = "
+                + std::to_string(keep.keep_bytes)
+                + how_to_raise("task_keep_bytes"));
+  if (why == reason::forgotten)
+    return gone("it was dropped by forget()");
   return {error_code::not_found,
           "no task '" + id + "' on " + net_.self()->name()
             + ": it was never submitted, its result is no longer kept, or "
@@ -165,51 +209,111 @@ task_ptr tasks::start(const std::string& id, const std::string& hook,
                       const std::string& action) {
   auto t = std::make_shared<task>(id, hook, action);
   lock_scope guard{records_->mutex};
-  return records_->all.emplace(id, std::move(t)).first->second;
+  return records_->all.emplace(id, records::record{std::move(t)})
+    .first->second.task;
 }
 
 template <class F>
-std::optional<bool> tasks::records::end(const std::string& id, F how) {
+std::optional<bool> tasks::records::end(const std::string& id, std::size_t size,
+                                        F how) {
   std::function<void()> tell;
+  garbage gone;
   {
     lock_scope guard{mutex};
     auto i = all.find(id);
     if (i == all.end())
       return std::nullopt;
-    tell = how(*i->second);
+    auto& t = *i->second.task;
+    tell = how(t);
     if (!tell)
       return false;
+    size += t.progress_bytes();
+    i->second.ended = ended.insert(ended.end(), {clock::now(), id, size});
+    bytes += size;
     // Whoever is told finds the oldest results gone.
-    ended.emplace_back(clock::now(), id);
-    drop_old();
+    if (i->second.forget)
+      drop(i, reason::forgotten, gone);
+    drop_old(gone);
   }
   tell();
   return true;
 }
 
 void tasks::finish(const std::string& id, task_result result) {
-  records_->end(id, [&](task& t) { return t.end(std::move(result)); });
+  auto bytes = result.bytes();
+  records_->end(id, bytes, [&](task& t) { return t.end(std::move(result)); });
 }
 
 std::optional<bool> tasks::cancel(const std::string& id) {
-  return records_->end(id, [](task& t) { return t.cancel(); });
+  return records_->end(id, 0, [](task& t) { return t.cancel(); });
 }
 
-void tasks::records::drop_old() {
-  auto too_old = clock::now() - std::chrono::milliseconds(keep.keep_ms);
-  while (
-    !ended.empty()
-    && (ended.size() > keep.keep_count || ended.front().first <= too_old)) {
-    all.erase(ended.front().second);
-    ended.pop_front();
+bool tasks::forget(const std::string& id) {
+  records::garbage gone;
+  lock_scope guard{records_->mutex};
+  records_->drop_old(gone);
+  auto i = records_->all.find(id);
+  if (i == records_->all.end())
+    return false;
+  if (i->second.ended)
+    records_->drop(i, records::reason::forgotten, gone);
+  else
+    i->second.forget = true;
+  return true;
+}
+
+std::optional<tasks::records::reason> tasks::records::out_of_bounds() const {
+  if (ended.empty())
+    return std::nullopt;
+  auto age = std::chrono::milliseconds(keep.keep_ms);
+  if (ended.front().at <= clock::now() - age)
+    return reason::age;
+  if (ended.size() > keep.keep_count)
+    return reason::count;
+  // Else nobody could ever fetch one that takes more by itself.
+  if (bytes > keep.keep_bytes && (ended.size() > 1 || keep.keep_bytes == 0))
+    return reason::bytes;
+  return std::nullopt;
+}
+
+void tasks::records::drop_old(garbage& out) {
+  while (auto why = out_of_bounds()) {
+    auto i = all.find(ended.front().id);
+    if (why != reason::age && !i->second.task->fetched()) {
+      bool by_count = why == reason::count;
+      log::say_once_a_minute(log::level::warning, "tasks", {}, "dropped", [&] {
+        return std::string{"results of tasks that nobody fetched are dropped: "
+                           "there are more than "}
+               + (by_count
+                    ? "task_keep_count = " + std::to_string(keep.keep_count)
+                    : "task_keep_bytes = " + std::to_string(keep.keep_bytes))
+               + how_to_raise(by_count ? "task_keep_count" : "task_keep_bytes");
+      });
+    }
+    drop(i, *why, out);
   }
 }
 
+void tasks::records::drop(by_id::iterator x, reason why, garbage& out) {
+  auto at = *x->second.ended;
+  bytes -= at->bytes;
+  if (dropped.emplace(at->id, why).second)
+    dropped_in_order.push_back(std::move(at->id));
+  if (dropped_in_order.size() > most_remembered) {
+    dropped.erase(dropped_in_order.front());
+    dropped_in_order.pop_front();
+  }
+  ended.erase(at);
+  out.push_back(std::move(x->second.task));
+  all.erase(x);
+}
+
 task_ptr tasks::find(const std::string& id) {
+  records::garbage gone;
   lock_scope guard{records_->mutex};
-  records_->drop_old();
+  records_->drop_old(gone);
   auto i = records_->all.find(id);
-  return i != records_->all.end() ? i->second : nullptr;
+  return i != records_->all.end() ? i->second.task : nullptr;
 }
 
 bool tasks::await(const std::string& id, deadline until, task::callback f) {
@@ -236,10 +340,12 @@ void tasks::await_here(const std::string& id, deadline until,
 
 void tasks::run(const std::string& id, invocation x) {
   x.task = start(id, x.target, x.action);
-  hooks_.invoke(
-    std::move(x), responder{[to = records_, id](outcome r) {
-      to->end(id, [&](task& t) { return t.end({std::move(r), nullptr}); });
-    }});
+  hooks_.invoke(std::move(x), responder{[to = records_, id](outcome r) {
+                  task_result result{std::move(r), nullptr};
+                  auto bytes = result.bytes();
+                  to->end(id, bytes,
+                          [&](task& t) { return t.end(std::move(result)); });
+                }});
 }
 
 void tasks::submit(const std::string& id, const invocation& x) {
@@ -265,10 +371,11 @@ std::pair<std::size_t, std::size_t> tasks::count() const {
 term tasks::list() {
   std::vector<task_ptr> all;
   {
+    records::garbage gone;
     lock_scope guard{records_->mutex};
-    records_->drop_old();
-    for (auto& [id, t] : records_->all)
-      all.push_back(t);
+    records_->drop_old(gone);
+    for (auto& [id, x] : records_->all)
+      all.push_back(x.task);
   }
   std::sort(all.begin(), all.end(),
             [](auto& a, auto& b) { return a->id() < b->id(); });

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -10,6 +11,7 @@
 #include <string>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 #include "actors/named_handlers.hpp"
 #include "actors/task.hpp"
@@ -31,15 +33,20 @@ namespace hornbeam::actors {
 /// one only gets what is new by then. Who asks for a task may be faster than
 /// its submitter: of an id that is not known that one is sent `look n`, and
 /// says `looked n` behind all that it has submitted. `status id` and `list`
-/// tell the state, `cancel id` says whether there was something to cancel.
-/// Results are kept for a time and up to a number; what was kept longest goes
-/// first. When the node dies, its link fails every waiter; a later incarnation
+/// tell the state, `cancel id` says whether there was something to cancel, and
+/// `forget id` whether there was something to forget.
+/// Results are kept for a time, up to a number and up to what they take; what
+/// was kept longest goes first, and who asks for it later is told which bound
+/// it was. When the node dies, its link fails every waiter; a later incarnation
 /// of the node does not know the id and says so.
 class tasks {
 public:
   struct limits {
     std::int64_t keep_ms = 3'600'000;
     std::size_t keep_count = 10000;
+    /// All results together; the one that came last is kept even if it takes
+    /// more, unless this is 0.
+    std::size_t keep_bytes = std::size_t{256} << 20;
   };
 
   tasks(runtime::router& net, named_handlers& hooks, limits keep)
@@ -59,6 +66,9 @@ public:
   /// False if it has ended, none if no such task is known here. Code of it that
   /// runs sees it at its task.
   std::optional<bool> cancel(const std::string& id);
+  /// Keeps the result no longer, or, of a task that has not ended, will not
+  /// keep it: those who wait by then get it. False if there is none.
+  bool forget(const std::string& id);
   /// A task of this node that has not ended or is kept; null if there is none.
   task_ptr find(const std::string& id);
   /// Calls `f` when the task has ended, at once if it has. False if no such
@@ -79,6 +89,7 @@ public:
   std::pair<std::size_t, std::size_t> count() const;
   /// What `status` tells of each task, in the order of their ids.
   runtime::term list();
+  /// Why there is no such task, and what to do if its result was dropped.
   runtime::failure unknown(const std::string& id) const;
   /// The name of this node.
   std::string node() const { return net_.self()->name(); }
@@ -90,17 +101,41 @@ private:
   /// The tasks that there are. A handler may answer when all else has ended.
   struct records {
     explicit records(limits x) : keep(x) {}
-    /// Ends a task by `how`, which is `task::end` or `task::cancel`.
+    /// Ends a task by `how`, which is `task::end` or `task::cancel`, with a
+    /// result that takes so many bytes.
     template <class F>
-    std::optional<bool> end(const std::string& id, F how);
-    void drop_old(); ///< with `mutex`
+    std::optional<bool> end(const std::string& id, std::size_t bytes, F how);
+
+    /// Why a result is no longer kept.
+    enum class reason { age, count, bytes, forgotten };
+    struct ended_task {
+      runtime::clock::time_point at;
+      std::string id;
+      std::size_t bytes;
+    };
+    struct record {
+      task_ptr task;
+      bool forget = false; ///< when it ends
+      std::optional<std::list<ended_task>::iterator> ended = std::nullopt;
+    };
+    using by_id = std::unordered_map<std::string, record>;
+    /// What was dropped, for a caller to destroy without the lock.
+    using garbage = std::vector<task_ptr>;
+
+    // With `mutex`:
+    void drop_old(garbage& out);
+    void drop(by_id::iterator x, reason why, garbage& out);
+    std::optional<reason> out_of_bounds() const;
 
     const limits keep;
     mutable runtime::ranked_mutex<runtime::lock_rank::tasks>
       mutex; ///< guards what follows
-    std::unordered_map<std::string, task_ptr> all;
-    /// When each ended, in that order.
-    std::deque<std::pair<runtime::clock::time_point, std::string>> ended;
+    by_id all;
+    std::list<ended_task> ended; ///< in the order in which they ended
+    std::size_t bytes = 0;       ///< of those
+    /// Why the results were dropped that were dropped last.
+    std::unordered_map<std::string, reason> dropped;
+    std::deque<std::string> dropped_in_order;
   };
 
   runtime::router& net_;

@@ -51,6 +51,7 @@ std::string to_json(const node_config& x) {
        {"call_timeout_ms", p.call_timeout_ms},
        {"task_keep_ms", p.task_keep_ms},
        {"task_keep_count", p.task_keep_count},
+       {"task_keep_bytes", p.task_keep_bytes},
      }},
   };
   runtime::each_node_number(

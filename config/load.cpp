@@ -140,6 +140,7 @@ void read_python(table_reader& t, const document& doc, python_settings& out) {
   t.read("call_timeout_ms", out.call_timeout_ms, 0);
   t.read("task_keep_ms", out.task_keep_ms, 0);
   t.read("task_keep_count", out.task_keep_count, 0);
+  t.read("task_keep_bytes", out.task_keep_bytes, 0);
 }
 
 void read_plugins(table_reader& t, const document& doc,

@@ -20,9 +20,10 @@ struct python_settings {
   unsigned pool = 0;
   /// A deadline for calls that have none of their own; 0: none.
   std::int64_t call_timeout_ms = 0;
-  /// How long, and for how many tasks, results are kept.
+  /// How long, for how many tasks and up to how many bytes results are kept.
   std::int64_t task_keep_ms = 3600000;
   std::uint64_t task_keep_count = 10000;
+  std::uint64_t task_keep_bytes = 256 << 20;
 };
 
 /// All that one node is started with.

@@ -87,7 +87,7 @@ void bind_handlers(py::module_& m) {
       [](local_handler& h, const std::shared_ptr<completions>& c,
          std::uint64_t key) {
         return permit_holder{new held_permit{h.served, [c, key] {
-                                               c->add({key, term{}, false});
+                                               c->add({key, term{}, nullptr});
                                              }}};
       },
       guard())

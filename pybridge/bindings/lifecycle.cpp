@@ -138,7 +138,8 @@ void bind_lifecycle(py::module_& m) {
   m.def(
     "start",
     [](const py::dict& settings, std::int64_t task_keep_ms,
-       std::size_t task_keep_count, bool join, bool worker) {
+       std::size_t task_keep_count, std::size_t task_keep_bytes, bool join,
+       bool worker) {
       // A file that can't be used is found before the node starts.
       std::vector<const actors::plugin_entry*> plugins;
       if (settings.contains("plugins")) {
@@ -151,7 +152,8 @@ void bind_lifecycle(py::module_& m) {
       auto read = read_settings(settings);
       read.join = join;
       read.worker = worker;
-      if (!e.start(std::move(read), {task_keep_ms, task_keep_count}))
+      if (!e.start(std::move(read),
+                   {task_keep_ms, task_keep_count, task_keep_bytes}))
         return false;
       for (auto* x : plugins)
         actors::start_plugin(*x, *e.running());
@@ -267,12 +269,6 @@ void bind_lifecycle(py::module_& m) {
   m.def(
     "make_ref", [] { return to_python(term{node().node->make_ref()}); },
     guard());
-  m.def(
-    "encode_exactly",
-    [](const py::object& x) {
-      return py::bytes(encode(to_term(x, "value", true)));
-    },
-    guard());
 
   py::class_<completions, std::shared_ptr<completions>>(m, "Completions")
     .def(py::init<>())
@@ -287,13 +283,15 @@ void bind_lifecycle(py::module_& m) {
           bool ok = x.value.ok();
           // One value that can't be read must not lose the others.
           try {
-            if (!x.local)
+            if (x.local)
+              value = holder_of(x.local);
+            else
               value = ok ? to_python(*x.value) : to_exception(x.value.error());
           } catch (py::error_already_set& e) {
             ok = false;
             value = e.value();
           }
-          out.append(py::make_tuple(x.key, ok, x.local, value));
+          out.append(py::make_tuple(x.key, ok, x.local != nullptr, value));
         }
         return out;
       },

@@ -146,7 +146,7 @@ void bind_mailboxes(py::module_& m) {
       [](python_mailbox& x, const std::shared_ptr<completions>& c,
          std::uint64_t key, const py::object& ref) {
         return x.notify_once(answers_to(ref), [c, key] {
-          c->add({key, term{}, false});
+          c->add({key, term{}, nullptr});
         });
       },
       guard())
@@ -155,7 +155,7 @@ void bind_mailboxes(py::module_& m) {
       [](python_mailbox& x, const std::shared_ptr<completions>& c,
          std::uint64_t key, const py::object& topic) {
         return x.notify_once({kind::of_topics, wanted(topic)}, [c, key] {
-          c->add({key, term{}, false});
+          c->add({key, term{}, nullptr});
         });
       },
       guard())
@@ -190,7 +190,7 @@ void bind_mailboxes(py::module_& m) {
       [](python_mailbox& x, const std::shared_ptr<completions>& c,
          std::uint64_t key, const py::tuple& seen) {
         return x.notify_of_more(seen_of(seen), [c, key] {
-          c->add({key, term{}, false});
+          c->add({key, term{}, nullptr});
         });
       },
       guard())
@@ -200,7 +200,7 @@ void bind_mailboxes(py::module_& m) {
       [](python_mailbox& x, const std::shared_ptr<completions>& c,
          std::uint64_t key) {
         if (c)
-          x.on_end([c, key](const term& r) { c->add({key, r, false}); });
+          x.on_end([c, key](const term& r) { c->add({key, r, nullptr}); });
         else
           x.on_end(nullptr);
       },

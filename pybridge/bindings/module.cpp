@@ -21,6 +21,7 @@ PYBIND11_MODULE(_native, m) {
   pb::bind_lifecycle(m);
   pb::bind_log(m);
   pb::bind_tables(m);
+  pb::bind_cache(m);
   pb::bind_calls(m);
   pb::bind_handlers(m);
   pb::bind_tasks(m);

@@ -8,6 +8,7 @@ namespace hornbeam::pybridge {
 void bind_lifecycle(py::module_& m);
 void bind_log(py::module_& m);
 void bind_tables(py::module_& m);
+void bind_cache(py::module_& m);
 void bind_calls(py::module_& m);
 void bind_groups(py::module_& m);
 void bind_handlers(py::module_& m);
@@ -29,8 +30,10 @@ py::object task_of(const job& x);
 /// Has the pool run a call that Python keeps under `id` as a task.
 void submit_local_task(actors::services& at, const std::string& id,
                        const std::string& hook, const std::string& action);
-/// Waits for a task of this node. If its result is `local`, Python keeps it.
+/// Waits for a task of this node. If its result is `local`, Python keeps it, as
+/// long as that is kept.
 runtime::outcome wait_for_task(actors::services& at, const std::string& id,
-                               runtime::deadline until, bool& local);
+                               runtime::deadline until,
+                               actors::local_result_ptr& local);
 
 } // namespace hornbeam::pybridge

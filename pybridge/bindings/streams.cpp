@@ -88,7 +88,7 @@ void bind_streams(py::module_& m) {
          std::uint64_t key) {
         auto& s = stream.get();
         s.start();
-        s.notify_once([c, key] { c->add({key, term{}, false}); });
+        s.notify_once([c, key] { c->add({key, term{}, nullptr}); });
       },
       guard())
     .def(

@@ -3,6 +3,7 @@
 #include "pybridge/bindings/module.hpp"
 #include "pybridge/calls/completions.hpp"
 #include "pybridge/values/convert.hpp"
+#include "pybridge/values/memory_of.hpp"
 #include "runtime/net/event_loop.hpp"
 
 // Tasks. What asks for them wherever they are goes through `request`; here is
@@ -42,16 +43,16 @@ void submit_local_task(actors::services& at, const std::string& id,
 }
 
 outcome wait_for_task(actors::services& at, const std::string& id,
-                      deadline until, bool& local) {
+                      deadline until, actors::local_result_ptr& local) {
   auto slot = std::make_shared<reply_slot>();
-  auto is_local = std::make_shared<bool>(false);
-  at.tasks.await_here(id, until,
-                      [slot, is_local](const actors::task_result& r) {
-                        *is_local = r.local != nullptr;
-                        slot->set(r.local ? outcome{} : r.value);
-                      });
+  auto found = std::make_shared<actors::local_result_ptr>();
+  at.tasks.await_here(id, until, [slot, found](const actors::task_result& r) {
+    *found = r.local;
+    slot->set(r.local ? outcome{} : r.value);
+  });
   auto out = slot->ready() ? slot->take() : wait_for(slot, until, "task " + id);
-  local = out && *is_local; // else it may still be written
+  if (out) // else it may still be written
+    local = *found;
   return out;
 }
 
@@ -82,7 +83,7 @@ void bind_tasks(py::module_& m) {
       [](python_task& x, const std::shared_ptr<completions>& c,
          std::uint64_t key) {
         if (x.ours())
-          x.task->on_cancel([c, key] { c->add({key, term{}, false}); });
+          x.task->on_cancel([c, key] { c->add({key, term{}, nullptr}); });
       },
       guard());
 
@@ -103,10 +104,11 @@ void bind_tasks(py::module_& m) {
     guard());
   m.def(
     "finish_local_task",
-    [](const text& id, bool ok) {
-      job_queue::get().answer([&to = node().tasks, id, ok] {
-        to.finish(id, {{}, std::make_shared<python_result>(id), !ok});
-      });
+    [](const text& id, bool ok, const py::object& value) {
+      job_queue::get().answer(
+        [&to = node().tasks, id, ok, bytes = memory_of(value)] {
+          to.finish(id, {{}, std::make_shared<python_result>(id, bytes), !ok});
+        });
     },
     guard());
   m.def(
@@ -121,10 +123,10 @@ void bind_tasks(py::module_& m) {
   m.def(
     "await_local_task",
     [](const text& id, const py::object& timeout_ms) {
-      bool local = false;
+      actors::local_result_ptr local;
       auto x = wait_for_task(node(), id, to_deadline(timeout_ms), local);
-      return py::make_tuple(local,
-                            local ? py::object(py::none()) : value_or_raise(x));
+      return local ? py::make_tuple(true, holder_of(std::move(local)))
+                   : py::make_tuple(false, value_or_raise(x));
     },
     guard());
   m.def(
@@ -133,7 +135,7 @@ void bind_tasks(py::module_& m) {
        const py::object& timeout_ms) {
       node().tasks.await_here(
         id, to_deadline(timeout_ms), [c, key](const actors::task_result& r) {
-          c->add({key, r.local ? outcome{} : r.value, r.local != nullptr});
+          c->add({key, r.local ? outcome{} : r.value, r.local});
         });
     },
     guard());

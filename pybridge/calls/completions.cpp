@@ -39,8 +39,17 @@ std::deque<completions::item> completions::take() {
 runtime::responder completions::responder_for(std::uint64_t key) {
   return runtime::responder{
     [self = shared_from_this(), key](runtime::outcome x) {
-      self->add({key, std::move(x), false});
+      self->add({key, std::move(x), nullptr});
     }};
+}
+
+py::object holder_of(actors::local_result_ptr x) {
+  auto held = std::make_unique<actors::local_result_ptr>(std::move(x));
+  py::capsule out{held.get(), [](void* p) {
+                    delete static_cast<actors::local_result_ptr*>(p);
+                  }};
+  held.release();
+  return out;
 }
 
 } // namespace hornbeam::pybridge

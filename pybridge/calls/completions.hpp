@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 
+#include "actors/task.hpp"
 #include "pybridge/gil/gil.hpp"
 #include "runtime/base/ranked_mutex.hpp"
 #include "runtime/call/reply.hpp"
@@ -20,7 +21,7 @@ public:
     std::uint64_t key;
     runtime::outcome value;
     /// The result is a Python object of this process; the value is empty.
-    bool local = false;
+    actors::local_result_ptr local;
   };
 
   completions();
@@ -41,5 +42,8 @@ private:
   runtime::ranked_mutex<runtime::lock_rank::completions> mutex_;
   std::deque<item> items_;
 };
+
+/// A Python object that has Python keep a result of this process.
+py::object holder_of(actors::local_result_ptr x);
 
 } // namespace hornbeam::pybridge

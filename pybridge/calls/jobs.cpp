@@ -356,8 +356,13 @@ python_result::~python_result() {
 void python_result::as_term(responder reply) const {
   actors::invocation x;
   x.target = id_;
+  // It may be dropped meanwhile, and Python with it.
+  auto shared = std::make_shared<responder>(std::move(reply));
+  auto keeping = [self = shared_from_this(), shared](outcome answer) {
+    (*shared)(std::move(answer));
+  };
   job_queue::get().push({"result", std::move(x),
-                         std::make_shared<responder>(std::move(reply)),
+                         std::make_shared<responder>(std::move(keeping)),
                          nullptr});
 }
 

@@ -221,14 +221,18 @@ private:
 };
 
 /// The result of a task that is a Python object in this process.
-class python_result : public actors::local_result {
+class python_result : public actors::local_result,
+                      public std::enable_shared_from_this<python_result> {
 public:
-  explicit python_result(std::string id) : id_(std::move(id)) {}
+  python_result(std::string id, std::size_t bytes)
+    : id_(std::move(id)), bytes_(bytes) {}
   ~python_result() override;
   void as_term(runtime::responder reply) const override;
+  std::size_t bytes() const noexcept override { return bytes_; }
 
 private:
   std::string id_;
+  std::size_t bytes_;
 };
 
 } // namespace hornbeam::pybridge

@@ -14,6 +14,7 @@
 #include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/c_api.hpp"
 #include "pybridge/values/convert.hpp"
+#include "pybridge/values/memory_of.hpp"
 #include "runtime/net/event_loop.hpp"
 #include "runtime/term/term_size.hpp"
 
@@ -119,9 +120,10 @@ void end_task(job& x, bool ok, const py::object& value) {
   auto result = made(PyTuple_Pack(2, ok ? Py_True : Py_False, value.ptr()));
   if (PyDict_SetItem(python().results, id.ptr(), result.ptr()) < 0)
     throw py::error_already_set();
-  job_queue::get().answer([&to = node().tasks, id = x.call.target, ok] {
-    to.finish(id, {{}, std::make_shared<python_result>(id), !ok});
-  });
+  job_queue::get().answer(
+    [&to = node().tasks, id = x.call.target, ok, bytes = memory_of(value)] {
+      to.finish(id, {{}, std::make_shared<python_result>(id, bytes), !ok});
+    });
 }
 
 void end_request(job& x, bool ok, const py::object& value) {
@@ -429,9 +431,9 @@ py::object await_result(py::handle id, py::handle timeout_ms) {
   if (text.rfind('/') != me.size() || !text.starts_with(me))
     return call_python(p.await_result, id, timeout);
   auto until = to_deadline(timeout);
-  bool is_local = false;
-  auto x = wait_for_task(*app, text, until, is_local);
-  if (!is_local)
+  actors::local_result_ptr local;
+  auto x = wait_for_task(*app, text, until, local);
+  if (!local)
     return value_or_raise(x);
   auto* found = PyDict_GetItemWithError(p.results, id.ptr());
   if (found == nullptr || PyTuple_GET_ITEM(found, 0) != Py_True)

@@ -2,12 +2,15 @@
 local cluster (HORNBEAM_CLUSTER).
 
 A cached result is found again by what was computed and from what: the function
-(or the prefix that names the model) and a hash of the input. It lives in the
-table `ml_cache`.
+(or the prefix that names the model) and the content of the input. It lives in the
+table `ml_cache`. The native module makes keys and finds what is there; here is what
+is left: to compute, by one thread or task at a time, and to know objects again.
 """
 
 from __future__ import annotations
 
+import collections
+import contextvars
 import functools
 import hashlib
 import itertools
@@ -16,94 +19,52 @@ import sys
 import threading
 import types
 import weakref
-from typing import Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, Coroutine
 
-from hornbeam import _log, _native, errors, tables
+from hornbeam import _context, _engine, _late, _log, _native, errors, tables
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["cache_stats", "cached_inference"]
 
-T = TypeVar("T")
-
-_DEFAULT_PREFIX = "ml"
-_MISSING = object()
+_MISSING = tables.MISSING
 # A signal handler may ask while its thread is in here.
 _lock = threading.RLock()
-_hits = 0
-_misses = 0
+
+#: `fn(input_data)`, computed once.
+cached_inference = _native.cached_inference
 
 
-def cached_inference(
-    fn: Callable[[Any], T],
-    input_data: Any,
-    cache_key: str | None = None,
-    cache_prefix: str = _DEFAULT_PREFIX,
-) -> T:
-    """`fn(input_data)`, computed once.
+def cache_stats(cluster: bool = False) -> dict[str, Any]:
+    """`hits` and `misses` of this process, and `hit_rate` (0.0 if there was no
+    call); with `cluster`, of all connected nodes and workers together.
 
-    With the default prefix the function's identity is part of the key: its module,
-    name and code, its defaults and what it closes over, if all of that can be
-    stored; of anything else (a method, a callable object) that very object, so that
-    two models never share a result. An explicit `cache_prefix` names the model
-    instead. An explicit `cache_key` is taken as it is. Inputs and results are what
-    can be stored (see docs/terms.md); arrays stay arrays, and inputs of different
-    types never share a result. Threads that ask for the same missing key wait for
-    one computation, unless that would wait for them.
-
-    Raises what `fn` raises, and TypeError for an input (without a `cache_key`)
-    or a result that can't be stored.
+    Raises `HornbeamTimeout` if one of them does not answer within 5 seconds.
     """
-    global _hits, _misses
-    if not callable(fn):
-        raise TypeError(f"fn must be callable, not {type(fn).__name__}")
-    if not isinstance(cache_prefix, str):
-        name = type(cache_prefix).__name__
-        raise TypeError(f"cache_prefix must be a str, not {name}")
-    key: Any
-    if cache_key is not None:
-        if not isinstance(cache_key, str):
-            raise TypeError(f"cache_key must be a str, not {type(cache_key).__name__}")
-        key = cache_key
-    else:
-        # Keys that are made are tuples: they never meet explicit ones.
-        who = _identity(fn) if cache_prefix == _DEFAULT_PREFIX else ""
-        try:
-            digest = _digest(input_data)
-        except (TypeError, ValueError) as e:
-            raise type(e)(
-                f"the input can't be hashed; pass a cache_key of your own ({e})"
-            ) from None
-        key = (cache_prefix, who, digest)
-    cache = _cache()
-    found = cache.get(key, _MISSING)
-    if found is not _MISSING:
-        with _lock:
-            _hits += 1
-        return found
-    computation = _enter(key)
-    try:
-        found = cache.get(key, _MISSING)
-        if found is not _MISSING:
-            with _lock:
-                _hits += 1
-            return found
-        with _lock:
-            _misses += 1
-        value = fn(input_data)
-        # A hit must be of the same type as this miss: both read it back.
-        try:
-            cache.set(key, value)
-        except (TypeError, ValueError) as e:
-            raise type(e)(f"the result of {fn!r} can't be cached: {e}") from None
-        except errors.HornbeamError as e:  # full, say: it was computed all the same
-            _log.say(_log.WARNING, "ml", "a result is not cached", "not cached", e)
-    finally:
-        if computation is not None:
-            _leave(key, computation)
-    return cache.get(key, value)
+    counts = [_native.inference_counts()]
+    if cluster:
+        counts += _counts_of_others()
+    hits, misses = (sum(column) for column in zip(*counts))
+    total = hits + misses
+    rate = hits / total if total else 0.0
+    return {"hits": hits, "misses": misses, "hit_rate": rate}
 
 
-def _digest(x: Any) -> bytes:
-    return hashlib.blake2b(_native.encode_exactly(x), digest_size=20).digest()
+def _counts_of_others() -> list[tuple[int, int]]:
+    _engine.ensure()
+    out = []
+    ask: tuple[Any, ...] = ("hornbeam", "inference_counts", [])
+    with _context.deadline(5000):
+        for name, *_ in _native.members():
+            if name == _native.name():
+                continue
+            try:
+                timeout, depth = _context.timeout(), _context.depth()
+                out.append(_native.request(name, "rpc", "call", ask, timeout, depth))
+            except errors.NodeError:
+                pass  # it has gone meanwhile, and its counts with it
+    return out
 
 
 @functools.cache
@@ -111,13 +72,49 @@ def _cache() -> tables.Table:
     return tables.table("ml_cache")
 
 
-def cache_stats() -> dict[str, Any]:
-    """`hits` and `misses` of this process, and `hit_rate` (0.0 if there was no
-    call)."""
-    with _lock:
-        total = _hits + _misses
-        rate = _hits / total if total else 0.0
-        return {"hits": _hits, "misses": _misses, "hit_rate": rate}
+def _find(key: Any) -> Any:
+    found = _cache().get(key, _MISSING)
+    if found is not _MISSING:
+        _native.count_inference(True)
+    return found
+
+
+def _compute(
+    fn: Callable[[Any], Any], input_data: Any, key: Any, tokens: tuple[str, ...]
+) -> Any:
+    """What `cached_inference` does for a key that is not there."""
+    _drop_results()
+    computation = _enter(key)
+    try:
+        found = _find(key)
+        if found is not _MISSING:
+            return found
+        _native.count_inference(False)
+        value = fn(input_data)
+        _store(fn, key, value, tokens)
+    finally:
+        if computation is not None:
+            _leave(key, computation)
+    # A hit must be of the same type as this miss: both read it back.
+    return _cache().get(key, value)
+
+
+def _store(fn: Any, key: Any, value: Any, tokens: tuple[str, ...]) -> None:
+    if isinstance(value, types.CoroutineType):
+        value.close()
+        raise TypeError(
+            f"the result of {fn!r} can't be cached: it is a coroutine; pass the "
+            "coroutine function itself"
+        )
+    try:
+        _cache().set(key, value)
+    except (TypeError, ValueError) as e:
+        raise type(e)(f"the result of {fn!r} can't be cached: {e}") from None
+    except errors.HornbeamError as e:  # full, say: it was computed all the same
+        _log.say(_log.WARNING, "ml", "a result is not cached", "not cached", e)
+    else:
+        for token in tokens:
+            _note(token, key)
 
 
 # -- one computation of a key at a time ---------------------------------------
@@ -129,7 +126,9 @@ class _Computation:
     __slots__ = ("lock", "thread")
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # A signal handler that asks for the key which its thread is about to compute
+        # must not wait for that.
+        self.lock = threading.RLock()
         #: Who computes now, or 0.
         self.thread = 0
 
@@ -141,7 +140,8 @@ _waiting: dict[int, _Computation] = {}
 
 def _enter(key: Any) -> _Computation | None:
     """Wait until no other thread computes `key`. None if that thread waits for this
-    one, perhaps by way of others, or is this one."""
+    one, perhaps by way of others, or is this one. Raises `HornbeamTimeout` when the
+    deadline passes."""
     me = threading.get_ident()
     with _lock:
         computation = _running.setdefault(key, _Computation())
@@ -151,12 +151,20 @@ def _enter(key: Any) -> _Computation | None:
                 return None
             next_one = _waiting.get(by)
             by = next_one.thread if next_one is not None else 0
+        # Of the code that a signal handler has interrupted.
+        before = _waiting.get(me)
         _waiting[me] = computation
+    timeout = _context.left_ms()
+    seconds = -1 if timeout is None else min(timeout / 1000, threading.TIMEOUT_MAX)
     try:
-        computation.lock.acquire()
+        if not computation.lock.acquire(timeout=seconds):
+            raise errors.no_answer("the computation of a cached result")
     finally:
         with _lock:
-            _waiting.pop(me, None)
+            if before is None:
+                _waiting.pop(me, None)
+            else:
+                _waiting[me] = before
     computation.thread = me
     return computation
 
@@ -169,79 +177,172 @@ def _leave(key: Any, computation: _Computation) -> None:
     computation.lock.release()
 
 
+# -- the same for tasks of event loops -----------------------------------------
+
+
+class _TaskComputation:
+    """Of one key, by one task after the other until one has a result."""
+
+    __slots__ = ("key", "waiters", "waits_for")
+
+    def __init__(self, key: Any) -> None:
+        self.key = key
+        #: Those of whom the first is next; true: it is its turn, false: look again.
+        self.waiters: collections.deque[asyncio.Future[bool]] = collections.deque()
+        #: What its code waits for, in whatever task.
+        self.waits_for: list[_TaskComputation] = []
+
+
+_running_tasks: dict[Any, _TaskComputation] = {}
+#: The computations whose code this is, the outermost first.
+_inside: contextvars.ContextVar[tuple[_TaskComputation, ...]]
+_inside = contextvars.ContextVar("hornbeam_ml_inside", default=())
+
+
+async def _compute_later(
+    fn: Callable[[Any], Coroutine[Any, Any, Any]],
+    input_data: Any,
+    key: Any,
+    tokens: tuple[str, ...],
+) -> Any:
+    """What `cached_inference` returns for a coroutine function."""
+    _drop_results()
+    inside = _inside.get()
+    mine = None
+    while mine is None:
+        found = _find(key)
+        if found is not _MISSING:
+            return found
+        with _lock:
+            other = _running_tasks.get(key)
+            if other is None:
+                mine = _running_tasks[key] = _TaskComputation(key)
+            elif _would_wait_for(other, inside):
+                mine = _TaskComputation(key)  # beside the other, which waits for us
+        if mine is None and other is not None and await _wait_for(other, inside):
+            mine = other
+    done = False
+    before = _inside.set((*inside, mine))
+    try:
+        _native.count_inference(False)
+        value = await fn(input_data)
+        _store(fn, key, value, tokens)
+        done = True
+    finally:
+        _inside.reset(before)
+        if done:
+            _end(mine)
+        else:
+            _hand_on(mine)
+    return _cache().get(key, value)
+
+
+def _would_wait_for(
+    other: _TaskComputation, inside: tuple[_TaskComputation, ...]
+) -> bool:
+    """Whether `other` waits for one of these, perhaps by way of others, or is one."""
+    seen: set[_TaskComputation] = set()
+    left = [other]
+    while left:
+        x = left.pop()
+        if x in inside:
+            return True
+        if x not in seen:
+            seen.add(x)
+            left.extend(x.waits_for)
+    return False
+
+
+async def _wait_for(
+    other: _TaskComputation, inside: tuple[_TaskComputation, ...]
+) -> bool:
+    """Whether it is this task's turn to compute; else it is to look again."""
+    asyncio = _late.module("asyncio")
+    future = asyncio.get_running_loop().create_future()
+    with _lock:
+        if _running_tasks.get(other.key) is not other:
+            return False
+        other.waiters.append(future)
+        for x in inside:
+            x.waits_for.append(other)
+    ms = _context.left_ms()
+    try:
+        await asyncio.wait((future,), timeout=None if ms is None else ms / 1000)
+        if not future.done():
+            raise errors.no_answer("the computation of a cached result")
+        return future.result()
+    except BaseException:
+        if not future.cancel() and future.result():
+            _hand_on(other)
+        raise
+    finally:
+        with _lock:
+            for x in inside:
+                x.waits_for.remove(other)
+
+
+def _end(mine: _TaskComputation) -> None:
+    """There is a result: all who wait look again."""
+    with _lock:
+        if _running_tasks.get(mine.key) is mine:
+            del _running_tasks[mine.key]
+        waiters = [*mine.waiters]
+        mine.waiters.clear()
+    for future in waiters:
+        _tell(future, False, mine)
+
+
+def _hand_on(mine: _TaskComputation) -> None:
+    """There is none: the next one who waits computes."""
+    told = False
+    while not told:
+        with _lock:
+            if not mine.waiters:
+                if _running_tasks.get(mine.key) is mine:
+                    del _running_tasks[mine.key]
+                return
+            future = mine.waiters.popleft()
+        told = not future.done() and _tell(future, True, mine)
+
+
+def _tell(future: asyncio.Future[bool], turn: bool, mine: _TaskComputation) -> bool:
+    """Tell one who waits, on its loop; false if that has been closed."""
+
+    def tell() -> None:
+        if not future.done():
+            future.set_result(turn)
+        elif turn:
+            _hand_on(mine)
+
+    try:
+        future.get_loop().call_soon_threadsafe(tell)
+    except RuntimeError:
+        return False
+    return True
+
+
 # -- who computes -------------------------------------------------------------
 
-_numbers = itertools.count(1)
-_start = os.urandom(8).hex()
-# id -> (a reference that removes the entry when the object goes, token)
-_tokens: dict[int, tuple[Any, str]] = {}
+
+def _describe(code: types.CodeType) -> tuple[str, tuple[str, ...]]:
+    """For the native module, once for each code: a hash of it, and the names of
+    variables of the module, among others, that it uses."""
+    return _code_hash(code).hex(), tuple(sorted(_names_of(code)))
 
 
-def _identity(fn: Any) -> str:
-    if isinstance(fn, types.FunctionType):
-        try:
-            return _by_content(fn)
-        except (TypeError, ValueError):
-            return _token(fn)  # closes over what can't be stored
-    if isinstance(fn, types.BuiltinFunctionType) and isinstance(
-        fn.__self__, (types.ModuleType, type(None))
-    ):
-        return f"{fn.__module__}.{fn.__qualname__}"
-    if isinstance(fn, types.MethodType):
-        # `model.encode` is a new object each time; its parts are not.
-        return f"{_token(fn.__self__)}.{_token(fn.__func__)}"
-    if isinstance(fn, types.BuiltinFunctionType):
-        return f"{_token(fn.__self__)}.{fn.__qualname__}"
-    return _token(fn)
-
-
-_IMMUTABLE = (bool, bytes, complex, float, int, str, type(None))
-_NAMED = (type, types.BuiltinFunctionType, types.FunctionType, types.ModuleType)
-
-
-def _by_content(fn: types.FunctionType) -> str:
-    """What is the same in every process that runs the same code. What it uses of
-    its module counts as well: plain values by content, modules, classes and
-    functions by name, other objects, as a model, as that very object. Raises
-    TypeError or ValueError if a default or a variable it closes over can't be
-    stored."""
-    name = f"{fn.__module__}.{fn.__qualname__}:{_code_hash(fn.__code__).hex()}"
-    given: list[Any] = []
-    for x in _names_of(fn.__code__):
-        value = fn.__globals__.get(x, _MISSING)
-        if type(value) in _IMMUTABLE:
-            given.append((x, value))
-        elif value is not _MISSING and not isinstance(value, _NAMED):
-            name += f":{x}{_token(value)}"
-    if fn.__defaults__ or fn.__kwdefaults__ or fn.__closure__:
-        cells = [_content_of(x) for x in fn.__closure__ or ()]
-        given += (fn.__defaults__, fn.__kwdefaults__, cells)
-    if given:  # what can change is looked at for each call
-        name += f":{_digest(given).hex()}"
-    return name
-
-
-@functools.lru_cache(maxsize=4096)
-def _names_of(code: types.CodeType) -> tuple[str, ...]:
-    """The names, of variables of the module among others, that code uses."""
+def _names_of(code: types.CodeType) -> set[str]:
     names = set(code.co_names)
     for x in code.co_consts:
         if isinstance(x, types.CodeType):
-            names.update(_names_of(x))
-    return tuple(sorted(names))
+            names |= _names_of(x)
+    return names
 
 
-def _content_of(cell: types.CellType) -> Any:
-    try:
-        return [cell.cell_contents]
-    except ValueError:  # it has none yet
-        return []
-
-
-@functools.lru_cache(maxsize=4096)
 def _code_hash(code: types.CodeType) -> bytes:
     h = hashlib.blake2b(digest_size=10)
     h.update(code.co_code)
+    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
+    h.update(repr((code.co_flags, counts, code.co_exceptiontable)).encode())
     h.update(repr(code.co_names).encode("utf-8", "surrogatepass"))
     # Another program has other functions of this name, and what they use.
     main = sys.modules.get("__main__")
@@ -266,29 +367,116 @@ def _constant_hash(x: Any) -> bytes:
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass")).digest()
 
 
+_numbers = itertools.count(1)
+_start = os.urandom(8).hex()
+#: id -> token, which the native module reads too
+_tokens: dict[int, str] = {}
+#: What removes the entries of objects that have gone, or those objects themselves.
+_kept: dict[int, Any] = {}
+
+
 def _token(x: Any) -> str:
     """A name for this very object that no other object ever gets."""
     number = id(x)
     with _lock:
         known = _tokens.get(number)
         if known is not None:
-            return known[1]
+            return known
         token = f"#{os.getpid()}-{_start}-{next(_numbers)}"
-        reference: Any
         try:
-            reference = weakref.ref(x, lambda _: _tokens.pop(number, None))
+            _kept[number] = weakref.ref(x, lambda _: _has_gone(number, token))
         except TypeError:
-            reference = x  # kept for good, so that its id is never used again
-        _tokens[number] = (reference, token)
+            _kept[number] = x  # for good, so that its id is never used again
+        _results[token] = _Results()
+        _tokens[number] = token
         return token
 
 
+# -- results of objects that have gone ------------------------------------------
+
+
+class _Results:
+    """The keys of what an object has computed, by (prefix, function)."""
+
+    __slots__ = ("digests", "count", "most")
+
+    def __init__(self) -> None:
+        self.digests: dict[tuple[str, bytes], list[bytes]] = {}
+        self.count = 0
+        #: With more, those that the table has dropped are looked for.
+        self.most = 10_000
+
+
+#: token -> its results, until the object has gone and they have been dropped
+_results: dict[str, _Results] = {}
+_gone: collections.deque[str] = collections.deque()
+#: So many are dropped at a time.
+_BATCH = 1000
+
+
+def _has_gone(number: int, token: str) -> None:
+    # Wherever the collector runs: what may wait is done by the next call.
+    _tokens.pop(number, None)
+    _kept.pop(number, None)
+    _gone.append(token)
+
+
+def _note(token: str, key: tuple[str, bytes, bytes]) -> None:
+    """The object `token` depends on has a result under `key`."""
+    with _lock:
+        results = _results.get(token)
+        if results is not None:
+            results.digests.setdefault(key[:2], []).append(key[2])
+            results.count += 1
+            if results.count > results.most:
+                _look_through(results)
+            return
+    _cache().delete(key)  # it has gone while it computed
+
+
+def _look_through(results: _Results) -> None:
+    there = _cache().contains
+    for who, digests in results.digests.items():
+        digests[:] = {x for x in digests if there((*who, x))}
+    results.count = sum(map(len, results.digests.values()))
+    results.most = max(10_000, 2 * results.count)
+
+
+def _drop_results() -> None:
+    """Nobody can ask for them any more."""
+    keys: list[Any] = []
+    with _lock:
+        while _gone and len(keys) < _BATCH:
+            results = _results.get(_gone[0])
+            if results is None or not results.digests:
+                _results.pop(_gone.popleft(), None)
+                continue
+            who, digests = results.digests.popitem()
+            left = digests[_BATCH:]
+            if left:
+                results.digests[who] = left
+            keys += ((*who, x) for x in digests[:_BATCH])
+    for key in keys:
+        _cache().delete(key)
+
+
 def _forked() -> None:
-    global _lock, _running, _waiting
+    global _lock, _running, _waiting, _running_tasks
     _lock = threading.RLock()
     _running = {}
     _waiting = {}
+    _running_tasks = {}
     _cache.cache_clear()
 
 
 os.register_at_fork(after_in_child=_forked)
+_native.set_cache_side(
+    {
+        "describe": _describe,
+        "token": _token,
+        "tokens": _tokens,
+        "compute": _compute,
+        "later": _compute_later,
+        "partial": functools.partial,
+    }
+)

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "pybridge/gil/gil.hpp"
@@ -20,6 +21,21 @@ std::vector<unsigned char> bytes_of_int(PyObject* x);
 
 /// The `int` that is not negative and has these bytes, the lowest first.
 py::object int_of_bytes(const std::vector<unsigned char>& raw);
+
+/// The dict of an object's attributes, borrowed; null if it has none.
+PyObject* attributes_of(PyObject* x) noexcept;
+
+/// What a class, or one above it, has as `__call__`, borrowed; null: nothing.
+PyObject* call_of_class(PyTypeObject* type) noexcept;
+
+/// A number that no two states of any dicts share.
+std::uint64_t version_of_dict(PyObject* dict) noexcept;
+
+/// What `set_extra` has put beside the code of a function; null: nothing yet.
+void* extra_of(PyObject* code, Py_ssize_t index) noexcept;
+/// It is given to the function that `index` was made with when the code goes.
+void set_extra(PyObject* code, Py_ssize_t index, void* x);
+Py_ssize_t extra_index(void (*free)(void*));
 
 /// An empty `dict` with room for `size` entries.
 py::object new_dict(std::size_t size);

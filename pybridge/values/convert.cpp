@@ -436,7 +436,12 @@ private:
     auto n = static_cast<Py_ssize_t>(items.size());
     auto out = made(tuple ? PyTuple_New(n) : PyList_New(n));
     for (Py_ssize_t i = 0; i < n; ++i) {
-      auto* item = build(items[static_cast<std::size_t>(i)]);
+      auto& x_i = items[static_cast<std::size_t>(i)];
+      auto* item = x_i.is(term::kind::floating)
+                     ? PyFloat_FromDouble(x_i.as_double())
+                     : build(x_i);
+      if (item == nullptr) [[unlikely]]
+        throw py::error_already_set();
       if (tuple)
         PyTuple_SET_ITEM(out.ptr(), i, item);
       else

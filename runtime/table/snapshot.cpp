@@ -1,6 +1,5 @@
 #include "runtime/table/snapshot.hpp"
 
-#include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
@@ -10,9 +9,9 @@
 #include <iterator>
 
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <unistd.h>
 
+#include "runtime/table/sha256.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::runtime {
@@ -21,15 +20,6 @@ namespace {
 
 constexpr std::string_view magic = "hornbtbl";
 constexpr std::uint32_t current_version = 1;
-using digest = std::array<char, 32>;
-
-digest sha256(std::string_view x) {
-  digest out;
-  unsigned n = 0;
-  EVP_Digest(x.data(), x.size(), reinterpret_cast<unsigned char*>(out.data()),
-             &n, EVP_sha256(), nullptr);
-  return out;
-}
 
 struct saved_entry {
   term key;
@@ -171,7 +161,7 @@ std::vector<table_entry> read_snapshot(const std::string& path,
     wire_reader in{all.substr(magic.size())};
     std::uint32_t version = 0;
     std::uint64_t size = 0;
-    digest sum;
+    sha256_digest sum;
     in >> version;
     if (version > current_version)
       refuse(path, "a snapshot of version " + std::to_string(version)

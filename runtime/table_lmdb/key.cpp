@@ -6,8 +6,7 @@
 #include <cstring>
 #include <iterator>
 
-#include <openssl/evp.h>
-
+#include "runtime/table/sha256.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::runtime {
@@ -408,13 +407,9 @@ lmdb_key::lmdb_key(const term& x) {
 
 void lmdb_key::abridge(std::string_view encoded) {
   std::memcpy(bytes_.data(), encoded.data(), kept);
-  unsigned char hash[EVP_MAX_MD_SIZE];
-  unsigned size = 0;
-  if (EVP_Digest(encoded.data(), encoded.size(), hash, &size, EVP_sha256(),
-                 nullptr)
-      != 1)
-    throw std::runtime_error("no hash of a long key: OpenSSL failed");
-  std::memcpy(bytes_.data() + kept, hash, max_bytes - kept);
+  auto hash = sha256(encoded);
+  static_assert(max_bytes - kept <= sizeof hash);
+  std::memcpy(bytes_.data() + kept, hash.data(), max_bytes - kept);
   size_ = max_bytes;
 }
 

@@ -34,6 +34,7 @@ REFUSED = {
     "call_timeout_ms": (-1, ValueError, "call_timeout_ms must be at least 0, not -1"),
     "task_keep_ms": (None, TypeError, "task_keep_ms must be an int, not NoneType"),
     "task_keep_count": ("", TypeError, "task_keep_count must be an int, not str"),
+    "task_keep_bytes": (-1, ValueError, "task_keep_bytes"),
     "nmae": ("a@b", TypeError, "there is no setting 'nmae'; there are: advertise"),
 }
 TABLES = [

@@ -1,7 +1,9 @@
 """`cached_inference`: what is the same computation, and what never is."""
 
+import asyncio
 import collections
 import functools
+import gc
 import os
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import numpy
 import pytest
 
 import hornbeam
-import hornbeam_ml
+from hornbeam import _native
 from hornbeam_ml import cache_stats, cached_inference
 
 calls = []
@@ -153,7 +155,8 @@ def test_a_prefix_names_the_model_instead_of_the_function():
 
 
 def test_a_prefix_and_the_function_identity_never_meet():
-    identity = hornbeam_ml._identity(module_level)
+    (_, identity, _), _ = _native.inference_key(module_level, 1, "ml")
+    identity = identity.decode()
     cached_inference(module_level, 1)
     found = cached_inference(other_module_level, 1, cache_prefix=identity)
     assert found == ["other", 1]
@@ -529,3 +532,572 @@ def test_the_statistics_count_hits_and_misses():
     assert after["hits"] - before["hits"] == 2
     assert after["misses"] - before["misses"] == 2
     assert after["hit_rate"] == after["hits"] / (after["hits"] + after["misses"])
+
+
+# -- a function is what it consists of now -------------------------------------
+
+
+def test_what_a_function_closes_over_may_change():
+    n = 1
+
+    def add(x):
+        calls.append(x)
+        return x + n
+
+    assert cached_inference(add, 1) == cached_inference(add, 1) == 2
+    n = 10
+    assert cached_inference(add, 1) == cached_inference(add, 1) == 11
+    n = 1
+    assert cached_inference(add, 1) == 2
+    assert len(calls) == 2
+
+
+def test_what_is_in_a_list_that_a_function_closes_over_may_change():
+    weights = [1]
+
+    def total(x, more=[]):  # noqa: B006
+        return x + sum(weights) + sum(more)
+
+    assert cached_inference(total, 1) == 2
+    weights.append(5)
+    assert cached_inference(total, 1) == 7
+    total.__defaults__[0].append(3)
+    assert cached_inference(total, 1) == 10
+
+
+def test_defaults_that_are_given_by_name_may_change():
+    def add(x, *, n=1):
+        return x + n
+
+    assert cached_inference(add, 1) == cached_inference(add, 1) == 2
+    add.__kwdefaults__["n"] = 5
+    assert cached_inference(add, 1) == cached_inference(add, 1) == 6
+    add.__kwdefaults__ = {"n": [1]}
+    with pytest.raises(TypeError, match="list"):
+        cached_inference(add, 1)
+
+
+SCALE = 2
+
+
+def with_a_number(x):
+    return x * SCALE
+
+
+def test_a_number_in_a_variable_of_the_module_may_change(monkeypatch):
+    assert cached_inference(with_a_number, 3) == cached_inference(with_a_number, 3) == 6
+    monkeypatch.setitem(globals(), "SCALE", 5)
+    assert cached_inference(with_a_number, 3) == 15
+    monkeypatch.delitem(globals(), "SCALE")
+    with pytest.raises(NameError):
+        cached_inference(with_a_number, 3)
+
+
+def test_code_that_takes_the_place_of_other_code_is_another_function():
+    def one(x):
+        return "one"
+
+    def two(x):
+        return "two"
+
+    assert cached_inference(one, 1) == "one"
+    one.__code__ = two.__code__
+    assert cached_inference(one, 1) == "two"
+
+
+def test_functions_of_one_code_and_another_name_are_others():
+    def function(x):
+        return name
+
+    def copy():
+        return type(function)(function.__code__, globals(), *rest)
+
+    name = "one"
+    rest = (None, None, function.__closure__)
+    one, two = copy(), copy()
+    two.__qualname__ = "another"
+    cached_inference(one, 1)
+    cached_inference(two, 1)
+    table = hornbeam.tables.table("ml_cache")
+    assert table.size() == 2
+
+
+def test_a_function_that_closes_over_what_cannot_be_stored_is_that_very_object():
+    def make(model):
+        return lambda x: model.encode(x)
+
+    model = Model(2)
+    one, two = make(model), make(Model(3))
+    for _ in range(2):
+        assert cached_inference(one, 5) == 10
+        assert cached_inference(two, 5) == 15
+    assert len(calls) == 2
+
+
+# -- results of objects that have gone ------------------------------------------
+
+
+def test_results_of_objects_that_have_gone_are_let_go():
+    table = hornbeam.tables.table("ml_cache")
+    for factor in range(20):
+        model = Model(factor)
+        cached_inference(model.encode, 1)
+        cached_inference(model, 1)
+        cached_inference(lambda x, own=model: own.encode(x), 2)
+    del model
+    gc.collect()
+    cached_inference(module_level, 1)
+    assert table.size() == 1
+
+
+def test_a_model_that_lives_keeps_its_results():
+    models = [Model(n) for n in range(3)]
+    for model in models:
+        cached_inference(model.encode, 1)
+    del models[1:], model
+    gc.collect()
+    cached_inference(module_level, 1)
+    assert cached_inference(models[0].encode, 1) == 0
+    assert calls == [1, 1, 1, 1]
+
+
+def test_a_model_that_goes_while_it_computes_leaves_nothing():
+    table = hornbeam.tables.table("ml_cache")
+    holder = [Model(2)]
+    names = {"__name__": __name__, "MODEL": holder[0]}
+    exec("def compute(x):\n    global MODEL\n    MODEL = None\n    return 5", names)
+    holder.clear()
+    assert cached_inference(names["compute"], 1) == 5
+    cached_inference(module_level, 1)
+    assert table.size() == 1
+
+
+# -- who waits --------------------------------------------------------------------
+
+
+def run_threads(n, f):
+    threads = [threading.Thread(target=f, daemon=True) for _ in range(n)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(20)
+    assert not any(t.is_alive() for t in threads)
+
+
+class Failing:
+    """A computation that fails some times, and sees whether another one runs."""
+
+    def __init__(self, failures):
+        self.failures, self.runs, self.begun = failures, 0, 0
+        self.together = False
+
+    def begin(self):
+        self.runs += 1
+        self.begun += 1
+        self.together |= self.runs > 1
+
+    def end(self):
+        self.runs -= 1
+        if self.begun <= self.failures:
+            raise ZeroDivisionError
+        return "at last"
+
+
+def test_first_computations_that_fail_come_one_after_the_other():
+    work, start, got = Failing(5), threading.Barrier(8), []
+
+    def compute(x):
+        work.begin()
+        return work.end()
+
+    def ask():
+        start.wait(20)
+        try:
+            got.append(cached_inference(compute, 1, cache_key="failing"))
+        except ZeroDivisionError:
+            got.append(None)
+
+    run_threads(8, ask)
+    assert got.count(None) == 5 and got.count("at last") == 3
+    assert work.begun == 6 and not work.together
+
+
+def test_signal_handlers_run_while_the_main_thread_waits(fresh_python):
+    out = fresh_python(
+        """
+        import signal, threading
+        from hornbeam_ml import cached_inference
+
+        entered, go = threading.Event(), threading.Event()
+
+        def compute(x):
+            entered.set()
+            assert go.wait(20)
+            return "computed"
+
+        def handler(*_):
+            print(cached_inference(len, "from the handler"))
+            go.set()
+
+        thread = threading.Thread(target=cached_inference, args=(compute, 1))
+        thread.start()
+        entered.wait(20)
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        print(cached_inference(compute, 1))
+        """
+    )
+    assert out == "16\ncomputed\n"
+
+
+def test_a_signal_handler_that_asks_for_the_key_that_its_thread_computes_computes(
+    fresh_python,
+):
+    out = fresh_python(
+        """
+        import signal
+        from hornbeam_ml import cached_inference
+
+        asked = []
+
+        def compute(x):
+            if not asked:
+                asked.append(1)
+                signal.raise_signal(signal.SIGALRM)
+            return "computed"
+
+        signal.signal(
+            signal.SIGALRM, lambda *_: print(cached_inference(compute, 1, "key"))
+        )
+        print(cached_inference(compute, 1, "key"))
+        """
+    )
+    assert out == "computed\ncomputed\n"
+
+
+def test_a_deadline_ends_the_wait_for_another_thread():
+    entered, go = threading.Event(), threading.Event()
+
+    def compute(x):
+        entered.set()
+        go.wait(20)
+        return 1
+
+    thread = threading.Thread(target=cached_inference, args=(compute, 1))
+    thread.start()
+    entered.wait(20)
+    with pytest.raises(hornbeam.HornbeamTimeout, match="cached result"):
+        with hornbeam.deadline(20):
+            cached_inference(compute, 1)
+    go.set()
+    thread.join(20)
+    assert cached_inference(compute, 1) == 1
+
+
+# -- coroutine functions ------------------------------------------------------------
+
+
+async def embed(x):
+    calls.append(x)
+    await asyncio.sleep(0)
+    return [x]
+
+
+class AsyncModel:
+    async def encode(self, x):
+        return await embed(x)
+
+    async def __call__(self, x):
+        return await embed(x)
+
+
+@pytest.mark.parametrize("how", ["function", "method", "object", "partial"])
+def test_a_coroutine_function_is_awaited_and_computes_once(how):
+    model = AsyncModel()
+    fn = {
+        "function": embed,
+        "method": model.encode,
+        "object": model,
+        "partial": functools.partial(embed),
+    }[how]
+
+    async def main():
+        first = [await cached_inference(fn, "a") for _ in range(2)]
+        return first + await asyncio.gather(*(cached_inference(fn, "b") for _ in "123"))
+
+    before = cache_stats()
+    assert asyncio.run(main()) == [["a"]] * 2 + [["b"]] * 3
+    assert calls == ["a", "b"]
+    assert cache_stats()["misses"] == before["misses"] + 2
+    assert cache_stats()["hits"] == before["hits"] + 3
+
+
+def test_tasks_of_two_loops_compute_once():
+    entered, go = threading.Event(), threading.Event()
+    got = []
+
+    async def compute(x):
+        calls.append(x)
+        entered.set()
+        await asyncio.get_running_loop().run_in_executor(None, go.wait, 20)
+        return "computed"
+
+    def run():
+        got.append(asyncio.run(cached_inference(compute, 1)))
+
+    first = threading.Thread(target=run)
+    first.start()
+    entered.wait(20)
+
+    async def second():
+        waits = asyncio.ensure_future(cached_inference(compute, 1))
+        await asyncio.sleep(0)
+        go.set()
+        return await waits
+
+    assert asyncio.run(second()) == "computed"
+    first.join(20)
+    assert got == ["computed"] and calls == [1]
+
+
+def test_coroutines_that_fail_come_one_after_the_other():
+    work = Failing(5)
+
+    async def compute(x):
+        work.begin()
+        await asyncio.sleep(0)
+        return work.end()
+
+    async def main():
+        asked = (cached_inference(compute, 1) for _ in range(8))
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    got = asyncio.run(main())
+    assert got.count("at last") == 3 and work.begun == 6 and not work.together
+
+
+def test_a_coroutine_that_is_cancelled_leaves_the_turn_to_the_next():
+    async def compute(x):
+        calls.append(x)
+        if len(calls) == 1:
+            await asyncio.Event().wait()
+        return "computed"
+
+    async def main():
+        asked = [asyncio.ensure_future(cached_inference(compute, 1)) for _ in "1234"]
+        while not calls:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        asked[1].cancel()  # one that waits
+        asked[0].cancel()  # and the one that computes
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    one, two, *others = asyncio.run(main())
+    assert isinstance(one, asyncio.CancelledError)
+    assert isinstance(two, asyncio.CancelledError)
+    assert others == ["computed"] * 2 and calls == [1, 1]
+
+
+def test_a_turn_that_comes_to_a_cancelled_coroutine_goes_on():
+    async def compute(x):
+        calls.append(x)
+        if len(calls) == 1:
+            await asyncio.sleep(0)
+            raise ZeroDivisionError
+        return "computed"
+
+    async def main():
+        async def first():
+            try:
+                await cached_inference(compute, 1)
+            except ZeroDivisionError:
+                asked[0].cancel()  # it has been told, and has not run yet
+
+        asked = []
+        leader = asyncio.ensure_future(first())
+        while not calls:
+            await asyncio.sleep(0)
+        asked += (asyncio.ensure_future(cached_inference(compute, 1)) for _ in "12")
+        await leader
+        return await asyncio.wait_for(
+            asyncio.gather(*asked, return_exceptions=True), 20
+        )
+
+    cancelled, got = asyncio.run(main())
+    assert isinstance(cancelled, asyncio.CancelledError) and got == "computed"
+
+
+def test_a_coroutine_that_asks_for_its_own_key_computes_in_whatever_task():
+    async def compute(x):
+        calls.append(x)
+        if len(calls) == 1:
+            return await asyncio.gather(cached_inference(compute, x))
+        return "inner"
+
+    async def main():
+        return await asyncio.wait_for(cached_inference(compute, 1), 20)
+
+    assert asyncio.run(main()) in (["inner"], "inner")
+    assert calls == [1, 1]
+
+
+def test_coroutines_that_would_wait_for_each_other_compute():
+    async def one(x):
+        calls.append("one")
+        await asyncio.sleep(0)
+        if calls.count("one") > 1:
+            return "one again"
+        return ["one", await cached_inference(two, 0, cache_key="two")]
+
+    async def two(x):
+        calls.append("two")
+        await asyncio.sleep(0)
+        if calls.count("two") > 1:
+            return "two again"
+        return ["two", await cached_inference(one, 0, cache_key="one")]
+
+    async def main():
+        both = asyncio.gather(
+            cached_inference(one, 0, cache_key="one"),
+            cached_inference(two, 0, cache_key="two"),
+        )
+        return await asyncio.wait_for(both, 20)
+
+    assert len(asyncio.run(main())) == 2
+
+
+def test_a_deadline_ends_the_wait_for_another_task():
+    async def main():
+        go = asyncio.Event()
+
+        async def compute(x):
+            await go.wait()
+            return 1
+
+        first = asyncio.ensure_future(cached_inference(compute, 1, "waits"))
+        await asyncio.sleep(0)
+        with pytest.raises(hornbeam.HornbeamTimeout, match="cached result"):
+            with hornbeam.deadline(20):
+                await cached_inference(compute, 1, "waits")
+        go.set()
+        return await first
+
+    assert asyncio.run(main()) == 1
+
+
+def test_a_function_that_returns_a_coroutine_is_told_what_to_do():
+    with pytest.raises(TypeError, match="pass the coroutine function itself"):
+        cached_inference(lambda x: embed(x), 1)
+
+
+# -- large values -----------------------------------------------------------------
+
+
+def test_a_large_input_is_hashed_where_it_lies(fresh_python):
+    out = fresh_python(
+        """
+        import resource
+        import numpy
+        from hornbeam_ml import cached_inference
+
+        def peak():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+        cached_inference(len, numpy.zeros(1))
+        large = numpy.ones(8_000_000)  # 64 MB
+        text, data = "x" * 64_000_000, b"x" * 64_000_000
+        before = peak()
+        for x in (large, text, data, [large], {"a": large}):
+            cached_inference(len, x)
+            cached_inference(len, x)
+        print(peak() - before < 32)
+        """
+    )
+    assert out == "True\n"
+
+
+def test_other_threads_run_while_a_large_input_is_hashed():
+    large = numpy.ones(4_000_000)
+    cached_inference(len, large)
+    results, n = [], 4
+    run_threads(n, lambda: results.append(cached_inference(len, large)))
+    assert results == [4_000_000] * n
+
+
+# -- statistics -------------------------------------------------------------------
+
+
+def test_the_statistics_of_a_cluster_are_those_of_all_its_processes(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import subprocess, sys
+import hornbeam
+from hornbeam_ml import cached_inference, cache_stats
+
+def size(x):
+    return len(x)
+
+for x in sys.argv[1:]:
+    cached_inference(size, x)
+if sys.argv[1:] == ["a", "b"]:
+    other = subprocess.Popen(
+        [sys.executable, __file__, "a", "c", "a"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    other.stdout.readline()
+    print(cache_stats(), cache_stats(cluster=True))
+    other.communicate("\\n", timeout=20)
+else:
+    hornbeam.start()
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+    )
+    done = subprocess.run(
+        [sys.executable, program, "a", "b"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "HORNBEAM_CLUSTER": f"ml-stats-{os.getpid()}"},
+    )
+    assert done.stdout == (
+        "{'hits': 0, 'misses': 2, 'hit_rate': 0.0} "
+        "{'hits': 2, 'misses': 3, 'hit_rate': 0.4}\n"
+    ), done.stderr
+
+
+def test_a_node_alone_is_its_cluster():
+    cached_inference(module_level, 1)
+    assert cache_stats(cluster=True) == cache_stats()
+
+
+@pytest.mark.forks
+def test_a_forked_child_counts_anew(fresh_python):
+    out = fresh_python(
+        """
+        import os
+        from hornbeam_ml import cached_inference, cache_stats
+
+        cached_inference(len, "a")
+        if os.fork() == 0:
+            cached_inference(len, "a")
+            print(cache_stats(), flush=True)
+            os._exit(0)
+        os.wait()
+        print(cache_stats(), flush=True)
+        """
+    )
+    assert out == (
+        "{'hits': 1, 'misses': 0, 'hit_rate': 1.0}\n"
+        "{'hits': 0, 'misses': 1, 'hit_rate': 0.0}\n"
+    )
+
+
+def test_an_input_that_cannot_be_stored_is_named_with_its_place():
+    with pytest.raises(TypeError, match=r"cache_key.*\['a'\]\[1\].*object"):
+        cached_inference(module_level, {"a": [1, object()]})
+    loop = []
+    loop.append(loop)
+    with pytest.raises(ValueError, match="contains itself"):
+        cached_inference(module_level, loop)

@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import threading
+import weakref
 
 import pytest
 
@@ -235,6 +236,155 @@ def test_results_are_kept_for_a_configured_number(fresh_python):
         """
     )
     assert out == "[15, 16, 17, 18, 19]\n"
+
+
+def test_results_that_take_too_much_go_and_say_so(fresh_python):
+    out = fresh_python(
+        """
+        import logging, sys
+        import hornbeam, hornbeam_erlang as erlang
+
+        logging.basicConfig(stream=sys.stdout, format="%(levelname)s %(message)s")
+        hornbeam.configure(task_keep_bytes=1_000_000, pool=1)
+
+        class Thing:
+            def __init__(self):
+                self.data = bytearray(300_000)
+
+        made = {
+            "bytes": lambda: bytes(300_000),
+            "list": lambda: [float(i) for i in range(10_000)],
+            "object": Thing,
+            "dict": lambda: {"a": [bytes(300_000)]},
+        }
+        erlang.register_hook("h", lambda action: made[action]())
+        tasks = [erlang.execute_async("h", kind) for kind in made for _ in "123"]
+        # One after the other, by one thread.
+        erlang.await_result(tasks[-1])
+        hornbeam.tasks.list()
+        print(len(hornbeam.tasks.list()) < 5)
+        for task in tasks[0], tasks[3]:
+            for ask in erlang.await_result, hornbeam.tasks.status:
+                try:
+                    ask(task)
+                except hornbeam.NotFoundError as e:
+                    print("raise task_keep_bytes" in str(e), "= 1000000" in str(e))
+        """
+    )
+    first, *rest = out.splitlines()
+    assert first.startswith("WARNING results of tasks that nobody fetched are dropped")
+    assert "raise task_keep_bytes" in first
+    assert rest == ["True"] + ["True True"] * 4
+
+
+def test_arrays_count_with_what_they_hold(fresh_python):
+    out = fresh_python(
+        """
+        import numpy, hornbeam, hornbeam_erlang as erlang
+
+        hornbeam.configure(task_keep_bytes=1_000_000)
+        made = {
+            "array": lambda: numpy.zeros(50_000),
+            "dates": lambda: numpy.zeros(50_000, "M8[s]"),
+            "part": lambda: numpy.zeros((100_000, 2))[:, 0],
+        }
+        erlang.register_hook("h", lambda action: made[action]())
+        for kind in made:
+            for _ in range(5):
+                erlang.await_result(erlang.execute_async("h", kind))
+            kept = hornbeam.tasks.list()
+            print([x["action"] for x in kept])
+        """
+    )
+    assert out == "['array', 'array']\n['dates', 'dates']\n['part']\n"
+
+
+def test_a_result_that_takes_more_than_all_may_is_there_for_who_comes(fresh_python):
+    out = fresh_python(
+        """
+        import asyncio
+        import hornbeam, hornbeam_erlang as erlang
+        from hornbeam import aio
+
+        hornbeam.configure(task_keep_bytes=1000)
+        erlang.register_hook("h", lambda action, n: bytes(n))
+        for i in range(200):
+            sizes = [5000 + i] * 3
+            tasks = [erlang.execute_async("h", "x", n) for n in sizes]
+            assert len(erlang.await_result(tasks[-1])) == sizes[-1]
+
+        async def main():
+            for i in range(200):
+                task = erlang.execute_async("h", "x", 5000 + i)
+                assert len(await aio.await_result(task)) == 5000 + i
+
+        asyncio.run(main())
+        print("ok")
+        """
+    )
+    assert out == "ok\n"
+
+
+def test_to_submit_is_never_refused_for_results_that_nobody_fetched(fresh_python):
+    out = fresh_python(
+        """
+        import hornbeam, hornbeam_erlang as erlang
+
+        hornbeam.configure(task_keep_bytes=100, task_keep_count=3)
+        erlang.register_hook("h", lambda action, n: n)
+        for i in range(5000):
+            task = erlang.execute_async("h", "x", i)
+        print(erlang.await_result(task), hornbeam.cluster.status()["tasks_kept"])
+        """,
+        env={"HORNBEAM_LOG": "error"},
+    )
+    last, kept = out.split()
+    assert last == "4999" and int(kept) <= 3
+
+
+def test_a_result_can_be_forgotten(gate, name):
+    waits = erlang.execute_async(name, "work", 1)
+    gate.entered.wait(10)
+    got = []
+    thread = threading.Thread(target=lambda: got.append(erlang.await_result(waits)))
+    thread.start()
+    ended = erlang.execute_async(name, "same", 2)
+    assert erlang.await_result(ended) == 2
+    assert hornbeam.tasks.forget(ended) and not hornbeam.tasks.forget(ended)
+    with pytest.raises(NotFoundError, match="forget"):
+        erlang.await_result(ended)
+    gate.open.set()
+    thread.join(10)
+    assert got == [1]
+    assert asyncio.run(hornbeam.aio.forget(waits))
+    with pytest.raises(NotFoundError, match="forget"):
+        hornbeam.tasks.status(waits)
+    with pytest.raises(NotFoundError, match="not a task id"):
+        hornbeam.tasks.forget("x")
+    with pytest.raises(TypeError, match="task id"):
+        hornbeam.tasks.forget(5)
+
+
+def test_a_result_that_is_forgotten_is_freed(gate, name, eventually):
+    class Thing:
+        pass
+
+    thing = Thing()
+    gone = weakref.ref(thing)
+    gate.open.set()
+    task = erlang.execute_async(name, "same", thing)
+    assert erlang.await_result(task) is thing
+    del thing
+    assert hornbeam.tasks.forget(task)
+    eventually(lambda: gone() is None)
+
+
+def test_a_result_of_another_node_can_be_forgotten(worker):
+    task = erlang.execute_async("there", "echo", 1)
+    assert erlang.await_result(task) == [[1], {}]
+    assert hornbeam.tasks.forget(task) and not hornbeam.tasks.forget(task)
+    with pytest.raises(NotFoundError, match=f"{worker}.*forget"):
+        erlang.await_result(task)
 
 
 def test_a_task_may_start_and_await_tasks(gate, name):

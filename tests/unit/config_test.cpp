@@ -107,6 +107,7 @@ path = ["../lib"]
 call_timeout_ms = 30
 task_keep_ms = 40
 task_keep_count = 50
+task_keep_bytes = 60
 )"};
   auto x = load_node(file.path());
   CHECK(x.node.name == "one@127.0.0.1");
@@ -131,6 +132,7 @@ task_keep_count = 50
   CHECK(x.python.call_timeout_ms == 30);
   CHECK(x.python.task_keep_ms == 40);
   CHECK(x.python.task_keep_count == 50);
+  CHECK(x.python.task_keep_bytes == 60);
 }
 
 TEST_CASE("processes that share a node's file may be numbered") {
@@ -243,7 +245,8 @@ TEST_CASE("settings are handed to Python as JSON with all fields") {
   CHECK(json["node"].size() == 22);
   CHECK(json["python"]["modules"] == std::vector<std::string>{"jobs"});
   CHECK(json["python"]["task_keep_ms"] == 3600000);
-  CHECK(json["python"].size() == 7);
+  CHECK(json["python"]["task_keep_bytes"] == 268435456);
+  CHECK(json["python"].size() == 8);
   CHECK(json["log"]["level"].get<std::string>().empty());
 }
 

@@ -23,7 +23,7 @@ struct held_handler : actors::handler {
 struct fixture : test_cluster {
   struct part {
     explicit part(router& net)
-      : hooks("hook", net), tasks(net, hooks, {60'000, 100}) {}
+      : hooks("hook", net), tasks(net, hooks, {60'000, 20, 1000}) {}
     actors::named_handlers hooks;
     actors::tasks tasks;
   };
@@ -235,4 +235,100 @@ TEST_CASE_METHOD(fixture, "what is asked of an unknown task is an error that "
   auto x = watch(id, 0);
   REQUIRE(*x);
   CHECK((*x)->error().code == error_code::not_found);
+}
+
+TEST_CASE_METHOD(fixture,
+                 "results go, the oldest first, when all together take "
+                 "more than is to be kept") {
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < 4; ++i) {
+    ids.push_back(submit());
+    handler->replies.at(i)(term::bytes(std::string(400, 'x')));
+  }
+  CHECK(parts["b@h"]->tasks.count()
+        == std::pair{std::size_t{0}, std::size_t{2}});
+  for (auto& id : {ids[2], ids[3]})
+    CHECK(about("await", id)->text().size() == 400);
+  for (auto& id : {ids[0], ids[1]})
+    for (auto* what : {"await", "status", "watch", "cancel"}) {
+      auto x = what == std::string{"watch"}
+                 ? ask("a@h", "b@h", "tasks",
+                       make_op("watch", term::string(id), term{0}))
+                 : about(what, id);
+      REQUIRE_FALSE(x);
+      CHECK(x.error().code == error_code::not_found);
+      CHECK(x.error().message.find("task_keep_bytes = 1000")
+            != std::string::npos);
+    }
+}
+
+TEST_CASE_METHOD(fixture,
+                 "the result that came last is kept whatever it takes") {
+  auto first = submit();
+  handler->replies.at(0)(term{1});
+  auto large = submit();
+  handler->replies.at(1)(term::bytes(std::string(5000, 'x')));
+  CHECK(about("await", large)->text().size() == 5000);
+  CHECK_FALSE(about("await", first));
+  auto next = submit();
+  handler->replies.at(2)(term{3});
+  CHECK_FALSE(about("await", large));
+  CHECK(about("await", next)->as_int() == 3);
+}
+
+TEST_CASE_METHOD(fixture, "reports of progress and failures count as well") {
+  auto first = submit();
+  handler->replies.at(0)(term{1});
+  auto reports = submit();
+  auto& task = *handler->calls.at(1).task;
+  CHECK(task.begin());
+  task.progress(term::bytes(std::string(600, 'x')));
+  handler->replies.at(1)(term{2});
+  CHECK(about("await", first)->as_int() == 1);
+  auto fails = submit();
+  handler->replies.at(2)(
+    failure{error_code::remote, std::string(600, 'x'), {}, "KeyError"});
+  CHECK(state(fails) == "failed");
+  CHECK_FALSE(about("await", reports));
+}
+
+TEST_CASE_METHOD(fixture, "more results than are to be kept say so, too") {
+  std::vector<std::string> ids;
+  for (std::size_t i = 0; i < 21; ++i) {
+    ids.push_back(submit());
+    handler->replies.at(i)(term{1});
+  }
+  auto x = about("await", ids[0]);
+  REQUIRE_FALSE(x);
+  CHECK(x.error().message.find("task_keep_count = 20") != std::string::npos);
+  CHECK(about("await", ids[1]));
+}
+
+TEST_CASE_METHOD(fixture, "a result that is forgotten is kept no longer") {
+  auto id = submit();
+  handler->replies.at(0)(term{1});
+  CHECK(about("forget", id)->as_bool());
+  CHECK_FALSE(about("forget", id)->as_bool());
+  auto x = about("await", id);
+  REQUIRE_FALSE(x);
+  CHECK(x.error().message.find("forget()") != std::string::npos);
+  CHECK_FALSE(about("forget", id + "0")->as_bool());
+}
+
+TEST_CASE_METHOD(fixture, "a task that is forgotten before it ends tells those "
+                          "who wait, and nobody else") {
+  auto id = submit();
+  std::optional<outcome> waiter;
+  node("a@h").request("b@h", "tasks", make_op("await", term::string(id)), {}, 0,
+                      responder{[&](outcome x) { waiter = std::move(x); }});
+  run();
+  CHECK(about("forget", id)->as_bool());
+  CHECK(state(id) == "waiting");
+  handler->replies.at(0)(term{1});
+  run();
+  REQUIRE(waiter);
+  CHECK((*waiter)->as_int() == 1);
+  CHECK_FALSE(about("await", id));
+  CHECK(parts["b@h"]->tasks.count()
+        == std::pair{std::size_t{0}, std::size_t{0}});
 }

@@ -20,6 +20,7 @@ settings: dict[str, Any] = {}
 _given_name = ""
 task_keep_ms = 3600 * 1000
 task_keep_count = 10000
+task_keep_bytes = 256 << 20
 
 #: Whether the last attempt to reach others has failed.
 _unreached = False
@@ -66,7 +67,12 @@ def ensure() -> None:
             joins = bool(local_cluster)
             worker = settings.get("name", "") in ("", _given_name)
             if not _native.start(
-                settings, task_keep_ms, task_keep_count, joins, worker
+                settings,
+                task_keep_ms,
+                task_keep_count,
+                task_keep_bytes,
+                joins,
+                worker,
             ):
                 return
         except (RuntimeError, TypeError, ValueError) as e:

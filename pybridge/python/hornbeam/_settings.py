@@ -21,6 +21,7 @@ PYTHON = {
     "call_timeout_ms": (0, _MOST),
     "task_keep_ms": (0, _MOST),
     "task_keep_count": (0, _MOST),
+    "task_keep_bytes": (0, _MOST),
 }
 
 
@@ -58,3 +59,5 @@ def configure(**options: Any) -> None:
         _engine.task_keep_ms = python["task_keep_ms"]
     if "task_keep_count" in python:
         _engine.task_keep_count = python["task_keep_count"]
+    if "task_keep_bytes" in python:
+        _engine.task_keep_bytes = python["task_keep_bytes"]

@@ -179,6 +179,11 @@ async def cancel(task_id: str, timeout_ms: float = 5000) -> bool:
     return await _ask_task("cancel", task_id, timeout_ms)
 
 
+async def forget(task_id: str, timeout_ms: float = 5000) -> bool:
+    """As `hornbeam.tasks.forget`."""
+    return await _ask_task("forget", task_id, timeout_ms)
+
+
 async def watch(
     task_id: str, timeout_ms: float | None = None
 ) -> AsyncGenerator[Any, None]:

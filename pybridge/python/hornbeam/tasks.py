@@ -117,6 +117,13 @@ def cancel(task_id: str, timeout_ms: float = 5000) -> bool:
     return _ask("cancel", task_id, timeout_ms)
 
 
+def forget(task_id: str, timeout_ms: float = 5000) -> bool:
+    """Keep the result of a task no longer: for results that nobody will fetch. If
+    the task has not ended, those who wait for it by then still get it. False if there
+    is nothing to forget."""
+    return _ask("forget", task_id, timeout_ms)
+
+
 def watch(task_id: str, timeout_ms: float | None = None) -> Iterator[Any]:
     """The reports of progress of a task as they come, until it ends.
 
@@ -256,7 +263,7 @@ def _go_on_from_native(
 
 def _finish(task_id: str, ok: bool, value: Any) -> None:
     _results[task_id] = (ok, value)
-    _native.finish_local_task(task_id, ok)
+    _native.finish_local_task(task_id, ok, value)
 
 
 def _send_result(job: Job) -> None:
