@@ -36,7 +36,7 @@ _lock = threading.RLock()
 cached_inference = _native.cached_inference
 
 
-def cache_stats(cluster: bool = False) -> dict[str, Any]:
+def cache_stats(*, cluster: bool = False) -> dict[str, Any]:
     """`hits` and `misses` of this process, and `hit_rate` (0.0 if there was no
     call); with `cluster`, of all connected nodes and workers together.
 
