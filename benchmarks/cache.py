@@ -42,6 +42,7 @@ def remembered(fn: Callable[[Any], object]) -> Callable[[object], object]:
 
 def hits(out: Rows) -> None:
     import numpy
+
     from hornbeam_ml import cached_inference
 
     def number(x: object) -> float:
