@@ -223,6 +223,11 @@ void bind_mailboxes(py::module_& m) {
   bind_processes(m);
 
   m.def("send", send, guard());
+  // Raises what sending it would raise.
+  m.def(
+    "check_sendable",
+    [](const py::object& x) { static_cast<void>(to_term(x, "value")); },
+    guard());
   m.def(
     "publish",
     [](const py::object& topic, const py::object& body) {

@@ -886,7 +886,7 @@ def test_a_process_that_can_not_be_started_ends_nobody(
         raise RuntimeError("can't start new thread")
 
     process.trap_exit(traps)
-    monkeypatch.setattr(threading, "_start_new_thread", start_no_thread)
+    monkeypatch.setattr(threading.Thread, "start", start_no_thread)
     with pytest.raises(hornbeam.HornbeamError, match="no thread can be started"):
         hornbeam._spawned.spawn(print, (), link=link, monitor=monitor)
     monkeypatch.undo()

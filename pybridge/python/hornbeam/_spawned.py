@@ -202,11 +202,7 @@ def _run_in_thread(
     try:
         thread.start()
     except (RuntimeError, MemoryError) as e:
-        raise _no_thread(e) from e
-
-
-def _no_thread(e: BaseException) -> HornbeamError:
-    return HornbeamError(f"no thread can be started for a process: {e}")
+        raise HornbeamError(f"no thread can be started for a process: {e}") from e
 
 
 def _thread_body(
@@ -251,10 +247,7 @@ def _run_on_loop(
     args: tuple[Any, ...],
     context: contextvars.Context,
 ) -> None:
-    try:
-        loop = _loop.own()
-    except (RuntimeError, MemoryError) as e:
-        raise _no_thread(e) from e
+    loop = _loop.own()
     loop.call_soon_threadsafe(_begin, loop, made, f, args, context, context=context)
 
 

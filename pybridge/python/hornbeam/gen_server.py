@@ -326,7 +326,7 @@ def _head(x: tuple[Any, ...]) -> str | None:
 
 def _sendable(x: Any) -> bool:
     try:
-        _native.encode_exactly(x)
+        _native.check_sendable(x)
     except Exception:
         return False
     return True
