@@ -1,8 +1,10 @@
 #include "actors/streams.hpp"
 
+#include <algorithm>
 #include <iterator>
 
 #include "runtime/net/event_loop.hpp"
+#include "runtime/term/term_size.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::actors {
@@ -373,6 +375,7 @@ std::vector<stream_reader::item> stream_reader::next(clock::time_point until) {
   {
     event_loop::send_now_scope here; // who waits sends its request itself
     start();
+    replenish();
   }
   return wait_until(until) ? take() : std::vector<item>{};
 }
@@ -383,6 +386,7 @@ std::vector<stream_reader::item> stream_reader::take() {
   std::unique_lock lock{mutex_};
   if (!ready())
     return out;
+  in_hand_bytes_ = std::exchange(waiting_bytes_, 0);
   out.assign(std::make_move_iterator(items_.begin()),
              std::make_move_iterator(items_.end()));
   items_.clear();
@@ -398,23 +402,48 @@ std::vector<stream_reader::item> stream_reader::take() {
     make_ready(std::move(lock));
     return out;
   }
-  consumed_ += out.size();
-  if (consumed_ < window_ / 2)
-    return out;
-  auto n = std::exchange(consumed_, 0);
-  if (under_way_ == 0 && window_ < largest_window) {
-    n += window_;
-    window_ *= 2;
-  }
-  under_way_ += n;
+  auto n = due();
   auto s = source_;
   lock.unlock();
-  if (s)
+  if (n > 0)
     s->credit(n);
   return out;
 }
 
+void stream_reader::replenish() {
+  std::unique_lock lock{mutex_};
+  in_hand_bytes_ = 0;
+  auto n = due();
+  auto s = source_;
+  lock.unlock();
+  if (n > 0)
+    s->credit(n);
+}
+
+std::uint64_t stream_reader::due() {
+  if (!started_ || closed_ || !source_)
+    return 0;
+  auto ahead = under_way_ + items_.size();
+  if (under_way_ == 0 && chunk_bytes_ > 0 && window_ < largest_window)
+    window_ *= 2;
+  auto size = std::max<std::size_t>(chunk_bytes_, 1);
+  auto kept = waiting_bytes_ + in_hand_bytes_;
+  auto room = kept < window_bytes ? (window_bytes - kept) / size : 0;
+  auto by_bytes = room > under_way_ ? room - under_way_ : 0;
+  auto by_count = window_ > ahead ? window_ - ahead : 0;
+  auto n = std::min<std::uint64_t>(by_bytes, by_count);
+  if (ahead == 0 && n == 0 && in_hand_bytes_ == 0)
+    n = 1;
+  // Credit goes in large pieces: each is a message.
+  auto whole = std::min<std::uint64_t>(window_, window_bytes / size);
+  if (ahead > 0 && n < whole / 2)
+    return 0;
+  under_way_ += n;
+  return n;
+}
+
 void stream_reader::notify_once(std::function<void()> f) {
+  replenish();
   {
     lock_scope guard{mutex_};
     if (!ready()) {
@@ -427,12 +456,17 @@ void stream_reader::notify_once(std::function<void()> f) {
 
 void stream_reader::push(item x) {
   std::function<void()> notify;
+  auto* chunk = std::get_if<term>(&x);
+  auto bytes = chunk != nullptr ? bytes_of(*chunk) : 0;
   {
     std::unique_lock lock{mutex_};
     if (closed_)
       return;
-    if (x.index() == 0 && under_way_ > 0)
-      --under_way_;
+    if (chunk != nullptr) {
+      under_way_ -= std::min<std::uint64_t>(under_way_, 1);
+      waiting_bytes_ += bytes;
+      chunk_bytes_ = std::max(bytes, chunk_bytes_ - chunk_bytes_ / 8);
+    }
     items_.push_back(std::move(x));
     notify = std::exchange(notify_, nullptr);
     make_ready(std::move(lock));

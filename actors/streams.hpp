@@ -76,13 +76,18 @@ private:
   std::map<session, provider> provided_;
 };
 
-/// Takes the chunks of a stream one by one, and gives credit.
+/// Takes the chunks of a stream one by one, and gives credit. The provider is
+/// ahead by so many chunks as are worth it, but by no more bytes than
+/// `window_bytes`, though always by one chunk; what `take` has returned last
+/// counts until the next call.
 class stream_reader : public chunk_sink, private runtime::waitable {
 public:
-  /// How many chunks the provider may be ahead: so many at first, twice as many
-  /// each time that it had to wait for credit, up to the largest.
-  static constexpr std::uint64_t window = 32;
+  /// How many chunks the provider may be ahead: so many at first, while their
+  /// size is not known, twice as many each time that it had to wait for credit,
+  /// up to the largest.
+  static constexpr std::uint64_t window = 4;
   static constexpr std::uint64_t largest_window = 512;
+  static constexpr std::size_t window_bytes = 4 << 20;
 
   struct end_of_stream {};
   using item = std::variant<runtime::term, runtime::failure, end_of_stream>;
@@ -112,14 +117,20 @@ public:
 
 private:
   void push(item x);
+  /// Gives what credit is due.
+  void replenish();
+  /// With the lock: how much that is.
+  std::uint64_t due();
 
   // There is something while there are items, or once it is closed.
   std::deque<item> items_;
   std::function<void()> notify_;
   std::shared_ptr<chunk_source> source_;
-  std::uint64_t consumed_ = 0; ///< since the last credit
   std::uint64_t window_ = window;
-  std::uint64_t under_way_ = 0; ///< credit for chunks that have not come
+  std::size_t waiting_bytes_ = 0; ///< of `items_`
+  std::size_t in_hand_bytes_ = 0; ///< of what `take` has returned last
+  std::size_t chunk_bytes_ = 0;   ///< the largest of late
+  std::uint64_t under_way_ = 0;   ///< credit for chunks that have not come
   bool started_ = false;
   bool closed_ = false;
 };

@@ -89,29 +89,36 @@ struct dropped_at_end {
 
 /// Counts up as far as there is credit; `length` chunks, then the end.
 struct counter_source : actors::chunk_source {
-  counter_source(std::shared_ptr<actors::chunk_sink> to, int n)
-    : sink(std::move(to)), length(n) {}
+  counter_source(std::shared_ptr<actors::chunk_sink> to, int n,
+                 std::size_t bytes)
+    : sink(std::move(to)), length(n), chunk_bytes(bytes) {}
   void credit(std::uint64_t n) override {
-    for (; n > 0 && next < length; --n)
-      sink->chunk(term{next++});
+    for (; n > 0 && next < length; --n, ++next)
+      sink->chunk(chunk_bytes == 0
+                    ? term{next}
+                    : term::bytes(std::string(chunk_bytes, 'x')));
     if (next == length && !closed)
       sink->end();
   }
   void close() override { closed = true; }
   std::shared_ptr<actors::chunk_sink> sink;
   int length;
+  std::size_t chunk_bytes;
   int next = 0;
   bool closed = false;
 };
 
 struct counting_hook : actors::handler {
-  explicit counting_hook(int n) : length(n) {}
+  explicit counting_hook(int n, std::size_t bytes = 0)
+    : length(n), chunk_bytes(bytes) {}
   void invoke(invocation, responder) override {}
   std::shared_ptr<actors::chunk_source> open_stream(
     invocation, std::shared_ptr<actors::chunk_sink> to) override {
-    return last = std::make_shared<counter_source>(std::move(to), length);
+    return last = std::make_shared<counter_source>(std::move(to), length,
+                                                   chunk_bytes);
   }
   int length;
+  std::size_t chunk_bytes;
   std::shared_ptr<counter_source> last;
 };
 
@@ -511,6 +518,54 @@ TEST_CASE_METHOD(fixture, "chunks come in order, as far as there is credit") {
     CHECK(got[static_cast<std::size_t>(i)] == term{i});
   CHECK(on("a@h").streams.count().first == 0);
   CHECK(on("b@h").streams.count().second == 0);
+}
+
+TEST_CASE_METHOD(fixture, "a provider is ahead of a slow reader by so many "
+                          "bytes, and by one chunk at least") {
+  using actors::stream_reader;
+  auto bytes = GENERATE(std::size_t{1}, std::size_t{10'000},
+                        stream_reader::window_bytes / 3,
+                        stream_reader::window_bytes * 2);
+  auto h = std::make_shared<counting_hook>(600, bytes);
+  on("b@h").hooks.add("n", h);
+  run();
+  auto r = stream_reader::open(on("a@h").streams, simple("n"));
+  r->start();
+  run();
+  int taken = 0;
+  for (bool more = true; more;) {
+    auto items = r->next(clock::now());
+    run();
+    // What the reader looks at and what has come since, but for the first
+    // chunks, whose size was not known.
+    auto held = static_cast<std::size_t>(h->last->next - taken);
+    if (taken > static_cast<int>(stream_reader::window)) {
+      auto most = std::max<std::size_t>(stream_reader::window_bytes / bytes, 1);
+      CHECK(held <= most);
+    }
+    for (auto& x : items) {
+      more = x.index() == 0;
+      taken += more;
+    }
+  }
+  CHECK(taken == 600);
+}
+
+TEST_CASE_METHOD(fixture, "a window grows while its provider has to wait") {
+  using actors::stream_reader;
+  auto h = std::make_shared<counting_hook>(100'000);
+  on("b@h").hooks.add("n", h);
+  run();
+  auto r = stream_reader::open(on("a@h").streams, simple("n"));
+  r->start();
+  run();
+  int taken = 0;
+  for (int i = 0; i < 20; ++i) {
+    taken += static_cast<int>(r->next(clock::now()).size());
+    run();
+  }
+  CHECK(h->last->next - taken
+        == static_cast<int>(stream_reader::largest_window));
 }
 
 TEST_CASE_METHOD(fixture, "a stream that is closed early is closed there") {
