@@ -1,6 +1,8 @@
 #include "pybridge/values/option_dict.hpp"
 
 #include <concepts>
+#include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "pybridge/values/convert.hpp"
@@ -18,11 +20,15 @@ void choose(std::string& out, const std::string& option, py::handle value) {
 template <std::integral Number>
 void choose(Number& out, const std::string& option, py::handle value) {
   auto n = to_term(value, option.c_str());
-  if (!n.is(term::kind::integer))
+  if (!n.is_any_integer())
     throw py::type_error(option + " must be an integer, not "
                          + Py_TYPE(value.ptr())->tp_name);
-  if (n.as_int() < 0)
+  if (PyObject_RichCompareBool(value.ptr(), py::int_(0).ptr(), Py_LT) == 1)
     throw py::value_error(option + " can't be negative");
+  constexpr auto most = std::numeric_limits<std::int64_t>::max();
+  if (!n.is(term::kind::integer))
+    throw py::value_error(option + " can't be more than "
+                          + std::to_string(most));
   out = static_cast<Number>(n.as_int());
 }
 

@@ -56,6 +56,8 @@ std::optional<table_mistake> mistake_in(const table_options& x) {
   constexpr auto most = static_cast<std::uint64_t>(most_map_bytes);
   if (x.map_bytes != 0 && (x.map_bytes < least || x.map_bytes > most))
     return table_mistake{"map_bytes", "must be between 1 MiB and 64 TiB"};
+  if (x.path.find('\0') != std::string::npos)
+    return table_mistake{"path", "has a zero byte"};
   if (never_evicts(x))
     return table_mistake{"max_bytes", must_evict};
   if (x.access != table_access::open)

@@ -45,6 +45,9 @@ TABLES = [
     ({"engine": "lmdb", "map_bytes": 1}, "map_bytes: must be between 1 MiB and"),
     ({"home": "a@b:4370"}, "home: a node's name looks like worker1@127.0.0.1"),
     ({"access": "private"}, "access: must be \"public\" for a table"),
+    ({"max_bytes": 2**63}, "max_bytes can't be more than 9223372036854775807"),
+    ({"max_bytes": -(2**70)}, "max_bytes can't be negative"),
+    ({"engine": "lmdb", "path": "/a\0b"}, "path: has a zero byte"),
 ]
 PEERS = [
     ([1], TypeError, "a peer is a str as 'name@host:port', or a dict"),

@@ -2,6 +2,7 @@
 
 import pickle
 import traceback
+from pathlib import Path
 
 import pytest
 
@@ -169,3 +170,15 @@ def test_wrong_arguments_are_plain_errors():
     with pytest.raises(TypeError) as e:
         hornbeam.deadline("5").__enter__()
     assert not isinstance(e.value, HornbeamError)
+
+
+def test_every_exception_has_its_row_in_the_documentation():
+    page = Path(__file__).resolve().parents[2] / "docs/errors.md"
+    named = page.read_text()
+    ours, todo = set(), [HornbeamError, hornbeam.ProcessExit]
+    while todo:
+        cls = todo.pop()
+        todo += cls.__subclasses__()
+        if cls.__module__.startswith("hornbeam"):
+            ours.add(cls.__name__)
+    assert {x for x in ours if f"{x}`" not in named} == set()

@@ -50,7 +50,8 @@ def main(config: str, script: str | None = None) -> int:
     try:
         _engine.ensure()
     except RuntimeError as e:
-        _log.say(_log.ERROR, "node", f"{settings['node']['name']} can't start: {e}")
+        why = str(e).removeprefix("this node can't start: ")
+        _log.say(_log.ERROR, "node", f"{settings['node']['name']} can't start: {why}")
         return 1
     for module in python["modules"]:
         try:
