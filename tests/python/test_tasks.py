@@ -306,7 +306,8 @@ def test_a_result_that_takes_more_than_all_may_is_there_for_who_comes(fresh_pyth
         import hornbeam, hornbeam_erlang as erlang
         from hornbeam import aio
 
-        hornbeam.configure(task_keep_bytes=1000)
+        # One job at a time: the last one that was submitted ends last.
+        hornbeam.configure(task_keep_bytes=1000, pool=1)
         erlang.register_hook("h", lambda action, n: bytes(n))
         for i in range(200):
             sizes = [5000 + i] * 3
