@@ -103,18 +103,15 @@ node_settings read_settings(const py::dict& d) {
       auto name = to_text(k, "the name of a table");
       if (!py::isinstance<py::dict>(v))
         refuse("tables['" + name + "']", "must be a dict of options, not ", v);
-      auto options = [&] {
-        auto given = py::reinterpret_borrow<py::dict>(v);
-        auto of = "tables['" + name + "']: ";
-        try {
-          return to_table_options(given);
-        } catch (const py::type_error& e) {
-          throw py::type_error(of + e.what());
-        } catch (const py::value_error& e) {
-          throw py::value_error(of + e.what());
-        }
-      };
-      s.tables.push_back({name, options()});
+      auto of = "tables['" + name + "']: ";
+      try {
+        s.tables.push_back(
+          {name, to_table_options(py::reinterpret_borrow<py::dict>(v))});
+      } catch (const py::type_error& e) {
+        throw py::type_error(of + e.what());
+      } catch (const py::value_error& e) {
+        throw py::value_error(of + e.what());
+      }
     }
   }
   if (d.contains("peers")) {

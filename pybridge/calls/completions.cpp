@@ -48,7 +48,7 @@ py::object holder_of(actors::local_result_ptr x) {
   py::capsule out{held.get(), [](void* p) {
                     delete static_cast<actors::local_result_ptr*>(p);
                   }};
-  held.release();
+  static_cast<void>(held.release());
   return out;
 }
 
