@@ -1,7 +1,11 @@
 #include "pybridge/bindings/module.hpp"
 #include "pybridge/calls/call_helpers.hpp"
 #include "pybridge/calls/completions.hpp"
+#include "pybridge/calls/fast_call.hpp"
 #include "pybridge/calls/python_mailbox.hpp"
+#include "pybridge/gil/python_side.hpp"
+#include "pybridge/scheduler/coroutine_process.hpp"
+#include "pybridge/values/c_api.hpp"
 #include "pybridge/values/convert.hpp"
 
 namespace hornbeam::pybridge {
@@ -31,16 +35,9 @@ python_mailbox::view seen_of(const py::tuple& x) {
   return {{}, x[0].cast<std::size_t>(), x[1].cast<std::uint64_t>()};
 }
 
-py::object to_message(const term& x) {
-  if (!actors::is_topic_message(x))
-    return to_python(x);
-  auto items = x.items();
-  return py::make_tuple("topic", to_python(items[1]), to_python(items[2]));
-}
-
 } // namespace
 
-term address(const py::object& to, const char* what) {
+term address(py::handle to, const char* what) {
   auto x = to_term(to, what);
   if (x.is(term::kind::string))
     return term::atom(x.text());
@@ -66,7 +63,23 @@ term address(const py::object& to, const char* what) {
 
 namespace {
 
-void send(const py::object& to, const py::object& message) {
+/// Raises if the code of a process that has been ended calls.
+void refuse_dead() {
+  PyObject* owner = nullptr;
+  if (PyContextVar_Get(python().owner, nullptr, &owner) < 0)
+    throw py::error_already_set();
+  auto hold = py::reinterpret_steal<py::object>(owner);
+  if (owner == Py_None
+      || reinterpret_cast<PyObject*>(Py_TYPE(owner)) == python().owner_type)
+    return;
+  if (auto* p = as_coroutine_process(owner);
+      p != nullptr && p->mailbox->alive())
+    return;
+  made(PyObject_CallNoArgs(python().refuse_dead));
+}
+
+py::object send(py::handle to, py::handle message) {
+  refuse_dead();
   auto whom = address(to, "to");
   auto x = to_term(message, "message");
   auto& processes = node().node->processes();
@@ -83,6 +96,8 @@ void send(const py::object& to, const py::object& message) {
   } catch (const erlang_error&) {
     // It has lost its name since: as if it had ended a moment later.
   }
+  free.reset();
+  return py::none();
 }
 
 } // namespace
@@ -194,17 +209,6 @@ void bind_mailboxes(py::module_& m) {
         });
       },
       guard())
-    // Keeps the reason with which the process ends, and answers with it then.
-    .def(
-      "keep_end_reason",
-      [](python_mailbox& x, const std::shared_ptr<completions>& c,
-         std::uint64_t key) {
-        if (c)
-          x.on_end([c, key](const term& r) { c->add({key, r, nullptr}); });
-        else
-          x.on_end(nullptr);
-      },
-      guard())
     .def_property_readonly("end_reason",
                            [](python_mailbox& x) -> py::object {
                              auto r = x.end_reason();
@@ -222,7 +226,7 @@ void bind_mailboxes(py::module_& m) {
       py::arg("reason") = py::none(), guard());
   bind_processes(m);
 
-  m.def("send", send, guard());
+  def_fast<send, "send", "to, message">(m, "Sends a message.");
   // Raises what sending it would raise.
   m.def(
     "check_sendable",

@@ -28,6 +28,7 @@ PYBIND11_MODULE(_native, m) {
   pb::bind_jobs(m);
   pb::bind_plain_jobs(m);
   pb::bind_mailboxes(m);
+  pb::bind_scheduler(m);
   pb::bind_streams(m);
   pb::bind_supervisors(m);
   pb::bind_groups(m);

@@ -16,13 +16,14 @@ void bind_jobs(py::module_& m);
 void bind_mailboxes(py::module_& m);
 void bind_processes(py::module_& m);
 void bind_supervisors(py::module_& m);
+void bind_scheduler(py::module_& m);
 void bind_streams(py::module_& m);
 void bind_tasks(py::module_& m);
 void bind_plain_jobs(py::module_& m);
 
 /// What `to` means to `processes::send`: a str is a name, two of them are a
 /// name and a node. `what` names it in errors.
-runtime::term address(const py::object& to, const char* what);
+runtime::term address(py::handle to, const char* what);
 /// The reason of an exit: what is an atom in Erlang may be a str.
 runtime::term exit_reason(const py::object& x);
 /// The task of a job as Python has it, or None.

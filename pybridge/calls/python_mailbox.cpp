@@ -1,5 +1,6 @@
 #include "pybridge/calls/python_mailbox.hpp"
 
+#include <thread>
 #include <unordered_set>
 
 #include "pybridge/calls/call_helpers.hpp"
@@ -27,20 +28,26 @@ python_mailbox::python_mailbox(bool spawned)
   open_ones.insert(this);
 }
 
-auto python_mailbox::accepts(const selection& of) const {
-  return [this, &of](const term& x) {
-    if (!of.ref.is_none()) {
-      if (!x.is(term::kind::tuple))
-        return false;
-      auto items = x.items();
-      return (!items.empty() && items[0] == of.ref)
-             || (items.size() > 1 && items[1] == of.ref);
-    }
-    if (of.of == kind::of_processes)
-      return spawned_ || !actors::is_topic_message(x);
-    return actors::is_topic_message(x)
-           && (!of.topic || x.items()[1].text() == *of.topic);
-  };
+python_mailbox::python_mailbox(std::shared_ptr<attached_process::turns> t,
+                               void* code)
+  : spawned_(true),
+    services_(node()),
+    process_(services_.node->processes(), std::move(t), code) {
+  open_ones.insert(this);
+}
+
+bool python_mailbox::accepts::operator()(const term& x) const {
+  if (!of.ref.is_none()) {
+    if (!x.is(term::kind::tuple))
+      return false;
+    auto items = x.items();
+    return (!items.empty() && items[0] == of.ref)
+           || (items.size() > 1 && items[1] == of.ref);
+  }
+  if (of.of == kind::of_processes)
+    return by.spawned_ || !actors::is_topic_message(x);
+  return actors::is_topic_message(x)
+         && (!of.topic || x.items()[1].text() == *of.topic);
 }
 
 void python_mailbox::raise_ended() {
@@ -72,7 +79,7 @@ bool python_mailbox::unsubscribe(const std::string& topic) {
 std::optional<term> python_mailbox::receive(const selection& of,
                                             deadline until) {
   auto& from = process();
-  auto wanted = accepts(of);
+  accepts wanted{*this, of};
   std::optional<term> out;
   bool ended = false;
   wait_until_ready(
@@ -92,12 +99,12 @@ std::optional<term> python_mailbox::receive(const selection& of,
 
 std::uint64_t python_mailbox::notify_once(const selection& of,
                                           std::function<void()> f) {
-  return process().notify_once(accepts(of), std::move(f));
+  return process().notify_once(accepts{*this, of}, std::move(f));
 }
 
 python_mailbox::view python_mailbox::look(const selection& of,
                                           const view& before) {
-  return act([&](self) { return process_.look(accepts(of), before); });
+  return act([&](self) { return process_.look(accepts{*this, of}, before); });
 }
 
 std::optional<term> python_mailbox::take_at(std::size_t place,
@@ -127,25 +134,16 @@ std::uint64_t python_mailbox::notify_of_more(const view& seen,
   return process().notify_of_more(seen, std::move(f));
 }
 
-void python_mailbox::on_end(std::function<void(const term& reason)> f) {
-  process();
-  if (!end_)
-    end_ = std::make_shared<end_note>();
-  services_.node->processes().on_exit(
-    pid(), [note = end_, f = std::move(f)](const term& reason) {
-      if (!note->noted.exchange(true)) {
-        note->reason = reason;
-        note->ended = true;
-      }
-      if (f)
-        f(reason);
-    });
-}
-
 std::optional<term> python_mailbox::end_reason() const {
-  if (!end_ || !end_->ended)
+  if (!ours() || process_.alive())
     return std::nullopt;
-  return end_->reason;
+  auto out = process_.end_reason();
+  if (!out) { // whoever ends it is about to say so
+    without_gil free;
+    while (!(out = process_.end_reason()))
+      std::this_thread::yield();
+  }
+  return out;
 }
 
 void python_mailbox::forget_notice(std::uint64_t number) {
@@ -175,6 +173,13 @@ void raise_mistake(const erlang_error& e) {
     raise({error_code::ended, text});
   set_error(PyExc_ValueError, text);
   throw py::error_already_set();
+}
+
+py::object to_message(const term& x) {
+  if (!actors::is_topic_message(x))
+    return to_python(x);
+  auto items = x.items();
+  return py::make_tuple("topic", to_python(items[1]), to_python(items[2]));
 }
 
 std::uint64_t calling_process() {

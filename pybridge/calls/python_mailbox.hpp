@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -36,16 +35,19 @@ public:
     runtime::term ref = {}; ///< answers alone: tuples that begin with it, and
                             ///< the down message of its monitor
   };
-  /// What is known of the end of a process that was spawned.
-  struct end_note {
-    std::atomic<bool> noted{false}; ///< by the first that is told
-    std::atomic<bool> ended{false};
-    runtime::term reason; ///< once `ended` is set
-  };
-
   /// `spawned`: whoever has been started as a process, and so reads what topics
   /// send as any other message.
+  /// Which messages those are.
+  struct accepts {
+    const python_mailbox& by;
+    const selection& of;
+    bool operator()(const runtime::term& x) const;
+  };
+
   explicit python_mailbox(bool spawned = false);
+  /// One that was spawned and whose code has its turns in `t`.
+  python_mailbox(std::shared_ptr<runtime::attached_process::turns> t,
+                 void* code);
   ~python_mailbox() { close(); }
   python_mailbox(const python_mailbox&) = delete;
   python_mailbox& operator=(const python_mailbox&) = delete;
@@ -68,11 +70,22 @@ public:
   /// ends meanwhile. Raises if somebody else has ended the process.
   std::optional<runtime::term> receive(const selection& of,
                                        runtime::deadline until);
+  using view = runtime::attached_process::view;
+  /// The first message of those; none if it has to wait, for its turn. Throws
+  /// `process_killed` if somebody else has ended the process.
+  std::optional<runtime::term> take_or_sleep(
+    const selection& of, runtime::attached_process::place& from) {
+    return process_.take_or_sleep(accepts{*this, of}, from);
+  }
+  bool sleep_unless_more(const view& seen) {
+    return process_.sleep_unless_more(seen);
+  }
+  void ask_for_turn() noexcept { process_.ask_for_turn(); }
+  void forget_code() noexcept { process_.forget_code(); }
   /// See `attached_process::notify_once`.
   std::uint64_t notify_once(const selection& of, std::function<void()> f);
   void forget_notice(std::uint64_t number);
 
-  using view = runtime::attached_process::view;
   /// See `attached_process`.
   view look(const selection& of, const view& before);
   std::optional<runtime::term> take_at(std::size_t place,
@@ -98,9 +111,7 @@ public:
     return *std::move(out);
   }
 
-  /// Has the reason kept with which the process ends, and `f` called then.
-  void on_end(std::function<void(const runtime::term& reason)> f);
-  /// With which somebody else has ended it, if that was to be kept.
+  /// With which the process has ended.
   std::optional<runtime::term> end_reason() const;
 
   /// The owner has ended.
@@ -114,7 +125,6 @@ private:
   /// stayed with the parent.
   runtime::attached_process& process();
   [[noreturn]] void raise_ended();
-  auto accepts(const selection& of) const;
   template <class F>
   auto guarded(F f) {
     try {
@@ -131,9 +141,11 @@ private:
   bool closed_ = false;
   bool told_ = false;
   actors::services& services_;
-  std::shared_ptr<end_note> end_;
   runtime::attached_process process_;
 };
+
+/// A message as Python has it.
+py::object to_message(const runtime::term& x);
 
 /// The serial of whoever runs Python code in this thread, as `caller` wants
 /// it; 0 if it is no process yet.

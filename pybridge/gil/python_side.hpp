@@ -27,8 +27,14 @@ struct python_side {
   PyObject* owner_type = nullptr;    ///< () -> whoever runs a call
   PyObject* caller = nullptr;        ///< () -> the mailbox of whoever runs
   PyObject* of_table_call = nullptr; ///< () -> (timeout_ms, depth)
+  PyObject* left_ms = nullptr;       ///< () -> ms until the deadline, or None
   PyObject* settings = nullptr;      ///< dict with "default_timeout_ms"
   long max_depth = 0;
+
+  // Processes that were spawned.
+  PyObject* supervisor = nullptr; ///< context variable: who starts a child
+  PyObject* predicate = nullptr;  ///< (pattern) -> function that says yes or no
+  PyObject* refuse_dead = nullptr; ///< (): raises if the caller has been ended
 
   // The life of the node.
   PyObject* ensure = nullptr; ///< (): starts it unless it runs

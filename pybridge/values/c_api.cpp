@@ -61,6 +61,10 @@ Py_ssize_t extra_index(void (*free)(void*)) {
   return out;
 }
 
+int result_of_generator(PyObject** out) noexcept {
+  return _PyGen_FetchStopIterationValue(out);
+}
+
 py::object new_dict(std::size_t size) {
   // Of few entries Python's own guess is right.
   return made(size <= 5 ? PyDict_New()

@@ -37,6 +37,10 @@ void* extra_of(PyObject* code, Py_ssize_t index) noexcept;
 void set_extra(PyObject* code, Py_ssize_t index, void* x);
 Py_ssize_t extra_index(void (*free)(void*));
 
+/// After a call of `throw` that has returned nothing: 0 and what the generator
+/// has returned, or -1 with what it has raised.
+int result_of_generator(PyObject** out) noexcept;
+
 /// An empty `dict` with room for `size` entries.
 py::object new_dict(std::size_t size);
 

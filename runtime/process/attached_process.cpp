@@ -21,6 +21,11 @@ public:
   using process::process;
 
   void begin(term pid) { pid_ = std::move(pid); }
+  /// Before anybody knows the process.
+  void take_turns(std::shared_ptr<turns> t, void* code) {
+    turns_ = std::move(t);
+    turn_of_ = code;
+  }
 
   std::optional<term> take_first(const matcher& m, deadline until) {
     std::unique_lock code{code_mutex_};
@@ -37,6 +42,42 @@ public:
       return std::nullopt;
     ++taken_;
     return take(at);
+  }
+  std::optional<term> take_or_sleep(const matcher& m, place& from) {
+    lock_scope code{code_mutex_};
+    for (;;) {
+      check();
+      if (from.at == nullptr || from.version != taken_)
+        from = {first_message(), taken_};
+      if (find(from.at, m)) {
+        ++taken_;
+        return take(from.at);
+      }
+      if (fall_asleep())
+        return std::nullopt;
+    }
+  }
+  bool sleep_unless_more(const view& seen) {
+    lock_scope code{code_mutex_};
+    check();
+    while (!has_more(seen))
+      if (fall_asleep())
+        return true;
+    return false;
+  }
+  void* begin_turn() noexcept {
+    listed_.store(false);
+    return turn_of_.load();
+  }
+  void forget_code() noexcept { turn_of_.store(nullptr); }
+  void ask_for_turn() noexcept {
+    if (turn_of_.load() != nullptr && !listed_.exchange(true))
+      turns_->add(process_ptr{this});
+  }
+  std::optional<term> end_reason() const {
+    if (!through_.load())
+      return std::nullopt;
+    return reason_;
   }
   view look(const matcher& m, const view& before) {
     lock_scope code{code_mutex_};
@@ -146,6 +187,12 @@ protected:
     arrived_.notify_all();
     for (auto& [number, f] : told)
       f();
+    ask_for_turn();
+  }
+  void ended(const term& reason, bool) noexcept override {
+    reason_ = reason;
+    through_.store(true);
+    wake();
   }
 
 private:
@@ -225,12 +272,23 @@ private:
   std::atomic<std::uint64_t> wakes_{0};
   std::vector<notice> notices_;
   std::uint64_t last_notice_ = 0;
+
+  std::shared_ptr<turns> turns_; ///< null: the code has none
+  std::atomic<void*> turn_of_{nullptr};
+  std::atomic<bool> listed_{false}; ///< in `turns_`
+  std::atomic<bool> through_{false};
+  term reason_; ///< once `through_` is set
 };
 
 attached_process::attached_process(processes& of)
+  : attached_process(of, nullptr, nullptr) {}
+
+attached_process::attached_process(processes& of, std::shared_ptr<turns> t,
+                                   void* of_code)
   : owner_(of), process_(new impl(of, of.make_pid().serial), false) {
   pid_ = of.pid_of(*process_);
   code().begin(pid_);
+  code().take_turns(std::move(t), of_code);
   code().allow_all();
   of.adopt(*process_);
 }
@@ -242,6 +300,31 @@ attached_process::impl& attached_process::code() const noexcept {
 std::optional<term> attached_process::take_first(const matcher& m,
                                                  deadline until) {
   return code().take_first(m, until);
+}
+
+std::optional<term> attached_process::take_or_sleep(const matcher& m,
+                                                    place& from) {
+  return code().take_or_sleep(m, from);
+}
+
+bool attached_process::sleep_unless_more(const view& seen) {
+  return code().sleep_unless_more(seen);
+}
+
+void attached_process::ask_for_turn() noexcept {
+  code().ask_for_turn();
+}
+
+void* attached_process::begin_turn(process& p) noexcept {
+  return static_cast<impl&>(p).begin_turn();
+}
+
+void attached_process::forget_code() noexcept {
+  code().forget_code();
+}
+
+std::optional<term> attached_process::end_reason() const {
+  return code().end_reason();
 }
 
 void attached_process::drive_to_end(process_body body) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -20,7 +21,21 @@ namespace hornbeam::runtime {
 /// it has been ended, by others or by `detach`, calls raise `process_killed`.
 class attached_process {
 public:
+  /// Where the codes of many processes take turns in one thread.
+  class turns {
+  public:
+    turns() = default;
+    turns(const turns&) = delete;
+    turns& operator=(const turns&) = delete;
+    virtual ~turns() = default;
+    /// `p` may have something to do; called once until `begin_turn`. In any
+    /// thread, perhaps with locks held, so it must be short.
+    virtual void add(process_ptr p) noexcept = 0;
+  };
+
   explicit attached_process(processes& of);
+  /// One whose code has its turns in `t`; `code` is for whoever runs it.
+  attached_process(processes& of, std::shared_ptr<turns> t, void* code);
   ~attached_process() { detach(); }
   attached_process(const attached_process&) = delete;
   attached_process& operator=(const attached_process&) = delete;
@@ -93,6 +108,32 @@ public:
   /// As `notify_once`, for when there is more to see.
   std::uint64_t notify_of_more(const view& seen, std::function<void()> f);
 
+  // -- for code that has turns --
+
+  /// Where a receive has looked; a new one has looked at nothing.
+  struct place {
+    signal** at = nullptr;
+    std::uint64_t version = 0;
+  };
+  /// The first message from `from` on that `m` accepts; if there is none, the
+  /// next one or the end adds the process to its turns.
+  template <class Match>
+  std::optional<term> take_or_sleep(Match m, place& from) {
+    return take_or_sleep(matcher{m}, from);
+  }
+  /// False if there is more to see than `seen`; else the next message or the
+  /// end adds the process to its turns.
+  bool sleep_unless_more(const view& seen);
+  /// Adds the process to its turns.
+  void ask_for_turn() noexcept;
+  /// What was given as `code`; null once it is gone. From here on `add` is
+  /// called again.
+  static void* begin_turn(process& p) noexcept;
+  /// The code is gone: there are no more turns.
+  void forget_code() noexcept;
+  /// With what it was ended, once that is through.
+  std::optional<term> end_reason() const;
+
   /// Calls `f` while no other thread looks into the queue: around what the code
   /// of a process does with aliases and with what waits.
   void alone(const std::function<void(self)>& f);
@@ -121,6 +162,7 @@ private:
 
   impl& code() const noexcept;
   std::optional<term> take_first(const matcher& m, deadline until);
+  std::optional<term> take_or_sleep(const matcher& m, place& from);
   std::uint64_t add_notice(const matcher& m, std::function<void()> f);
   view look_from(const matcher& m, const view& before);
   void drive_to_end(process_body body);

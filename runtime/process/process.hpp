@@ -131,6 +131,12 @@ protected:
   virtual ~process();
   /// The queue was asleep and has something now, or the process has ended.
   virtual void wake() noexcept = 0;
+  /// It has been ended; `asleep`: its queue was. In the thread that ends it.
+  virtual void ended(const term& reason, bool asleep) noexcept {
+    static_cast<void>(reason);
+    if (asleep)
+      wake(); // to unwind its code
+  }
   /// Goes to sleep until there is a message or `until`; false if it need not.
   bool sleep(ticks until);
 

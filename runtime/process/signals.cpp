@@ -410,8 +410,7 @@ void processes::end_all(std::vector<ending> work) {
     clock_.disarm(*p);
     if (rel)
       announce(*p, reason, *rel, work);
-    if (asleep)
-      p->wake(); // to unwind its code
+    p->ended(reason, asleep);
   }
 }
 

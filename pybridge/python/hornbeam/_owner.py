@@ -101,8 +101,12 @@ def _own() -> Owner | None:
     task = _late.running_task()
     if task is None:
         return getattr(_thread, "owner", None) if found is None else found
+    if found is task:  # a coroutine process is its own task
+        return found
     if found is not None and found.task is not None and found.task() is task:
         return found
+    if isinstance(task, _native.Coroutine):
+        return task  # type: ignore[return-value]
     found = _of_tasks.get(task)
     if found is not None and not found.over:
         return found

@@ -9,6 +9,8 @@ from hornbeam import (
     _native,
     _owner,
     _pool,
+    _spawned,
+    _waits,
     errors,
     functions,
     hooks,
@@ -39,8 +41,13 @@ def hand_over() -> None:
             "owner_type": _owner.Owner,
             "caller": _owner._existing,
             "of_table_call": _context.of_table_call,
+            "left_ms": _context.left_ms,
             "settings": vars(_context),
             "max_depth": _context.MAX_DEPTH,
+            # Processes that were spawned.
+            "supervisor": _spawned.supervisor,
+            "predicate": _waits.predicate,
+            "refuse_dead": _spawned.refuse_dead,
             # The life of the node.
             "ensure": _engine.ensure,
             # The handlers of this process.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import collections
 import contextvars
 import functools
-import itertools
 import time
+import types
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Callable
@@ -20,7 +20,6 @@ from hornbeam import (
     _native,
     _owner,
     _pool,
-    _ports,
     _real,
     errors,
 )
@@ -49,16 +48,9 @@ class Spawned(_owner.Owner):
     keeps_pid = True
     listens = True
     box: _native.Mailbox
-    monitor: Ref | None = None
-    #: Whether its coroutine has been told that it has ended.
+    name: str
+    #: Whether its code has been told that it has ended.
     told = False
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.box = _native.Mailbox(True)
-        self.box.keep_end_reason(None, 0)
-        #: The tasks that its coroutine has started.
-        self.tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
 
     def mailbox(self) -> _native.Mailbox:
         if not self.box.alive:
@@ -68,12 +60,11 @@ class Spawned(_owner.Owner):
     def ended(self) -> BaseException:
         """What ends its code, wherever that is."""
         reason = self.box.end_reason
-        if _late.running_loop() is not None:
-            task = _late.running_task()
-            if task is not None and self.task is not None and self.task() is task:
-                self.told = True
-            return asyncio.CancelledError(reason)
-        return ProcessExit(reason)
+        if _late.running_loop() is None:
+            return ProcessExit(reason)
+        if _late.running_task() is self:
+            self.told = True
+        return asyncio.CancelledError(reason)
 
     def lives(self) -> bool:
         return self.box.alive
@@ -114,15 +105,21 @@ def spawn(
     *,
     link: bool = False,
     monitor: bool = False,
-) -> Spawned:
+) -> tuple[Spawned, Ref | None]:
+    """Start a process; it, and the caller's monitor."""
     if not callable(f):
         raise TypeError(
             f"what is spawned must be a function, not {type(f).__name__}"
             + (": call none, pass it and its arguments" if _is_called(f) else "")
         )
     refuse_dead()
-    made = Spawned(_name_of(f))
+    made: _Thread | _Coroutine
+    if _is_coroutine_function(f):
+        made = _Coroutine(_turns or _make_turns(), f, args)
+    else:
+        made = _Thread(f, args)
     linked_to: Pid | None = None
+    ref: Ref | None = None
     try:
         if link:
             above = supervisor.get()
@@ -133,21 +130,16 @@ def spawn(
                 above = act(lambda box: box.pid)
             linked_to = above
         if monitor:
-            made.monitor = act(_native.monitor, made.box.pid, None)
-        context = contextvars.copy_context()
-        context.run(_be, made)
-        if _is_coroutine_function(f):
-            _run_on_loop(made, f, args, context)
-        else:
-            _run_in_thread(made, f, args, context)
+            ref = act(_native.monitor, made.box.pid, None)
+        made.start()
     except BaseException:  # nothing was started: nobody is told that it has ended
         if linked_to is not None:
             _native.unlink(made.box, linked_to)
-        if made.monitor is not None:
-            act(_native.demonitor, made.monitor, True)
+        if ref is not None:
+            act(_native.demonitor, ref, True)
         made.close("killed")
         raise
-    return made
+    return made, ref
 
 
 def refuse_dead() -> None:
@@ -162,7 +154,12 @@ def _is_called(x: Any) -> bool:
     return hasattr(x, "send") and hasattr(x, "throw")
 
 
+_COROUTINE = 0x80  # inspect.CO_COROUTINE
+
+
 def _is_coroutine_function(f: Any) -> bool:
+    if type(f) is types.FunctionType and f.__code__.co_flags & _COROUTINE:
+        return True
     while isinstance(f, functools.partial):
         f = f.func
     return inspect.iscoroutinefunction(f) or inspect.iscoroutinefunction(
@@ -177,32 +174,36 @@ def _name_of(f: Any) -> str:
     return f"{module}.{name}" if name else type(f).__qualname__
 
 
+# -- plain functions ----------------------------------------------------------
+
+
+class _Thread(Spawned):
+    """A process whose code is a plain function, in a thread of its own."""
+
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        self.name = _name_of(f)
+        self.box = _native.Mailbox(True)
+        context = contextvars.copy_context()
+        context.run(_be, self)
+        self.thread = _real.threading().Thread(
+            target=context.run,
+            args=(_thread_body, self, f, args),
+            name=f"hornbeam.process {self.box.pid.serial}",
+            daemon=True,
+        )
+
+    def start(self) -> None:
+        try:
+            self.thread.start()
+        except (RuntimeError, MemoryError) as e:
+            raise HornbeamError(f"no thread can be started for a process: {e}") from e
+
+
 def _be(owner: _owner.Owner) -> None:
     """Have this context be of that process, and nothing else of its caller's."""
     _owner._owner.set(owner)
     _context.forget()
     supervisor.set(None)
-
-
-# -- plain functions ----------------------------------------------------------
-
-
-def _run_in_thread(
-    made: Spawned,
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    context: contextvars.Context,
-) -> None:
-    thread = _real.threading().Thread(
-        target=context.run,
-        args=(_thread_body, made, f, args),
-        name=f"hornbeam.process {made.box.pid.serial}",
-        daemon=True,
-    )
-    try:
-        thread.start()
-    except (RuntimeError, MemoryError) as e:
-        raise HornbeamError(f"no thread can be started for a process: {e}") from e
 
 
 def _thread_body(
@@ -237,36 +238,119 @@ def _refuse_unrun(x: Any) -> None:
 
 # -- coroutines ---------------------------------------------------------------
 
-_keys = itertools.count(1)
-_running: set[asyncio.Task[Any]] = set()
+
+class _Coroutine(_native.Coroutine, Spawned):
+    """A process whose code is a coroutine. To what that awaits it is the task that
+    runs, and it is no more of one than that needs."""
+
+    _name: str | None = None
+    #: The tasks that its coroutine has started.
+    tasks: weakref.WeakSet[asyncio.Task[Any]] | None = None
+    _callbacks: list[tuple[Callable[..., Any], Any]] | None = None
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self._name or _name_of(self.function)
+
+    @name.setter
+    def name(self, x: str) -> None:
+        self._name = x
+
+    def note(self, task: asyncio.Task[Any]) -> None:
+        """It is of this process, and ends with it."""
+        if self.tasks is None:
+            self.tasks = weakref.WeakSet()
+            self.follow_up = True
+        self.tasks.add(task)
+
+    # What the native module calls.
+
+    def code_of(self, x: Any) -> Any:
+        """A coroutine for what its function has returned."""
+        return _awaited(x)
+
+    def failed(self, e: BaseException) -> None:
+        if self.box.alive:  # else that is how it hears of it, and no news
+            self.close(_reason_of_end(self, e))
+
+    def after_end(self) -> None:
+        for task in list(self.tasks or ()):
+            task.cancel()
+        callbacks, self._callbacks = self._callbacks or [], None
+        for f, context in callbacks:
+            self.get_loop().call_soon(f, self, context=context)
+
+    # What else a task has.
+
+    def get_name(self) -> str:
+        return f"hornbeam.process {self.box.pid.serial}"
+
+    def set_name(self, name: object) -> None:
+        pass
+
+    def cancelled(self) -> bool:
+        return self.done() and self.told
+
+    def get_stack(self, *, limit: int | None = None) -> list[Any]:
+        frame = getattr(self.get_coro(), "cr_frame", None)
+        return [] if frame is None else [frame]
+
+    def add_done_callback(self, f: Callable[..., Any], *, context: Any = None) -> None:
+        context = context or contextvars.copy_context()
+        if self.done():
+            self.get_loop().call_soon(f, self, context=context)
+            return
+        self._callbacks = [*(self._callbacks or ()), (f, context)]
+        self.follow_up = True
+
+    def remove_done_callback(self, f: Callable[..., Any]) -> int:
+        before = self._callbacks or []
+        self._callbacks = [x for x in before if x[0] != f]
+        return len(before) - len(self._callbacks)
+
+    def __repr__(self) -> str:
+        return f"<{self.get_name()}: {self.name if self.function else 'ended'}>"
 
 
-def _run_on_loop(
-    made: Spawned,
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    context: contextvars.Context,
-) -> None:
+async def _awaited(x: Any) -> Any:
+    return await x
+
+
+_turns: _native.Scheduler | None = None
+_lock = _real.threading().Lock()
+
+
+def _make_turns() -> _native.Scheduler:
+    """The turns of coroutine processes: in the node's own loop."""
+    global _turns
     loop = _loop.own()
-    loop.call_soon_threadsafe(_begin, loop, made, f, args, context, context=context)
+    with _lock:
+        if _turns is None:
+            _engine.ensure()
+            turns = _native.Scheduler(
+                loop, asyncio.tasks._current_tasks, asyncio.CancelledError
+            )
+            loop.call_soon_threadsafe(_attend, loop, turns)
+            _turns = turns
+        return _turns
 
 
-def _begin(
-    loop: asyncio.AbstractEventLoop,
-    made: Spawned,
-    f: Callable[..., Any],
-    args: tuple[Any, ...],
-    context: contextvars.Context,
-) -> None:
+def _attend(loop: asyncio.AbstractEventLoop, turns: _native.Scheduler) -> None:
     if loop.get_task_factory() is None:
         loop.set_task_factory(_make_task)
-    name = f"hornbeam.process {made.box.pid.serial}"
-    body = _coroutine_body(made, f, args)
-    task = asyncio.Task(
-        body, loop=loop, name=name, context=context  # type: ignore[call-arg]
-    )
-    _running.add(task)
-    task.add_done_callback(_running.discard)
+    timer: asyncio.TimerHandle | None = None
+
+    def run() -> None:
+        nonlocal timer
+        again = turns.run()
+        if again == 0:
+            loop.call_soon(run)
+        elif again > 0:
+            if timer is not None:
+                timer.cancel()
+            timer = loop.call_later(again, run)
+
+    loop.add_reader(turns.fileno(), run)
 
 
 def _make_task(
@@ -278,41 +362,10 @@ def _make_task(
     )
     owner = _owner._owner.get()
     while owner is not None:  # one of its tasks may be a process by itself
-        if isinstance(owner, Spawned):
-            owner.tasks.add(task)
+        if isinstance(owner, _Coroutine):
+            owner.note(task)
         owner = owner.outer
     return task
-
-
-async def _coroutine_body(
-    made: Spawned, f: Callable[..., Any], args: tuple[Any, ...]
-) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    _owner.stand_for(made, task)
-    reason: Any = "normal"
-    port, forget = _ports.port(), None
-    try:
-        if not made.box.alive:
-            return
-        forget = port.once(made.box.keep_end_reason, lambda _: _cancel(task, made))
-        await f(*args)
-    except BaseException as e:
-        if made.box.alive:
-            reason = _reason_of_end(made, e)
-    finally:
-        del f, args
-        if forget is not None:
-            forget()
-        made.close(reason)
-        for child in list(made.tasks):
-            child.cancel()
-
-
-def _cancel(task: asyncio.Task[Any] | None, made: Spawned) -> None:
-    assert task is not None
-    if not made.told:  # else what it does before its end would be cancelled
-        task.cancel(made.box.end_reason)
 
 
 # -- crashes ------------------------------------------------------------------
@@ -372,9 +425,12 @@ def text_of(x: Any) -> str:
 
 def _forked() -> None:
     # Their code stays with the parent: none of it runs here.
-    for task in _running:
-        _native.leak_after_fork(task)
-    _running.clear()
+    global _turns, _lock
+    if _turns is not None:
+        _turns.close()
+        _native.leak_after_fork(_turns)
+    _turns = None
+    _lock = _real.threading().Lock()
 
 
 _engine.on_fork.append(_forked)

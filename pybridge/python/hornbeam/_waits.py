@@ -34,7 +34,7 @@ def receive(timeout_ms: float | None, default: Any, match: Any) -> Steps:
     if timeout_ms is None:
         timeout_ms = _context.left_ms()
     ref = match if isinstance(match, Ref) else None
-    accepts = None if ref is not None or match is ... else _predicate(match)
+    accepts = None if ref is not None or match is ... else predicate(match)
     found = yield Look(ref, accepts, timeout_ms)
     return default if found is NOTHING else found
 
@@ -96,6 +96,9 @@ def _wait_here(x: Look) -> Any:
 
 
 async def _wait_on_loop(x: Look) -> Any:
+    waiting = _native.waiting_receive(x.timeout_ms, NOTHING, x.ref or x.accepts or ...)
+    if waiting is not None:
+        return await waiting
     box = _owner.inbox()
     seen = _BEGINNING
     until = _context.Until(x.timeout_ms)
@@ -142,7 +145,7 @@ def _look(
         seen = _BEGINNING
 
 
-def _predicate(pattern: Any) -> Callable[[Any], bool]:
+def predicate(pattern: Any) -> Callable[[Any], bool]:
     if isinstance(pattern, type):
         return lambda x: isinstance(x, pattern)
     if callable(pattern):

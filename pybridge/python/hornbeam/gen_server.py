@@ -227,7 +227,7 @@ def _start(
     parent = None
     if link:
         parent = _spawned.supervisor.get() or me
-    made = _spawned.spawn(_serve, (cls, args, name, parent, me, tag), link=link)
+    made, _ = _spawned.spawn(_serve, (cls, args, name, parent, me, tag), link=link)
     made.name = f"{cls.__module__}.{cls.__qualname__}"
     pid = made.box.pid
     ref = process.monitor(pid)

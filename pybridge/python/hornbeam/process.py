@@ -78,19 +78,19 @@ def spawn(f: Callable[..., Any], *args: Any) -> Pid:
     deadline, its task and what else is the caller's own. Raises `TypeError` if `f`
     can't be called, `HornbeamError` if no thread can be started.
     """
-    return _spawned.spawn(f, args).box.pid
+    return _spawned.spawn(f, args)[0].box.pid
 
 
 def spawn_link(f: Callable[..., Any], *args: Any) -> Pid:
     """As `spawn`; the process is linked to the caller from its first moment."""
-    return _spawned.spawn(f, args, link=True).box.pid
+    return _spawned.spawn(f, args, link=True)[0].box.pid
 
 
 def spawn_monitor(f: Callable[..., Any], *args: Any) -> tuple[Pid, Ref]:
     """As `spawn`; the caller monitors the process from its first moment."""
-    made = _spawned.spawn(f, args, monitor=True)
-    assert made.monitor is not None
-    return made.box.pid, made.monitor
+    made, ref = _spawned.spawn(f, args, monitor=True)
+    assert ref is not None
+    return made.box.pid, ref
 
 
 def self() -> Pid:
@@ -112,7 +112,6 @@ def send(to: Pid | Ref | str | tuple[str, str], message: Any) -> None:
     Does not wait, and says nothing if nobody is there; messages to one process
     keep their order. Raises `NotFoundError` if nobody on this node has the name.
     """
-    _spawned.refuse_dead()
     _native.send(to, message)
 
 

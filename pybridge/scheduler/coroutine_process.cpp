@@ -1,0 +1,551 @@
+#include "pybridge/scheduler/coroutine_process.hpp"
+
+#include <new>
+#include <utility>
+
+#include <structmember.h>
+
+#include "pybridge/calls/call_helpers.hpp"
+#include "pybridge/calls/fast_call.hpp"
+#include "pybridge/calls/local_call.hpp"
+#include "pybridge/gil/python_side.hpp"
+#include "pybridge/scheduler/receive.hpp"
+#include "pybridge/values/c_api.hpp"
+#include "pybridge/values/convert.hpp"
+
+namespace hornbeam::pybridge {
+
+using namespace runtime;
+
+namespace {
+
+using process_type = coroutine_process;
+using state = process_type::state;
+
+PyTypeObject* type_object = nullptr;
+
+process_type& of(PyObject* x) {
+  return *reinterpret_cast<process_type*>(x);
+}
+
+PyObject* as_object(process_type* p) {
+  return reinterpret_cast<PyObject*>(p);
+}
+
+PyObject* interned(const char* x) {
+  auto* out = PyUnicode_InternFromString(x);
+  if (out == nullptr)
+    throw py::error_already_set();
+  return out;
+}
+
+void report_unraisable(process_type* p) {
+  if (PyErr_Occurred() != nullptr)
+    PyErr_WriteUnraisable(as_object(p));
+}
+
+/// Calls a method that the class in Python has.
+void call_method(process_type* p, PyObject* name, PyObject* x = nullptr) {
+  auto* done = into_python([&] {
+    return x == nullptr ? PyObject_CallMethodNoArgs(as_object(p), name)
+                        : PyObject_CallMethodOneArg(as_object(p), name, x);
+  });
+  if (done == nullptr)
+    report_unraisable(p);
+  Py_XDECREF(done);
+}
+
+// -- its end ------------------------------------------------------------------
+
+/// Its code has ended: it has returned, or raised the exception that is set.
+void end_of_code(process_type* p) {
+  static auto* failed = interned("failed");
+  static auto* after_end = interned("after_end");
+  p->waits_for = state::over;
+  forget_timer(p);
+  p->mailbox->forget_code();
+  if (PyErr_Occurred() != nullptr) {
+    auto error = take_error();
+    call_method(p, failed, error.ptr());
+  }
+  p->mailbox->close(); // unless that has been done
+  Py_CLEAR(p->coroutine);
+  Py_CLEAR(p->function);
+  Py_CLEAR(p->arguments);
+  if (p->follow_up)
+    call_method(p, after_end);
+  Py_CLEAR(p->context);
+  Py_DECREF(p); // that to itself
+}
+
+// -- its code -----------------------------------------------------------------
+
+void ask_for_turn(process_type* p) {
+  p->waits_for = state::turn;
+  p->mailbox->ask_for_turn();
+}
+
+/// Has an exception thrown into it at its next turn.
+void fail_next(process_type* p, PyObject* type, const char* format,
+               PyObject* about) {
+  PyErr_Format(type, format, as_object(p), about);
+  Py_XSETREF(p->error, take_error().release().ptr());
+  ask_for_turn(p);
+}
+
+/// Whether `future` takes the cancellation.
+bool cancel_future(process_type* p, PyObject* message) {
+  static auto* cancel = interned("cancel");
+  static auto* names = PyTuple_Pack(1, interned("msg"));
+  PyObject* args[] = {p->future, message};
+  auto taken = made(into_python(
+    [&] { return PyObject_VectorcallMethod(cancel, args, 1, names); }));
+  return PyObject_IsTrue(taken.ptr()) == 1;
+}
+
+/// As `asyncio.Task.cancel`.
+bool cancel(process_type* p, PyObject* message) {
+  if (p->waits_for == state::over)
+    return false;
+  ++p->cancels;
+  if (p->future != nullptr && cancel_future(p, message))
+    return true;
+  p->must_cancel = true;
+  Py_XSETREF(p->cancel_message, Py_NewRef(message));
+  if (p->waits_for == state::message)
+    ask_for_turn(p);
+  return true;
+}
+
+PyObject* new_cancelled(process_type* p, PyObject* message) {
+  auto* type = p->turns->cancelled_error().ptr();
+  return message == nullptr || message == Py_None
+           ? PyObject_CallNoArgs(type)
+           : PyObject_CallOneArg(type, message);
+}
+
+PyObject* go_on_after(PyObject* self, PyObject* future);
+
+PyMethodDef go_on_method{"go_on", go_on_after, METH_O, nullptr};
+
+/// The names of the arguments in a call whose last one is a context.
+PyObject* only_context() {
+  static auto* names = PyTuple_Pack(1, interned("context"));
+  return names;
+}
+
+/// Has `p` go on when the future that it has yielded is done.
+void wait_for_future(process_type* p, PyObject* future) {
+  static auto* blocking = interned("_asyncio_future_blocking");
+  static auto* add_done_callback = interned("add_done_callback");
+  static auto* get_loop = interned("get_loop");
+  auto* flag = PyObject_GetAttr(future, blocking);
+  if (flag == nullptr) {
+    PyErr_Clear();
+    return fail_next(p, PyExc_RuntimeError,
+                     "%R awaits %R, which is nothing that can be awaited",
+                     future);
+  }
+  bool is_awaited = flag == Py_True;
+  Py_DECREF(flag);
+  if (!is_awaited)
+    return fail_next(p, PyExc_RuntimeError,
+                     "%R yields the future %R, which is to be awaited", future);
+  if (future == as_object(p))
+    return fail_next(p, PyExc_RuntimeError, "%R can't await itself: %R",
+                     future);
+  auto loop = made(PyObject_CallMethodNoArgs(future, get_loop));
+  if (loop.ptr() != p->turns->loop().ptr())
+    return fail_next(p, PyExc_RuntimeError,
+                     "%R awaits %R, which is attached to a different loop",
+                     future);
+  if (PyObject_SetAttr(future, blocking, Py_False) < 0)
+    throw py::error_already_set();
+  auto go_on = made(PyCFunction_New(&go_on_method, as_object(p)));
+  PyObject* args[] = {future, go_on.ptr(), p->turns->empty_context().ptr()};
+  made(into_python([&] {
+    return PyObject_VectorcallMethod(add_done_callback, args, 2,
+                                     only_context());
+  }));
+  Py_XSETREF(p->future, Py_NewRef(future));
+  p->waits_for = state::future;
+  if (p->must_cancel && cancel_future(p, p->cancel_message))
+    p->must_cancel = false;
+}
+
+/// What its coroutine has yielded says what it waits for.
+void take_yielded(process_type* p, PyObject* x) {
+  if (auto until = waits_for_message(x, *p)) {
+    p->waits_for = state::message;
+    if (*until != clock::time_point::max()) {
+      p->timer = p->turns->timers().emplace(*until, p);
+      p->timed = true;
+    }
+    if (p->must_cancel)
+      ask_for_turn(p);
+  } else if (x == Py_None) { // as `asyncio.sleep(0)` does
+    static auto* call_soon = interned("call_soon");
+    auto go_on = made(PyCFunction_New(&go_on_method, as_object(p)));
+    PyObject* args[] = {p->turns->loop().ptr(), go_on.ptr(), Py_None,
+                        p->turns->empty_context().ptr()};
+    made(into_python([&] {
+      return PyObject_VectorcallMethod(call_soon, args, 3, only_context());
+    }));
+    p->waits_for = state::others;
+  } else {
+    wait_for_future(p, x);
+  }
+}
+
+/// The coroutine of its function, or what awaits what that has returned.
+PyObject* new_coroutine(process_type* p) {
+  auto* out = PyObject_CallObject(p->function, p->arguments);
+  Py_CLEAR(p->arguments);
+  if (out == nullptr || PyCoro_CheckExact(out))
+    return out;
+  static auto* name = interned("code_of");
+  auto* wrapped = PyObject_CallMethodOneArg(as_object(p), name, out);
+  Py_DECREF(out);
+  return wrapped;
+}
+
+/// Until it waits for something: what it has yielded.
+PySendResult step(process_type* p, PyObject** out) {
+  if (p->coroutine == nullptr) {
+    p->coroutine = new_coroutine(p);
+    if (p->coroutine == nullptr)
+      return PYGEN_ERROR;
+  }
+  PyObject* error = std::exchange(p->error, nullptr);
+  if (p->must_cancel) {
+    p->must_cancel = false;
+    Py_XSETREF(error, new_cancelled(p, p->cancel_message));
+    Py_CLEAR(p->cancel_message);
+    if (error == nullptr)
+      return PYGEN_ERROR;
+  }
+  if (error == nullptr)
+    return PyIter_Send(p->coroutine, Py_None, out);
+  static auto* throw_in = interned("throw");
+  *out = PyObject_CallMethodOneArg(p->coroutine, throw_in, error);
+  Py_DECREF(error);
+  if (*out != nullptr)
+    return PYGEN_NEXT;
+  return result_of_generator(out) == 0 ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+void go_on(process_type* p) {
+  auto hold = py::reinterpret_borrow<py::object>(as_object(p));
+  auto generation = fork_generation();
+  forget_timer(p);
+  p->waits_for = state::turn;
+  PyObject* out = nullptr;
+  PySendResult result{};
+  {
+    scheduler::step_scope here{*p->turns, *p};
+    auto context = py::reinterpret_borrow<py::object>(p->context);
+    if (PyContext_Enter(context.ptr()) < 0)
+      throw py::error_already_set();
+    result = into_python([&] { return step(p, &out); });
+    if (PyContext_Exit(context.ptr()) < 0)
+      PyErr_Clear();
+  }
+  auto yielded = py::reinterpret_steal<py::object>(out);
+  if (generation
+      != fork_generation()) { // what goes on here is the child's main
+    PyErr_Clear();
+    return;
+  }
+  if (result == PYGEN_NEXT)
+    take_yielded(p, yielded.ptr());
+  else
+    end_of_code(p);
+}
+
+/// What no step lets out: there is nobody to raise it to.
+void guarded(process_type* p, auto f) {
+  try {
+    f();
+  } catch (...) {
+    set_current_error();
+    report_unraisable(p);
+  }
+}
+
+PyObject* go_on_after(PyObject* self, PyObject* future) {
+  auto* p = &of(self);
+  native_call guard;
+  if (p->future == future || p->waits_for == state::others) {
+    Py_CLEAR(p->future);
+    guarded(p, [&] { go_on(p); });
+  }
+  Py_RETURN_NONE;
+}
+
+// -- what Python sees ---------------------------------------------------------
+
+/// In the context in which its code will run: nothing of its caller's own.
+void set_variables(process_type* p) {
+  auto& side = python();
+  auto set = [](PyObject* variable, PyObject* x) {
+    made(PyContextVar_Set(variable, x));
+  };
+  auto forget = [&](PyObject* variable, PyObject* nothing) {
+    PyObject* now = nullptr;
+    if (PyContextVar_Get(variable, nothing, &now) < 0)
+      throw py::error_already_set();
+    Py_DECREF(now);
+    if (now != nothing)
+      set(variable, nothing);
+  };
+  static auto* no_permits = PyTuple_New(0);
+  static auto* no_depth = PyLong_FromLong(0);
+  forget(side.deadline, Py_None);
+  forget(side.depth, no_depth);
+  forget(side.permits, no_permits);
+  forget(side.task, Py_None);
+  forget(side.supervisor, Py_None);
+  set(side.owner, as_object(p));
+}
+
+int make(PyObject* self, PyObject* args, PyObject*) {
+  native_call guard;
+  PyObject *turns = nullptr, *function = nullptr, *arguments = nullptr;
+  if (!PyArg_ParseTuple(args, "OOO!:Coroutine", &turns, &function,
+                        &PyTuple_Type, &arguments))
+    return -1;
+  auto* p = &of(self);
+  if (p->mailbox != nullptr) {
+    PyErr_SetString(PyExc_TypeError, "it has been made");
+    return -1;
+  }
+  try {
+    p->turns = py::cast<std::shared_ptr<scheduler>>(py::handle{turns});
+    using holder
+      = std::unique_ptr<python_mailbox, leak_after_fork<python_mailbox>>;
+    holder mailbox{new python_mailbox{p->turns, p}};
+    p->mailbox = mailbox.get();
+    p->box = py::cast(std::move(mailbox)).release().ptr();
+    p->function = Py_NewRef(function);
+    p->arguments = Py_NewRef(arguments);
+    p->context = made(PyContext_CopyCurrent()).release().ptr();
+    if (PyContext_Enter(p->context) < 0)
+      throw py::error_already_set();
+    struct leave {
+      PyObject* context;
+      ~leave() { PyContext_Exit(context); }
+    } here{p->context};
+    set_variables(p);
+    return 0;
+  } catch (...) {
+    set_current_error();
+    return -1;
+  }
+}
+
+PyObject* allocate(PyTypeObject* type, PyObject*, PyObject*) {
+  auto* self = type->tp_alloc(type, 0);
+  if (self != nullptr) {
+    new (&of(self).turns) std::shared_ptr<scheduler>{};
+    new (&of(self).timer) scheduler::timer_map::iterator{};
+  }
+  return self;
+}
+
+/// Methods of what was allocated and not made, as by a class that forgets
+/// `super().__init__`, find nothing.
+bool is_made(PyObject* self) {
+  if (of(self).mailbox != nullptr)
+    return true;
+  PyErr_SetString(PyExc_TypeError, "it has not been made");
+  return false;
+}
+
+int clear(PyObject* self) {
+  auto& p = of(self);
+  Py_CLEAR(p.function);
+  Py_CLEAR(p.arguments);
+  Py_CLEAR(p.coroutine);
+  Py_CLEAR(p.context);
+  Py_CLEAR(p.future);
+  Py_CLEAR(p.cancel_message);
+  Py_CLEAR(p.error);
+  return 0;
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+  auto& p = of(self);
+  Py_VISIT(Py_TYPE(self));
+  Py_VISIT(p.function);
+  Py_VISIT(p.arguments);
+  Py_VISIT(p.coroutine);
+  Py_VISIT(p.context);
+  Py_VISIT(p.future);
+  Py_VISIT(p.cancel_message);
+  Py_VISIT(p.error);
+  return 0;
+}
+
+void deallocate(PyObject* self) {
+  PyObject_GC_UnTrack(self);
+  auto& p = of(self);
+  if (p.weak_references != nullptr)
+    PyObject_ClearWeakRefs(self);
+  if (p.mailbox != nullptr)
+    p.mailbox->forget_code();
+  clear(self);
+  Py_CLEAR(p.box);
+  p.turns.~shared_ptr();
+  auto* type = Py_TYPE(self);
+  type->tp_free(self);
+  Py_DECREF(type);
+}
+
+PyObject* start(PyObject* self, PyObject*) {
+  native_call guard;
+  if (!is_made(self))
+    return nullptr;
+  auto& p = of(self);
+  if (p.waits_for == state::made) {
+    p.waits_for = state::fresh;
+    Py_INCREF(self);
+    p.mailbox->ask_for_turn();
+  }
+  Py_RETURN_NONE;
+}
+
+PyObject* task_cancel(PyObject* self, PyObject* args, PyObject* names) {
+  static const char* parameters[] = {"msg", nullptr};
+  PyObject* message = Py_None;
+  if (!PyArg_ParseTupleAndKeywords(args, names, "|O",
+                                   const_cast<char**>(parameters), &message)
+      || !is_made(self))
+    return nullptr;
+  native_call guard;
+  try {
+    return PyBool_FromLong(cancel(&of(self), message));
+  } catch (...) {
+    set_current_error();
+    return nullptr;
+  }
+}
+
+PyObject* task_cancelling(PyObject* self, PyObject*) {
+  return PyLong_FromLong(of(self).cancels);
+}
+
+PyObject* task_uncancel(PyObject* self, PyObject*) {
+  auto& p = of(self);
+  if (p.cancels > 0)
+    --p.cancels;
+  return PyLong_FromLong(p.cancels);
+}
+
+PyObject* task_done(PyObject* self, PyObject*) {
+  return PyBool_FromLong(of(self).waits_for == state::over);
+}
+
+PyObject* task_get_coro(PyObject* self, PyObject*) {
+  auto* x = of(self).coroutine;
+  return Py_NewRef(x != nullptr ? x : Py_None);
+}
+
+PyObject* task_get_loop(PyObject* self, PyObject*) {
+  return is_made(self) ? Py_NewRef(of(self).turns->loop().ptr()) : nullptr;
+}
+
+PyMethodDef methods[]
+  = {{"start", start, METH_NOARGS,
+      "start($self, /)\n--\n\nGive it its first turn."},
+     {"cancel",
+      reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(task_cancel)),
+      METH_VARARGS | METH_KEYWORDS,
+      "cancel($self, /, msg=None)\n--\n\nAs `asyncio.Task.cancel`."},
+     {"cancelling", task_cancelling, METH_NOARGS,
+      "cancelling($self, /)\n--\n\nAs `asyncio.Task.cancelling`."},
+     {"uncancel", task_uncancel, METH_NOARGS,
+      "uncancel($self, /)\n--\n\nAs `asyncio.Task.uncancel`."},
+     {"done", task_done, METH_NOARGS,
+      "done($self, /)\n--\n\nWhether its code has ended."},
+     {"get_coro", task_get_coro, METH_NOARGS,
+      "get_coro($self, /)\n--\n\nThe coroutine that is its code; None before "
+      "its first turn and after its last."},
+     {"get_loop", task_get_loop, METH_NOARGS,
+      "get_loop($self, /)\n--\n\nThe event loop in whose thread it has its "
+      "turns."},
+     {nullptr, nullptr, 0, nullptr}};
+
+PyMemberDef members[] = {
+  {"box", T_OBJECT, offsetof(process_type, box), READONLY, nullptr},
+  {"function", T_OBJECT, offsetof(process_type, function), READONLY, nullptr},
+  {"told", T_BOOL, offsetof(process_type, told), 0, nullptr},
+  {"follow_up", T_BOOL, offsetof(process_type, follow_up), 0, nullptr},
+  {"__weaklistoffset__", T_PYSSIZET, offsetof(process_type, weak_references),
+   READONLY, nullptr},
+  {nullptr, 0, 0, 0, nullptr}};
+
+/// What stands in a slot of a type.
+template <class F>
+void* slot(F* f) {
+  return reinterpret_cast<void*>(f);
+}
+
+} // namespace
+
+coroutine_process* as_coroutine_process(PyObject* x) noexcept {
+  return PyObject_TypeCheck(x, type_object) != 0 ? &of(x) : nullptr;
+}
+
+void take_turn(coroutine_process* p) {
+  auto hold = py::reinterpret_borrow<py::object>(as_object(p));
+  if (p->waits_for == state::made || p->waits_for == state::over)
+    return;
+  guarded(p, [&] {
+    if (!p->told && !p->mailbox->alive()) {
+      p->told = true;
+      if (p->waits_for == state::fresh)
+        return end_of_code(p);
+      auto reason = p->mailbox->end_reason();
+      cancel(p, reason ? to_python(*reason).ptr() : Py_None);
+    }
+    if (p->waits_for != state::future && p->waits_for != state::others)
+      go_on(p);
+  });
+}
+
+void forget_timer(coroutine_process* p) noexcept {
+  if (std::exchange(p->timed, false))
+    p->turns->timers().erase(p->timer);
+}
+
+void raise_told(coroutine_process& p) {
+  p.told = true;
+  auto reason = p.mailbox->end_reason();
+  auto text = reason ? to_python(*reason) : py::none();
+  auto error = made(new_cancelled(&p, text.ptr()));
+  PyErr_SetObject(p.turns->cancelled_error().ptr(), error.ptr());
+  throw py::error_already_set();
+}
+
+void bind_coroutine_process(py::module_& m) {
+  PyType_Slot slots[]
+    = {{Py_tp_doc,
+        const_cast<char*>("Coroutine(turns, function, arguments, /)\n--\n\n"
+                          "A process whose code is a coroutine.")},
+       {Py_tp_new, slot(allocate)},
+       {Py_tp_init, slot(make)},
+       {Py_tp_dealloc, slot(deallocate)},
+       {Py_tp_traverse, slot(traverse)},
+       {Py_tp_clear, slot(clear)},
+       {Py_tp_methods, methods},
+       {Py_tp_members, members},
+       {0, nullptr}};
+  PyType_Spec spec{
+    "hornbeam._native.Coroutine", sizeof(process_type), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, slots};
+  auto type = made(PyType_FromModuleAndSpec(m.ptr(), &spec, nullptr));
+  type_object = reinterpret_cast<PyTypeObject*>(type.ptr());
+  m.attr("Coroutine") = type;
+}
+
+} // namespace hornbeam::pybridge
