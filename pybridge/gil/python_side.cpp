@@ -11,8 +11,6 @@ using side = python_side;
 
 constexpr std::pair<const char*, PyObject * side::*> objects[] = {
   {"atom", &side::atom},
-  {"pid", &side::pid},
-  {"ref", &side::ref},
   {"missing", &side::missing},
   {"encode", &side::encode},
   {"decode", &side::decode},

@@ -10,8 +10,6 @@ namespace hornbeam::pybridge {
 struct python_side {
   // Values and errors.
   PyObject* atom = nullptr;
-  PyObject* pid = nullptr;
-  PyObject* ref = nullptr;
   PyObject* missing = nullptr;   ///< stands for a key that is not there
   PyObject* encode = nullptr;    ///< object -> None | (tag or None, value)
   PyObject* decode = nullptr;    ///< (tag, value) -> object

@@ -9,6 +9,7 @@
 #include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/c_api.hpp"
 #include "pybridge/values/convert.hpp"
+#include "pybridge/values/marks.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -76,7 +77,8 @@ PySendResult send(PyObject* self, PyObject*, PyObject** out) {
     } catch (const process_killed&) {
       raise_told(*r.process);
     }
-    if (!found && clock::now() >= r.until)
+    if (!found && r.until != clock::time_point::max()
+        && clock::now() >= r.until)
       found = py::reinterpret_borrow<py::object>(r.fallback);
     if (found) {
       *out = found.release().ptr();
@@ -153,8 +155,9 @@ py::object waiting_receive(py::handle timeout_ms, py::handle fallback,
     Py_NewRef(reinterpret_cast<PyObject*>(p)));
   r.fallback = Py_NewRef(fallback.ptr());
   if (match.ptr() != Py_Ellipsis) {
-    if (Py_TYPE(match.ptr()) == reinterpret_cast<PyTypeObject*>(python().ref))
-      r.of.ref = to_term(match, "match");
+    if (auto* mark = find_mark(match.ptr());
+        mark != nullptr && mark->is(term::kind::reference))
+      r.of.ref = *mark;
     else if (PyFunction_Check(match.ptr()))
       r.accepts = Py_NewRef(match.ptr());
     else

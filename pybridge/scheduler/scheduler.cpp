@@ -83,7 +83,7 @@ double scheduler::run() {
 /// False if the time is over before all had their turn.
 bool scheduler::give_turns(list& of, clock::time_point until) {
   for (std::size_t i = 0; i < of.size(); ++i) {
-    if (i % 8 == 7 && clock::now() > until) {
+    if (++turns_ % 8 == 0 && clock::now() > until) {
       of.erase(of.begin(), of.begin() + static_cast<std::ptrdiff_t>(i));
       return false;
     }
@@ -94,7 +94,7 @@ bool scheduler::give_turns(list& of, clock::time_point until) {
       break;
   }
   of.clear();
-  return clock::now() <= until;
+  return true;
 }
 
 /// True if this is the child of a fork by now.

@@ -67,7 +67,8 @@ private:
   timer_map timers_;
   /// When the loop calls `run` for them.
   clock::time_point armed_ = clock::time_point::max();
-  list rest_; ///< what the slice was too short for
+  std::uint32_t turns_ = 0; ///< given by now
+  list rest_;               ///< what the slice was too short for
 
   runtime::ranked_mutex<runtime::lock_rank::completions> mutex_;
   list ready_;          ///< under `mutex_`

@@ -1,9 +1,11 @@
 #include "pybridge/values/convert.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "pybridge/gil/python_side.hpp"
 #include "pybridge/values/c_api.hpp"
+#include "pybridge/values/marks.hpp"
 
 // Raw C API: this is the hot path of everything, and an `isinstance` ladder
 // through pybind11's casters costs several times as much.
@@ -123,8 +125,8 @@ public:
       return term::set(iterated(x));
     if (type == type_of(python().atom))
       return with_utf8(x, term::atom);
-    if (type == type_of(python().pid) || type == type_of(python().ref))
-      return mark(x, type == type_of(python().pid));
+    if (auto* mark = find_mark(x))
+      return *mark;
     return exact_ ? term::extension(class_name(x), convert_other(x))
                   : convert_other(x);
   }
@@ -259,25 +261,6 @@ private:
     return result;
   }
 
-  static term mark(PyObject* x, bool is_pid) {
-    py::handle h{x};
-    origin_ptr node = nullptr;
-    std::uint64_t serial = 0;
-    try {
-      node = origin::of(to_text(h.attr("node"), "node"),
-                        py::cast<std::uint64_t>(h.attr("incarnation")));
-      serial = py::cast<std::uint64_t>(h.attr("serial"));
-    } catch (py::cast_error&) {
-      throw not_a_term{PyExc_TypeError,
-                       {},
-                       "the numbers of a Pid or Ref are integers of 64 bits"};
-    }
-    if (is_pid)
-      return term{pid{node, serial}};
-    return term{
-      reference{node, serial, py::cast<std::uint64_t>(h.attr("owner"))}};
-  }
-
   /// What the Python package knows about this type: arrays, dates, enums,
   /// registered classes.
   std::optional<term> extension(PyObject* x) {
@@ -334,14 +317,25 @@ private:
   std::vector<PyObject*> above_;
 };
 
-template <class... Ts>
-PyObject* build_mark(PyTypeObject* type, origin_ptr node, std::uint64_t serial,
-                     Ts... owner) {
-  py::handle cls{reinterpret_cast<PyObject*>(type)};
-  return cls(text_to_python(node->name()), node->incarnation, serial, owner...)
-    .release()
-    .ptr();
-}
+/// Atoms are few, and come again and again.
+class atoms_in_use {
+public:
+  PyObject* find(std::string_view text) {
+    if (auto at = known_.find(text); at != known_.end())
+      return Py_NewRef(at->second);
+    auto* made = PyObject_CallOneArg(python().atom, text_to_python(text).ptr());
+    if (made != nullptr && known_.size() < most)
+      known_.emplace(text, Py_NewRef(made));
+    return made;
+  }
+
+private:
+  static constexpr std::size_t most = 4096;
+  std::map<std::string, PyObject*, std::less<>> known_;
+};
+
+/// With Python's lock; left behind at exit.
+auto& atoms_in_use_here = *new atoms_in_use;
 
 PyObject* call_decode(const std::string& tag, const py::object& value) {
   auto name = text_to_python(tag);
@@ -399,9 +393,7 @@ private:
       case term::kind::string:
         return text_to_python(x.text()).release().ptr();
       case term::kind::atom:
-        return py::handle{python().atom}(text_to_python(x.text()))
-          .release()
-          .ptr();
+        return atoms_in_use_here.find(x.text());
       case term::kind::bytes:
         return PyBytes_FromStringAndSize(
           x.text().data(), static_cast<Py_ssize_t>(x.text().size()));
@@ -417,11 +409,8 @@ private:
         return PySet_New(items.ptr());
       }
       case term::kind::pid:
-        return build_mark(type_of(python().pid), x.as_pid().node,
-                          x.as_pid().serial);
       case term::kind::reference:
-        return build_mark(type_of(python().ref), x.as_reference().node,
-                          x.as_reference().serial, x.as_reference().owner);
+        return new_mark(x);
       case term::kind::array:
         return array(x);
       case term::kind::extension:
@@ -499,6 +488,7 @@ py::object to_python(const term& x, bool copy) {
 void bind_values(py::module_& m) {
   py::class_<array_bytes>(m, "_ArrayBytes", py::buffer_protocol())
     .def_buffer(&array_bytes::buffer);
+  bind_marks(m);
 }
 
 std::string to_text(py::handle x, const char* what) {

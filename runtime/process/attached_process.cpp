@@ -159,6 +159,7 @@ public:
       lock_scope guard{wait_mutex_};
       number = ++last_notice_;
       notices_.emplace_back(number, std::move(f));
+      waiters_.fetch_add(1);
     }
     bool asleep = fall_asleep();
     code.unlock();
@@ -168,7 +169,8 @@ public:
   }
   void forget_notice(std::uint64_t number) {
     lock_scope guard{wait_mutex_};
-    std::erase_if(notices_, [&](auto& x) { return x.first == number; });
+    waiters_.fetch_sub(
+      std::erase_if(notices_, [&](auto& x) { return x.first == number; }));
   }
   void end_code() noexcept {
     lock_scope code{code_mutex_};
@@ -178,15 +180,19 @@ public:
 
 protected:
   void wake() noexcept override {
-    std::vector<notice> told;
-    {
-      lock_scope guard{wait_mutex_};
-      ++wakes_;
-      told.swap(notices_);
+    // Who is about to wait counts itself before it looks at `wakes_`.
+    wakes_.fetch_add(1);
+    if (waiters_.load() > 0) {
+      std::vector<notice> told;
+      {
+        lock_scope guard{wait_mutex_};
+        told.swap(notices_);
+        waiters_.fetch_sub(told.size());
+      }
+      arrived_.notify_all();
+      for (auto& [number, f] : told)
+        f();
     }
-    arrived_.notify_all();
-    for (auto& [number, f] : told)
-      f();
     ask_for_turn();
   }
   void ended(const term& reason, bool) noexcept override {
@@ -244,11 +250,13 @@ private:
   /// Until `wake` has been called since it had been called `wakes` times.
   void await(std::uint64_t wakes, deadline until) {
     std::unique_lock lock{wait_mutex_};
+    waiters_.fetch_add(1);
     auto woken = [&] { return wakes_ != wakes; };
     if (until.infinite())
       arrived_.wait(lock, woken);
     else
       arrived_.wait_until(lock, until.at, woken);
+    waiters_.fetch_sub(1);
   }
   /// Until `r` has what it waits for; the node's clock tells when its time is
   /// over.
@@ -266,10 +274,11 @@ private:
   code_mutex code_mutex_;
   std::uint64_t taken_ = 0; ///< changes when messages leave the queue
 
-  ranked_mutex<lock_rank::process_wait>
-    wait_mutex_; ///< guards `notices_`, and changes of `wakes_`
+  ranked_mutex<lock_rank::process_wait> wait_mutex_; ///< guards `notices_`
   ranked_condition arrived_;
   std::atomic<std::uint64_t> wakes_{0};
+  /// Threads that sleep, and notices.
+  std::atomic<std::size_t> waiters_{0};
   std::vector<notice> notices_;
   std::uint64_t last_notice_ = 0;
 

@@ -8,9 +8,36 @@ from asyncio import AbstractEventLoop
 from os import PathLike
 from typing import Any, Awaitable, Callable, Iterable, Mapping, Sequence, TypeVar
 
-from hornbeam.values import Pid, Ref
-
 T = TypeVar("T")
+
+# -- values --------------------------------------------------------------------
+
+class Pid:
+    """The address of a process, a thread, a task or a handler call."""
+
+    def __init__(self, node: str, incarnation: int, serial: int) -> None: ...
+    @property
+    def node(self) -> str: ...
+    @property
+    def incarnation(self) -> int: ...
+    @property
+    def serial(self) -> int: ...
+
+class Ref:
+    """A unique mark, made by `hornbeam.make_ref()`. An alias also names the
+    process that it leads to (`owner`, else 0)."""
+
+    def __init__(
+        self, node: str, incarnation: int, serial: int, owner: int = 0
+    ) -> None: ...
+    @property
+    def node(self) -> str: ...
+    @property
+    def incarnation(self) -> int: ...
+    @property
+    def serial(self) -> int: ...
+    @property
+    def owner(self) -> int: ...
 
 # -- the life of the node -----------------------------------------------------
 

@@ -25,8 +25,6 @@ def hand_over() -> None:
         {
             # Values and errors.
             "atom": values.Atom,
-            "pid": values.Pid,
-            "ref": values.Ref,
             "missing": values.MISSING,
             "encode": values.encode,
             "decode": values.decode,

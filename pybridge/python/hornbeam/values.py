@@ -13,6 +13,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
 
 from hornbeam import _late
+from hornbeam._native import Pid as Pid
+from hornbeam._native import Ref as Ref
 
 if TYPE_CHECKING:
     import datetime
@@ -29,51 +31,6 @@ class Atom(str):
 
     def __repr__(self) -> str:
         return f"Atom({str.__repr__(self)})"
-
-
-class _Mark:
-    """What is unique in all nodes: a node, one start of it, a number."""
-
-    __slots__ = ("node", "incarnation", "serial")
-
-    def __init__(self, node: str, incarnation: int, serial: int) -> None:
-        self.node = node
-        self.incarnation = incarnation
-        self.serial = serial
-
-    def _key(self) -> tuple[int, int]:
-        # Without the name, which a node that was started without one gets later:
-        # the number of its start is its own anyway.
-        return (self.incarnation, self.serial)
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._key() == other._key()  # type: ignore
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-
-class Pid(_Mark):
-    """The address of a process, a thread, a task or a handler call."""
-
-    def __repr__(self) -> str:
-        return f"<{self.node}.{self.incarnation}.{self.serial}>"
-
-
-class Ref(_Mark):
-    """A unique mark, made by `hornbeam.make_ref()`. An alias also names the
-    process that it leads to (`owner`, else 0)."""
-
-    __slots__ = ("owner",)
-
-    def __init__(
-        self, node: str, incarnation: int, serial: int, owner: int = 0
-    ) -> None:
-        super().__init__(node, incarnation, serial)
-        self.owner = owner
-
-    def __repr__(self) -> str:
-        return f"#Ref<{self.node}.{self.incarnation}.{self.serial}>"
 
 
 class Missing:
