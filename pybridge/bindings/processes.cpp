@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "pybridge/bindings/module.hpp"
+#include "pybridge/calls/fast_call.hpp"
 #include "pybridge/calls/python_mailbox.hpp"
 #include "pybridge/values/convert.hpp"
 #include "runtime/term/atoms.hpp"
@@ -28,7 +29,7 @@ auto from_outside(F f) {
   }
 }
 
-term to_pid(const py::object& x, const char* what) {
+term to_pid(py::handle x, const char* what) {
   auto out = to_term(x, what);
   if (!out.is(term::kind::pid)) {
     PyErr_Format(PyExc_TypeError, "%s must be a Pid, not %s", what,
@@ -38,7 +39,7 @@ term to_pid(const py::object& x, const char* what) {
   return out;
 }
 
-term to_ref(const py::object& x, const char* what) {
+term to_ref(py::handle x, const char* what) {
   auto out = to_term(x, what);
   if (!out.is(term::kind::reference)) {
     PyErr_Format(PyExc_TypeError, "%s must be a Ref, not %s", what,
@@ -97,40 +98,48 @@ term timer_target(const py::object& to) {
   throw py::error_already_set();
 }
 
+python_mailbox& to_mailbox(py::handle x) {
+  return py::cast<python_mailbox&>(x);
+}
+
+py::object link(py::handle me, py::handle to) {
+  auto other = to_pid(to, "link takes what");
+  to_mailbox(me).act([&](self x) { return x.link(other), true; });
+  return py::none();
+}
+
+py::object unlink(py::handle me, py::handle to) {
+  auto other = to_pid(to, "unlink takes what");
+  to_mailbox(me).act([&](self x) { return x.unlink(other), true; });
+  return py::none();
+}
+
+py::object monitor(py::handle me, py::handle what, py::handle alias) {
+  auto whom = address(what, "what is monitored");
+  auto& box = to_mailbox(me);
+  if (alias.is_none())
+    return to_python(box.act([&](self x) { return x.monitor(whom); }));
+  auto mode = to_alias_mode(to_text(alias, "alias"));
+  return to_python(
+    box.act_alone([&](self x) { return x.monitor(whom, mode); }));
+}
+
+py::object demonitor(py::handle me, py::handle monitor, py::handle flush) {
+  auto ref = to_ref(monitor, "a monitor");
+  auto yes = PyObject_IsTrue(flush.ptr());
+  if (yes < 0)
+    throw py::error_already_set();
+  return py::bool_(to_mailbox(me).act_alone(
+    [&](self x) { return x.demonitor(ref, yes == 1); }));
+}
+
 void bind_relations(py::module_& m) {
   using guard = py::call_guard<native_call>;
-  m.def(
-    "link",
-    [](python_mailbox& x, const py::object& to) {
-      auto other = to_pid(to, "link takes what");
-      x.act([&](self me) { return me.link(other), true; });
-    },
-    guard());
-  m.def(
-    "unlink",
-    [](python_mailbox& x, const py::object& to) {
-      auto other = to_pid(to, "unlink takes what");
-      x.act([&](self me) { return me.unlink(other), true; });
-    },
-    guard());
-  m.def(
-    "monitor",
-    [](python_mailbox& x, const py::object& what, const py::object& alias) {
-      auto whom = address(what, "what is monitored");
-      if (alias.is_none())
-        return to_python(x.act([&](self me) { return me.monitor(whom); }));
-      auto mode = to_alias_mode(to_text(alias, "alias"));
-      return to_python(
-        x.act_alone([&](self me) { return me.monitor(whom, mode); }));
-    },
-    guard());
-  m.def(
-    "demonitor",
-    [](python_mailbox& x, const py::object& monitor, bool flush) {
-      auto ref = to_ref(monitor, "a monitor");
-      return x.act_alone([&](self me) { return me.demonitor(ref, flush); });
-    },
-    guard());
+  def_fast<link, "link", "me, to">(m, "See `hornbeam.process`.");
+  def_fast<unlink, "unlink", "me, to">(m, "See `hornbeam.process`.");
+  def_fast<monitor, "monitor", "me, what, alias">(m, "See `hornbeam.process`.");
+  def_fast<demonitor, "demonitor", "me, monitor, flush">(
+    m, "See `hornbeam.process`.");
   m.def(
     "alias",
     [](python_mailbox& x, bool once) {

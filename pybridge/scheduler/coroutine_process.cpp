@@ -496,6 +496,17 @@ coroutine_process* as_coroutine_process(PyObject* x) noexcept {
   return PyObject_TypeCheck(x, type_object) != 0 ? &of(x) : nullptr;
 }
 
+coroutine_process* whose_code() {
+  auto* p = scheduler::running();
+  if (p == nullptr)
+    return nullptr;
+  PyObject* owner = nullptr;
+  if (PyContextVar_Get(python().owner, nullptr, &owner) < 0)
+    throw py::error_already_set();
+  Py_XDECREF(owner);
+  return owner == reinterpret_cast<PyObject*>(p) ? p : nullptr;
+}
+
 void take_turn(coroutine_process* p) {
   auto hold = py::reinterpret_borrow<py::object>(as_object(p));
   if (p->waits_for == state::made || p->waits_for == state::over)
@@ -527,6 +538,16 @@ void raise_told(coroutine_process& p) {
   throw py::error_already_set();
 }
 
+namespace {
+
+py::object own_box() {
+  auto* p = whose_code();
+  return py::reinterpret_borrow<py::object>(
+    p != nullptr && p->mailbox->alive() ? p->box : Py_None);
+}
+
+} // namespace
+
 void bind_coroutine_process(py::module_& m) {
   PyType_Slot slots[]
     = {{Py_tp_doc,
@@ -546,6 +567,9 @@ void bind_coroutine_process(py::module_& m) {
   auto type = made(PyType_FromModuleAndSpec(m.ptr(), &spec, nullptr));
   type_object = reinterpret_cast<PyTypeObject*>(type.ptr());
   m.attr("Coroutine") = type;
+  def_fast<own_box, "own_box", "">(
+    m, "The mailbox of the coroutine process whose own code calls, if that "
+       "lives; else None.");
 }
 
 } // namespace hornbeam::pybridge

@@ -48,6 +48,9 @@ struct __attribute__((visibility("hidden"))) coroutine_process {
 
 /// Null if it is none.
 coroutine_process* as_coroutine_process(PyObject* x) noexcept;
+/// The process whose own code runs, not that of a block inside of it; null if
+/// that is none of ours.
+coroutine_process* whose_code();
 /// One turn, unless it waits for something that has not come.
 void take_turn(coroutine_process* p);
 void forget_timer(coroutine_process* p) noexcept;

@@ -121,18 +121,6 @@ void deallocate(PyObject* self) {
   Py_DECREF(type);
 }
 
-/// The process whose own code runs: not that of a block inside of it.
-coroutine_process* whose_code() {
-  auto* p = scheduler::running();
-  if (p == nullptr)
-    return nullptr;
-  PyObject* owner = nullptr;
-  if (PyContextVar_Get(python().owner, nullptr, &owner) < 0)
-    throw py::error_already_set();
-  Py_XDECREF(owner);
-  return owner == reinterpret_cast<PyObject*>(p) ? p : nullptr;
-}
-
 py::object waiting_receive(py::handle timeout_ms, py::handle fallback,
                            py::handle match) {
   auto* p = whose_code();

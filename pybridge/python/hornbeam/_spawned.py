@@ -80,8 +80,9 @@ class Spawned(_owner.Owner):
 
 def act(f: Callable[..., Any], *args: Any) -> Any:
     """Call `f(mailbox, ...)` for whoever calls."""
-    owner = _owner.owner()
-    box = owner.mailbox()
+    box = _native.own_box()
+    if box is None:
+        box = _owner.mailbox()
     try:
         return f(box, *args)
     except HornbeamError:
@@ -112,7 +113,8 @@ def spawn(
             f"what is spawned must be a function, not {type(f).__name__}"
             + (": call none, pass it and its arguments" if _is_called(f) else "")
         )
-    refuse_dead()
+    if _native.own_box() is None:
+        refuse_dead()
     made: _Thread | _Coroutine
     if _is_coroutine_function(f):
         made = _Coroutine(_turns or _make_turns(), f, args)

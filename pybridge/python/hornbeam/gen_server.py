@@ -347,10 +347,17 @@ class _Server:
         self.owner = _owner.owner()
         self.suspended = False
         self.timeout_ms: float | None = None
+        #: Of callbacks: what they were when called last, and whether that is awaited.
+        self.known: dict[str, tuple[Any, bool]] = {}
 
     async def run(self, callback: str, *args: Any) -> Any:
         f = getattr(self.impl, callback)
-        if inspect.iscoroutinefunction(f):
+        code = getattr(f, "__func__", f)
+        before, awaited = self.known.get(callback, (None, False))
+        if before is not code:
+            awaited = inspect.iscoroutinefunction(f)
+            self.known[callback] = code, awaited
+        if awaited:
             return await f(*args)
         if self.impl.inline:
             return f(*args)

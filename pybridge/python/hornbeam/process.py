@@ -95,7 +95,8 @@ def spawn_monitor(f: Callable[..., Any], *args: Any) -> tuple[Pid, Ref]:
 
 def self() -> Pid:
     """The pid of whoever calls."""
-    return mailbox().pid
+    box = _native.own_box()
+    return (mailbox() if box is None else box).pid
 
 
 #: The same, for where `self` is taken.
