@@ -105,10 +105,9 @@ py::object send(py::handle to, py::handle message) {
 void bind_mailboxes(py::module_& m) {
   using guard = py::call_guard<native_call>;
 
-  using holder
-    = std::unique_ptr<python_mailbox, leak_after_fork<python_mailbox>>;
-  py::class_<python_mailbox, holder>(m, "Mailbox")
-    .def(py::init<bool>(), py::arg("spawned") = false, guard())
+  py::class_<python_mailbox, std::shared_ptr<python_mailbox>>(m, "Mailbox")
+    .def(py::init([](bool spawned) { return make_mailbox(spawned); }),
+         py::arg("spawned") = false, guard())
     .def_property_readonly("pid",
                            [](python_mailbox& x) { return to_python(x.pid()); })
     .def_property_readonly("closed",

@@ -17,6 +17,8 @@ namespace {
 
 /// Those that are open, of this process and those that it was forked from.
 /// Guarded by Python's lock; left behind at exit.
+constexpr std::size_t few = 100; // messages
+
 auto& open_ones = *new std::unordered_set<python_mailbox*>;
 
 } // namespace
@@ -156,7 +158,9 @@ void python_mailbox::close(term reason) {
     return;
   closed_ = true;
   open_ones.erase(this);
-  without_gil free; // what it owned may be large, and others may hold its locks
+  std::optional<without_gil> free;
+  if (process_.owns_tables() || process_.queue_length() > few)
+    free.emplace(); // what it leaves takes a while
   process_.detach(std::move(reason));
 }
 

@@ -144,6 +144,12 @@ private:
   runtime::attached_process process_;
 };
 
+template <class... Ts>
+std::shared_ptr<python_mailbox> make_mailbox(Ts&&... xs) {
+  return {new python_mailbox{std::forward<Ts>(xs)...},
+          leak_after_fork<python_mailbox>{}};
+}
+
 /// A message as Python has it.
 py::object to_message(const runtime::term& x);
 

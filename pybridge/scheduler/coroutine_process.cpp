@@ -12,6 +12,7 @@
 #include "pybridge/scheduler/receive.hpp"
 #include "pybridge/values/c_api.hpp"
 #include "pybridge/values/convert.hpp"
+#include "pybridge/values/marks.hpp"
 
 namespace hornbeam::pybridge {
 
@@ -321,11 +322,7 @@ int make(PyObject* self, PyObject* args, PyObject*) {
   }
   try {
     p->turns = py::cast<std::shared_ptr<scheduler>>(py::handle{turns});
-    using holder
-      = std::unique_ptr<python_mailbox, leak_after_fork<python_mailbox>>;
-    holder mailbox{new python_mailbox{p->turns, p}};
-    p->mailbox = mailbox.get();
-    p->box = py::cast(std::move(mailbox)).release().ptr();
+    p->mailbox = make_mailbox(p->turns, p);
     p->function = Py_NewRef(function);
     p->arguments = Py_NewRef(arguments);
     p->context = made(PyContext_CopyCurrent()).release().ptr();
@@ -347,6 +344,7 @@ PyObject* allocate(PyTypeObject* type, PyObject*, PyObject*) {
   auto* self = type->tp_alloc(type, 0);
   if (self != nullptr) {
     new (&of(self).turns) std::shared_ptr<scheduler>{};
+    new (&of(self).mailbox) std::shared_ptr<python_mailbox>{};
     new (&of(self).timer) scheduler::timer_map::iterator{};
   }
   return self;
@@ -395,6 +393,7 @@ void deallocate(PyObject* self) {
     p.mailbox->forget_code();
   clear(self);
   Py_CLEAR(p.box);
+  p.mailbox.~shared_ptr();
   p.turns.~shared_ptr();
   auto* type = Py_TYPE(self);
   type->tp_free(self);
@@ -475,8 +474,31 @@ PyMethodDef methods[]
       "turns."},
      {nullptr, nullptr, 0, nullptr}};
 
+PyObject* box_of(PyObject* self, void*) {
+  native_call guard;
+  if (!is_made(self))
+    return nullptr;
+  auto& p = of(self);
+  if (p.box == nullptr) {
+    try {
+      p.box = py::cast(p.mailbox).release().ptr();
+    } catch (...) {
+      set_current_error();
+      return nullptr;
+    }
+  }
+  return Py_NewRef(p.box);
+}
+
+PyObject* pid_of(PyObject* self, void*) {
+  return is_made(self) ? new_mark(of(self).mailbox->pid()) : nullptr;
+}
+
+PyGetSetDef properties[] = {{"box", box_of, nullptr, "Its mailbox.", nullptr},
+                            {"pid", pid_of, nullptr, "Its pid.", nullptr},
+                            {nullptr, nullptr, nullptr, nullptr, nullptr}};
+
 PyMemberDef members[] = {
-  {"box", T_OBJECT, offsetof(process_type, box), READONLY, nullptr},
   {"function", T_OBJECT, offsetof(process_type, function), READONLY, nullptr},
   {"told", T_BOOL, offsetof(process_type, told), 0, nullptr},
   {"follow_up", T_BOOL, offsetof(process_type, follow_up), 0, nullptr},
@@ -542,8 +564,16 @@ namespace {
 
 py::object own_box() {
   auto* p = whose_code();
-  return py::reinterpret_borrow<py::object>(
-    p != nullptr && p->mailbox->alive() ? p->box : Py_None);
+  if (p == nullptr || !p->mailbox->alive())
+    return py::none();
+  return made(box_of(as_object(p), nullptr));
+}
+
+py::object own_pid() {
+  auto* p = whose_code();
+  if (p == nullptr || !p->mailbox->alive())
+    return py::none();
+  return made(new_mark(p->mailbox->pid()));
 }
 
 } // namespace
@@ -560,6 +590,7 @@ void bind_coroutine_process(py::module_& m) {
        {Py_tp_clear, slot(clear)},
        {Py_tp_methods, methods},
        {Py_tp_members, members},
+       {Py_tp_getset, properties},
        {0, nullptr}};
   PyType_Spec spec{
     "hornbeam._native.Coroutine", sizeof(process_type), 0,
@@ -567,6 +598,9 @@ void bind_coroutine_process(py::module_& m) {
   auto type = made(PyType_FromModuleAndSpec(m.ptr(), &spec, nullptr));
   type_object = reinterpret_cast<PyTypeObject*>(type.ptr());
   m.attr("Coroutine") = type;
+  def_fast<own_pid, "own_pid", "">(
+    m, "The pid of the coroutine process whose own code calls, if that lives; "
+       "else None.");
   def_fast<own_box, "own_box", "">(
     m, "The mailbox of the coroutine process whose own code calls, if that "
        "lives; else None.");

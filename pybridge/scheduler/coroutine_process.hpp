@@ -27,8 +27,8 @@ struct __attribute__((visibility("hidden"))) coroutine_process {
     };
 
   std::shared_ptr<scheduler> turns;
-  python_mailbox* mailbox;
-  PyObject* box;       ///< what owns `mailbox`
+  std::shared_ptr<python_mailbox> mailbox;
+  PyObject* box;       ///< it as Python has it; null until that is wanted
   PyObject* function;  ///< which it began with
   PyObject* arguments; ///< until its first turn
   PyObject* coroutine; ///< from then on

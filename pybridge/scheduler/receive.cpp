@@ -22,9 +22,10 @@ struct receive {
   PyObject_HEAD coroutine_process* process;
   PyObject* fallback;
   PyObject* accepts; ///< null: the selection alone says which message
-  python_mailbox::selection of;
+  term ref;          ///< only answers to this, if it is one
+  /// Where it has looked: for `accepts` the end and the version of a view.
   attached_process::place looked_at;
-  python_mailbox::view seen; ///< by `accepts`
+  std::size_t seen;
   clock::time_point until;
 };
 
@@ -38,12 +39,13 @@ receive& as_receive(PyObject* x) {
 py::object take(receive& r) {
   auto& box = *r.process->mailbox;
   if (r.accepts == nullptr) {
-    auto found = box.take_or_sleep(r.of, r.looked_at);
+    auto found = box.take_or_sleep({{}, {}, r.ref}, r.looked_at);
     return found ? to_message(*found) : py::object{};
   }
+  python_mailbox::view seen{{}, r.seen, r.looked_at.version};
   for (;;) {
-    r.seen = box.look(r.of, r.seen);
-    for (auto& [place, message] : std::exchange(r.seen.messages, {})) {
+    seen = box.look({}, seen);
+    for (auto& [place, message] : std::exchange(seen.messages, {})) {
       auto x = to_message(message);
       auto says = made(
         into_python([&] { return PyObject_CallOneArg(r.accepts, x.ptr()); }));
@@ -52,13 +54,16 @@ py::object take(receive& r) {
         throw py::error_already_set();
       if (yes == 0)
         continue;
-      if (box.take_at(place, r.seen.version))
+      if (box.take_at(place, seen.version))
         return x;
-      r.seen = {}; // another thread has taken one: the places are others
+      seen = {}; // another thread has taken one: the places are others
       break;
     }
-    if (box.sleep_unless_more(r.seen))
+    if (box.sleep_unless_more(seen)) {
+      r.seen = seen.end;
+      r.looked_at.version = seen.version;
       return {};
+    }
   }
 }
 
@@ -114,8 +119,7 @@ void deallocate(PyObject* self) {
   Py_CLEAR(r.process);
   Py_CLEAR(r.fallback);
   Py_CLEAR(r.accepts);
-  std::destroy_at(&r.of);
-  std::destroy_at(&r.seen);
+  std::destroy_at(&r.ref);
   auto* type = Py_TYPE(self);
   type->tp_free(self);
   Py_DECREF(type);
@@ -135,9 +139,8 @@ py::object waiting_receive(py::handle timeout_ms, py::handle fallback,
     until = to_deadline(made(PyObject_CallNoArgs(python().left_ms)));
   auto self = made(PyType_GenericAlloc(type_object, 0));
   auto& r = as_receive(self.ptr());
-  new (&r.of) python_mailbox::selection{};
+  new (&r.ref) term{};
   new (&r.looked_at) attached_process::place{};
-  new (&r.seen) python_mailbox::view{};
   r.until = until.infinite() ? clock::time_point::max() : until.at;
   r.process = reinterpret_cast<coroutine_process*>(
     Py_NewRef(reinterpret_cast<PyObject*>(p)));
@@ -145,7 +148,7 @@ py::object waiting_receive(py::handle timeout_ms, py::handle fallback,
   if (match.ptr() != Py_Ellipsis) {
     if (auto* mark = find_mark(match.ptr());
         mark != nullptr && mark->is(term::kind::reference))
-      r.of.ref = *mark;
+      r.ref = *mark;
     else if (PyFunction_Check(match.ptr()))
       r.accepts = Py_NewRef(match.ptr());
     else

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "runtime/base/ranked_mutex.hpp"
+#include "runtime/process/relations.hpp"
 #include "runtime/term/atoms.hpp"
 
 namespace hornbeam::runtime {
@@ -64,6 +65,10 @@ public:
       if (fall_asleep())
         return true;
     return false;
+  }
+  bool owns_tables() const {
+    lock_scope guard{mutex_};
+    return relations_ && relations_->owns_tables;
   }
   void* begin_turn() noexcept {
     listed_.store(false);
@@ -370,6 +375,10 @@ void attached_process::alone(const std::function<void(self)>& f) {
 
 void attached_process::forget_notice(std::uint64_t number) {
   code().forget_notice(number);
+}
+
+bool attached_process::owns_tables() const {
+  return code().owns_tables();
 }
 
 void attached_process::detach(term reason) {

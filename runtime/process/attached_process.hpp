@@ -43,6 +43,8 @@ public:
   self me() const noexcept { return self{*process_}; }
   const term& pid() const noexcept { return pid_; }
   bool alive() const noexcept { return process_->alive(); }
+  /// Whether its end gives tables away or drops them.
+  bool owns_tables() const;
   /// How many messages wait.
   std::size_t queue_length() const noexcept { return process_->queue_length(); }
 

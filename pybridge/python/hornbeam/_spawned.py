@@ -48,6 +48,7 @@ class Spawned(_owner.Owner):
     keeps_pid = True
     listens = True
     box: _native.Mailbox
+    pid: Pid
     name: str
     #: Whether its code has been told that it has ended.
     told = False
@@ -113,7 +114,7 @@ def spawn(
             f"what is spawned must be a function, not {type(f).__name__}"
             + (": call none, pass it and its arguments" if _is_called(f) else "")
         )
-    if _native.own_box() is None:
+    if _native.own_pid() is None:
         refuse_dead()
     made: _Thread | _Coroutine
     if _is_coroutine_function(f):
@@ -128,11 +129,11 @@ def spawn(
             if above is not None:
                 _native.link(made.box, above)
             else:
-                act(_native.link, made.box.pid)
+                act(_native.link, made.pid)
                 above = act(lambda box: box.pid)
             linked_to = above
         if monitor:
-            ref = act(_native.monitor, made.box.pid, None)
+            ref = act(_native.monitor, made.pid, None)
         made.start()
     except BaseException:  # nothing was started: nobody is told that it has ended
         if linked_to is not None:
@@ -185,12 +186,13 @@ class _Thread(Spawned):
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...]) -> None:
         self.name = _name_of(f)
         self.box = _native.Mailbox(True)
+        self.pid = self.box.pid
         context = contextvars.copy_context()
         context.run(_be, self)
         self.thread = _real.threading().Thread(
             target=context.run,
             args=(_thread_body, self, f, args),
-            name=f"hornbeam.process {self.box.pid.serial}",
+            name=f"hornbeam.process {self.pid.serial}",
             daemon=True,
         )
 
@@ -285,7 +287,7 @@ class _Coroutine(_native.Coroutine, Spawned):
     # What else a task has.
 
     def get_name(self) -> str:
-        return f"hornbeam.process {self.box.pid.serial}"
+        return f"hornbeam.process {self.pid.serial}"
 
     def set_name(self, name: object) -> None:
         pass
@@ -394,7 +396,7 @@ def reason_of(e: BaseException) -> Any:
 
 
 def _reason_of_end(made: Spawned, e: BaseException) -> Any:
-    report(made.box.pid, made.name, e)
+    report(made.pid, made.name, e)
     return reason_of(e)
 
 

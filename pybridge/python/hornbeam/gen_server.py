@@ -229,7 +229,7 @@ def _start(
         parent = _spawned.supervisor.get() or me
     made, _ = _spawned.spawn(_serve, (cls, args, name, parent, me, tag), link=link)
     made.name = f"{cls.__module__}.{cls.__qualname__}"
-    pid = made.box.pid
+    pid = made.pid
     ref = process.monitor(pid)
     return (yield from started(pid, tag, ref, timeout_ms))
 

@@ -78,25 +78,24 @@ def spawn(f: Callable[..., Any], *args: Any) -> Pid:
     deadline, its task and what else is the caller's own. Raises `TypeError` if `f`
     can't be called, `HornbeamError` if no thread can be started.
     """
-    return _spawned.spawn(f, args)[0].box.pid
+    return _spawned.spawn(f, args)[0].pid
 
 
 def spawn_link(f: Callable[..., Any], *args: Any) -> Pid:
     """As `spawn`; the process is linked to the caller from its first moment."""
-    return _spawned.spawn(f, args, link=True)[0].box.pid
+    return _spawned.spawn(f, args, link=True)[0].pid
 
 
 def spawn_monitor(f: Callable[..., Any], *args: Any) -> tuple[Pid, Ref]:
     """As `spawn`; the caller monitors the process from its first moment."""
     made, ref = _spawned.spawn(f, args, monitor=True)
     assert ref is not None
-    return made.box.pid, ref
+    return made.pid, ref
 
 
 def self() -> Pid:
     """The pid of whoever calls."""
-    box = _native.own_box()
-    return (mailbox() if box is None else box).pid
+    return _native.own_pid() or mailbox().pid
 
 
 #: The same, for where `self` is taken.
