@@ -39,7 +39,9 @@ receive& as_receive(PyObject* x) {
 py::object take(receive& r) {
   auto& box = *r.process->mailbox;
   if (r.accepts == nullptr) {
-    auto found = box.take_or_sleep({{}, {}, r.ref}, r.looked_at);
+    python_mailbox::selection of;
+    of.ref = r.ref;
+    auto found = box.take_or_sleep(of, r.looked_at);
     return found ? to_message(*found) : py::object{};
   }
   python_mailbox::view seen{{}, r.seen, r.looked_at.version};

@@ -102,7 +102,7 @@ bool scheduler::fire_timers() {
   if (timers_.empty())
     return false;
   auto now = clock::now();
-  if (now >= armed_)
+  if (now >= armed_ - slice) // a loop may call a little too early
     armed_ = clock::time_point::max();
   while (!timers_.empty() && timers_.begin()->first <= now) {
     auto* p = timers_.begin()->second;
