@@ -22,6 +22,7 @@ from _rows import Rows
 from hornbeam import gen_server, process, supervisor
 from hornbeam.aio import gen_server as aio_gen_server
 from hornbeam.aio import process as aio
+from hornbeam.values import Pid
 
 Body = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -231,12 +232,17 @@ def begun() -> object:
 
 def memory(out: Rows) -> None:
     n = 100_000
-    growth(1000, lambda: process.spawn(wait_for_a_message))
+    made: list[Pid] = []
+
+    def spawned() -> None:
+        made.append(process.spawn(wait_for_a_message))
+
+    growth(1000, spawned)
     out.table(f"{n:,} that wait, each", "B")
     coroutine = growth(n, begun)
-    ours = growth(n, lambda: process.spawn(wait_for_a_message))
+    ours = growth(n, spawned)
     out.row("a process beyond its coroutine", ours - coroutine, ours_at_most=1200)
-    for pid in process.processes():
+    for pid in made:
         process.exit(pid, "kill")
 
 

@@ -425,9 +425,11 @@ def test_a_start_that_returns_who_is_dead_is_tried_again(apart):
         _, ref = process.spawn_monitor(int)
         return process.receive(SOON, match=ref)[3]
 
-    tree = Supervisor([ChildSpec("x", start)], intensity=2).start()
-    ref = process.monitor(tree)
-    assert process.receive(SOON, match=ref)[4] == "shutdown"
+    with process.scope():
+        process.trap_exit()
+        tree = Supervisor([ChildSpec("x", start)], intensity=2).start_link()
+        end = process.receive(SOON, match=("EXIT", tree, ...))
+    assert end[2] == "shutdown"
     assert told(3) == [("try", "x")] * 3
 
 

@@ -117,7 +117,7 @@ def spawn(
     if _native.own_pid() is None:
         refuse_dead()
     made: _Thread | _Coroutine
-    if _is_coroutine_function(f):
+    if is_coroutine_function(f):
         made = _Coroutine(_turns or _make_turns(), f, args)
     else:
         made = _Thread(f, args)
@@ -160,7 +160,7 @@ def _is_called(x: Any) -> bool:
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
-def _is_coroutine_function(f: Any) -> bool:
+def is_coroutine_function(f: Any) -> bool:
     if type(f) is types.FunctionType and f.__code__.co_flags & _COROUTINE:
         return True
     while isinstance(f, functools.partial):

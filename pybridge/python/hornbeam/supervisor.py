@@ -13,6 +13,7 @@ so that `spawn_link` and `start_link` link to it.
 from __future__ import annotations
 
 import contextvars
+import functools
 import itertools
 from typing import TYPE_CHECKING, Any, Callable, Literal, NamedTuple, Sequence, Union
 
@@ -21,7 +22,6 @@ from hornbeam import (
     _late,
     _native,
     _outcome,
-    _owner,
     _pool,
     _real,
     _spawned,
@@ -33,10 +33,8 @@ from hornbeam.gen_server import AlreadyStarted, GenServer, InitFailed
 from hornbeam.values import Atom, Pid, Ref
 
 if TYPE_CHECKING:
-    import asyncio
     import inspect
 else:
-    asyncio = _late.stand_in("asyncio", globals())
     inspect = _late.stand_in("inspect", globals())
 
 Shutdown = Union[int, Literal["infinity", "brutal_kill"], None]
@@ -129,10 +127,28 @@ class ChildSpec:
     def _starter(self) -> Callable[..., Any]:
         start: Any = self.start
         if isinstance(start, Supervisor):
-            return start.start_link
+            tree = start
+            if type(tree).start_link is not Supervisor.start_link:
+                return tree.start_link
+            return _awaited(lambda: tree._start_steps(True))
         if isinstance(start, type) and issubclass(start, GenServer):
-            return lambda *more: start.start_link(*self.args, *more)
-        return lambda *more: start(*self.args, *more)
+            if start.start_link.__func__ is not GenServer.start_link.__func__:
+                return functools.partial(start.start_link, *self.args)
+            return _awaited(
+                lambda *more: gen_server._start(
+                    start, (*self.args, *more), None, None, True
+                )
+            )
+        return functools.partial(start, *self.args)
+
+
+def _awaited(steps: Callable[..., Any]) -> Callable[..., Any]:
+    """What waits, as a coroutine function."""
+
+    async def start(*more: Any) -> Any:
+        return await _waits.on_loop(steps(*more))
+
+    return start
 
 
 class Supervisor:
@@ -260,16 +276,20 @@ def _starter() -> Pid:
 
 async def _serve_starts() -> None:
     kept: dict[Ref, tuple[Any, list[int]]] = {}
-    running: set[asyncio.Task[None]] = set()
+    #: What runs, by its monitor: for which supervisor, under which reference.
+    running: dict[Ref, tuple[Pid, Ref]] = {}
     ref: Ref
     while True:
         match await _waits.on_loop(_waits.receive(None, None, tuple)):
             case ("start", Ref() as ref, Pid() as supervisor, int() as key, extra):
-                task = asyncio.create_task(_start_one(ref, supervisor, key, extra))
-                running.add(task)
-                task.add_done_callback(running.discard)
+                _, mine = process.spawn_monitor(_start_one, ref, supervisor, key, extra)
+                running[mine] = supervisor, ref
             case ("watch", whose, keys):
                 kept[process.monitor(whose)] = (whose, keys)
+            case ("DOWN", Ref() as ref, _, _, reason) if ref in running:
+                supervisor, ref = running.pop(ref)
+                if reason != "normal":  # it has been ended by others
+                    process.send(supervisor, (ref, (Atom("error"), reason)))
             case ("DOWN", Ref() as ref, _, _, _) if ref in kept:
                 whose, keys = kept.pop(ref)
                 _trees.discard(whose)
@@ -278,7 +298,8 @@ async def _serve_starts() -> None:
 
 
 async def _start_one(ref: Ref, supervisor: Pid, key: int, extra: list[Any]) -> None:
-    ok, found = await _started_by(_starts[key], supervisor, extra)
+    _spawned.supervisor.set(supervisor)
+    ok, found = await _outcome.of_awaitable(_started_by(key, extra))
     if not ok:
         result: Any = (Atom("error"), _reason_of_failure(supervisor, found))
     elif found is None:
@@ -294,6 +315,15 @@ async def _start_one(ref: Ref, supervisor: Pid, key: int, extra: list[Any]) -> N
         process.send(supervisor, (ref, (Atom("error"), _spawned.text_of(result[1]))))
 
 
+async def _started_by(key: int, extra: list[Any]) -> Any:
+    start = _starts[key]
+    if _spawned.is_coroutine_function(start):
+        return await start(*extra)
+    context = contextvars.copy_context()
+    found = _outcome.value(await _pool.in_thread(start, *extra, context=context))
+    return await found if inspect.iscoroutine(found) else found
+
+
 def _reason_of_failure(supervisor: Pid, e: BaseException) -> Any:
     if isinstance(e, AlreadyStarted):
         return (Atom("already_started"), e.pid)
@@ -301,31 +331,6 @@ def _reason_of_failure(supervisor: Pid, e: BaseException) -> Any:
         return e.reason
     _spawned.report(supervisor, "start of a child", e)
     return _spawned.reason_of(e)
-
-
-async def _started_by(
-    start: Callable[..., Any], supervisor: Pid, extra: list[Any]
-) -> _outcome.Outcome:
-    context = contextvars.Context()
-    owner = _owner.Owner()
-    try:
-        ok, found = await _pool.in_thread(
-            _start_as, owner, supervisor, start, extra, context=context
-        )
-        if not (ok and inspect.iscoroutine(found)):
-            return ok, found
-        made = _outcome.of_awaitable(found)
-        return await asyncio.get_running_loop().create_task(made, context=context)
-    finally:
-        owner.close()
-
-
-def _start_as(
-    owner: _owner.Owner, supervisor: Pid, start: Callable[..., Any], extra: list[Any]
-) -> Any:
-    _owner._owner.set(owner)
-    _spawned.supervisor.set(supervisor)
-    return start(*extra)
 
 
 # -- for those who use one ----------------------------------------------------
