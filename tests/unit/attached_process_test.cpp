@@ -25,6 +25,21 @@ public:
   }
 };
 
+/// Turns that a test gives by hand.
+struct by_hand final : attached_process::turns {
+  void add(process_ptr p) noexcept override { asked.push_back(std::move(p)); }
+  std::vector<process_ptr> asked;
+};
+
+struct with_turns : real_node {
+  std::shared_ptr<by_hand> turns = std::make_shared<by_hand>();
+  int code = 0;
+  attached_process p{a, turns, &code};
+  attached_process::place at;
+
+  std::optional<term> take() { return p.take_or_sleep(any, at); }
+};
+
 } // namespace
 
 TEST_CASE_METHOD(fixture, "a thread receives what a process sends") {
@@ -282,4 +297,71 @@ TEST_CASE_METHOD(fixture, "two threads talk to each other") {
 TEST_CASE_METHOD(fixture, "a thread's timers come") {
   auto ref = p.me().start_timer(10, p.pid(), atom("ding"));
   CHECK(p.receive(soon()) == tup("timeout", ref, "ding"));
+}
+
+TEST_CASE_METHOD(with_turns,
+                 "code that has turns is added to them once for all "
+                 "that comes until it begins one") {
+  CHECK_FALSE(take());
+  CHECK(turns->asked.empty());
+  a.send(p.pid(), term{1});
+  a.send(p.pid(), term{2});
+  REQUIRE(turns->asked.size() == 1);
+  CHECK(attached_process::begin_turn(*turns->asked[0]) == &code);
+  CHECK(take() == term{1});
+  CHECK(take() == term{2});
+  CHECK_FALSE(take());
+  a.send(p.pid(), term{3});
+  CHECK(turns->asked.size() == 2);
+}
+
+TEST_CASE_METHOD(with_turns, "code that is at work is not added to its turns") {
+  a.send(p.pid(), term{1});
+  CHECK(turns->asked.empty());
+  CHECK(take() == term{1});
+}
+
+TEST_CASE_METHOD(with_turns,
+                 "a receive goes on behind what it has looked at, and "
+                 "from the beginning once a message has left") {
+  auto number = [this](int wanted) {
+    return p.take_or_sleep([&](const term& x) { return x == term{wanted}; },
+                           at);
+  };
+  a.send(p.pid(), term{1});
+  a.send(p.pid(), term{2});
+  CHECK_FALSE(number(9));
+  a.send(p.pid(), term{9});
+  CHECK(number(9) == term{9});
+  CHECK(number(1) == term{1});
+  CHECK(take() == term{2});
+}
+
+TEST_CASE_METHOD(with_turns, "the end of a process gives its code a last turn, "
+                             "awake or asleep, with the reason") {
+  bool asleep = GENERATE(false, true);
+  if (asleep)
+    CHECK_FALSE(take());
+  CHECK_FALSE(p.end_reason());
+  a.exit(p.pid(), atom("enough"));
+  CHECK(turns->asked.size() == 1);
+  CHECK(p.end_reason() == atom("enough"));
+  CHECK_THROWS_AS(take(), process_killed);
+}
+
+TEST_CASE_METHOD(with_turns, "code that is gone has no turns") {
+  CHECK_FALSE(take());
+  p.forget_code();
+  a.send(p.pid(), term{1});
+  CHECK(turns->asked.empty());
+}
+
+TEST_CASE_METHOD(with_turns, "code sleeps only when there is no more to see") {
+  auto seen = p.look(any, {});
+  a.send(p.pid(), term{1});
+  CHECK_FALSE(p.sleep_unless_more(seen));
+  seen = p.look(any, seen);
+  CHECK(p.sleep_unless_more(seen));
+  a.send(p.pid(), term{2});
+  CHECK(turns->asked.size() == 1);
 }

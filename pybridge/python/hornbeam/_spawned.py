@@ -161,7 +161,7 @@ _COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
 def is_coroutine_function(f: Any) -> bool:
-    if type(f) is types.FunctionType and f.__code__.co_flags & _COROUTINE:
+    if isinstance(f, types.FunctionType) and f.__code__.co_flags & _COROUTINE:
         return True
     while isinstance(f, functools.partial):
         f = f.func
@@ -243,7 +243,7 @@ def _refuse_unrun(x: Any) -> None:
 # -- coroutines ---------------------------------------------------------------
 
 
-class _Coroutine(_native.Coroutine, Spawned):
+class _Coroutine(_native.Coroutine, Spawned):  # type: ignore[misc]
     """A process whose code is a coroutine. To what that awaits it is the task that
     runs, and it is no more of one than that needs."""
 
@@ -253,7 +253,7 @@ class _Coroutine(_native.Coroutine, Spawned):
     _callbacks: list[tuple[Callable[..., Any], Any]] | None = None
 
     @property
-    def name(self) -> str:  # type: ignore[override]
+    def name(self) -> str:
         return self._name or _name_of(self.function)
 
     @name.setter
@@ -331,9 +331,8 @@ def _make_turns() -> _native.Scheduler:
     with _lock:
         if _turns is None:
             _engine.ensure()
-            turns = _native.Scheduler(
-                loop, asyncio.tasks._current_tasks, asyncio.CancelledError
-            )
+            current = asyncio.tasks._current_tasks  # type: ignore[attr-defined]
+            turns = _native.Scheduler(loop, current, asyncio.CancelledError)
             loop.call_soon_threadsafe(_attend, loop, turns)
             _turns = turns
         return _turns

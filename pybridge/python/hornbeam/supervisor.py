@@ -132,7 +132,7 @@ class ChildSpec:
                 return tree.start_link
             return _awaited(lambda: tree._start_steps(True))
         if isinstance(start, type) and issubclass(start, GenServer):
-            if start.start_link.__func__ is not GenServer.start_link.__func__:
+            if _function_of(start.start_link) is not _function_of(GenServer.start_link):
                 return functools.partial(start.start_link, *self.args)
             return _awaited(
                 lambda *more: gen_server._start(
@@ -140,6 +140,10 @@ class ChildSpec:
                 )
             )
         return functools.partial(start, *self.args)
+
+
+def _function_of(method: Any) -> Any:
+    return method.__func__
 
 
 def _awaited(steps: Callable[..., Any]) -> Callable[..., Any]:

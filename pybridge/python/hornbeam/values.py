@@ -12,9 +12,7 @@ import enum
 import sys
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
 
-from hornbeam import _late
-from hornbeam._native import Pid as Pid
-from hornbeam._native import Ref as Ref
+from hornbeam import _late, _native
 
 if TYPE_CHECKING:
     import datetime
@@ -22,6 +20,9 @@ else:
     datetime = _late.stand_in("datetime", globals())
 
 T = TypeVar("T")
+
+Pid = _native.Pid
+Ref = _native.Ref
 
 
 class Atom(str):
