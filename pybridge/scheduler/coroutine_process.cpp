@@ -257,10 +257,15 @@ void go_on(process_type* p) {
     PyErr_Clear();
     return;
   }
-  if (result == PYGEN_NEXT)
+  if (result != PYGEN_NEXT)
+    return end_of_code(p);
+  try {
     take_yielded(p, yielded.ptr());
-  else
-    end_of_code(p);
+  } catch (...) { // what it awaits has raised
+    set_current_error();
+    Py_XSETREF(p->error, take_error().release().ptr());
+    ask_for_turn(p);
+  }
 }
 
 /// What no step lets out: there is nobody to raise it to.

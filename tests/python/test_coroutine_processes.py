@@ -408,6 +408,26 @@ def test_what_is_no_awaitable_of_asyncio_is_refused():
         value_of(body)
 
 
+def test_what_an_awaitable_raises_is_raised_where_it_is_awaited():
+    class Broken:
+        _asyncio_future_blocking = True
+
+        def get_loop(self):
+            return asyncio.get_running_loop()
+
+        def add_done_callback(self, f, *, context):
+            raise LookupError("no callbacks here")
+
+        def __await__(self):
+            yield self
+
+    async def body():
+        await Broken()
+
+    with pytest.raises(LookupError, match="no callbacks here"):
+        value_of(body)
+
+
 def test_a_scope_inside_reads_its_own_mailbox():
     async def body():
         outer = process.self()
