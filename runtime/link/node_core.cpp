@@ -420,37 +420,38 @@ void node_core::add_service(service_box_ptr x) {
   services[name] = std::move(x);
 }
 
-void node_core::dispatch(const std::string& service, call_ptr c) {
+void node_core::dispatch(const std::string& service, call c) {
   if (auto i = inline_services.find(service); i != inline_services.end()) {
     try {
-      i->second->handle(*c);
+      i->second->handle(c);
     } catch (...) {
-      lost_casts += !c->reply; // it must not cost the link
-      refuse(*c, service, current_failure());
+      lost_casts += !c.reply; // it must not cost the link
+      refuse(c, service, current_failure());
     }
     return;
   }
   // What is behind it goes when the node ends; the services end in order.
-  if (answer_inline && !stopping && answer_inline(service, *c))
+  if (answer_inline && !stopping && answer_inline(service, c))
     return;
-  c->wait_here();
+  c.wait_here();
+  auto kept = std::make_shared<call>(std::move(c));
   auto deliver = [&] {
     shared_lock_scope lock{mutex};
     if (service == "$peering" && peering) {
-      caf::anon_send(peering, c);
+      caf::anon_send(peering, kept);
       return true;
     }
     auto i = services.find(service);
     if (i == services.end())
       return false;
-    i->second->post(c);
+    i->second->post(kept);
     return true;
   };
   if (deliver())
     return;
   if (!stopping && make_service && make_service(service) && deliver())
     return;
-  refuse(*c, service,
+  refuse(*kept, service,
          stopping ? not_begun()
                   : failure{error_code::not_found, "the node " + self()->name()
                                                      + " has no service '"

@@ -127,7 +127,7 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// until now.
   void after_services(std::function<void()> f);
   /// Hands `c` to a service of this node.
-  void dispatch(const std::string& service, call_ptr c);
+  void dispatch(const std::string& service, call c);
   /// One-way to a peer. To a node that is not connected it waits until it is;
   /// true the first time, when the caller must connect.
   bool cast_or_wait(const std::string& to, const std::string& service,
@@ -173,6 +173,11 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// Asked first: true if it has answered the call. It never waits, as it runs
   /// in the thread of a link. Set before the node is reached.
   std::function<bool(const std::string& service, call& c)> answer_inline;
+
+  /// Asked before a cast is decoded: true if it has taken it as it came. It
+  /// never waits either. Set before the node is reached.
+  std::function<bool(const std::string& service, std::string_view op)>
+    take_encoded;
 
   /// Served by the thread that has the call, in the order of arrival, as they
   /// never wait: set before the node is reached.

@@ -571,22 +571,22 @@ void session::look_for_proof(std::chrono::milliseconds by,
 void session::on_request(std::uint64_t id, const std::string& service,
                          deadline until, std::uint32_t depth,
                          std::string_view body) {
-  auto c = std::make_shared<call>();
-  c->from = link_->peer();
-  c->until = until;
-  c->depth = depth;
-  c->quota = link_;
-  c->bytes = body.size();
-  c->reply = responder{[on = link_, id, core = core_](const outcome& x) {
+  call c;
+  c.from = link_->peer();
+  c.until = until;
+  c.depth = depth;
+  c.quota = link_;
+  c.bytes = body.size();
+  c.reply = responder{[on = link_, id, core = core_](const outcome& x) {
     if (x.ok())
       on->reply(id, x);
     else
       on->reply(id, core->as_told(x.error()));
   }};
   try {
-    c->op = decode(body);
+    c.op = decode(body);
   } catch (...) {
-    c->reply(current_failure());
+    c.reply(current_failure());
     return;
   }
   core_->dispatch(service, std::move(c));
@@ -603,17 +603,20 @@ void session::on_announced() {
 }
 
 void session::on_cast(const std::string& service, std::string_view body) {
-  auto c = std::make_shared<call>();
-  c->from = link_->peer();
-  c->quota = link_;
-  c->bytes = body.size();
+  call c;
   try {
-    c->op = decode(body);
+    if (core_->take_encoded && core_->take_encoded(service, body))
+      return;
+    c.op = decode(body);
   } catch (const decode_error&) {
     ++core_->lost_casts; // one bad value must not cost the link
-    runtime::refuse(*c, service, current_failure());
+    c.from = link_->peer();
+    runtime::refuse(c, service, current_failure());
     return;
   }
+  c.from = link_->peer();
+  c.quota = link_;
+  c.bytes = body.size();
   core_->dispatch(service, std::move(c));
 }
 

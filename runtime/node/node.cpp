@@ -55,6 +55,30 @@ private:
   processes& processes_;
 };
 
+/// Sends what another node has cast to a process of this one, if `op` is that:
+/// most casts are, and the operation around the message costs more than the
+/// message does.
+bool take_message(processes& to, std::string_view op) {
+  // What comes before the process: all but the two values, of a byte each.
+  static const auto front = [] {
+    auto x = encode(make_op("send", term{}, term{}));
+    x.resize(x.size() - 2);
+    return x;
+  }();
+  if (!op.starts_with(front))
+    return false;
+  wire_reader in{op.substr(front.size())};
+  term process;
+  in >> process;
+  if (!process.is(term::kind::pid))
+    return false;
+  term message;
+  in >> message;
+  in.finish();
+  to.send(process, std::move(message));
+  return true;
+}
+
 class group_service : public service {
 public:
   explicit group_service(std::shared_ptr<groups> x) : groups_(std::move(x)) {}
@@ -192,6 +216,10 @@ std::shared_ptr<node> node::start(node_settings s) {
     = std::make_shared<process_service>(*x.procs);
   x.core->inline_services[groups::service_name]
     = std::make_shared<group_service>(x.pg);
+  x.core->take_encoded = [&to = *x.procs](const std::string& service,
+                                          std::string_view op) {
+    return service == processes::service_name && take_message(to, op);
+  };
   x.core->peering = spawn_peering(x.core);
   x.start_root();
   return self;
@@ -329,8 +357,8 @@ bool node::cast(const std::string& to, const std::string& service,
                 const term& op) {
   auto& core = impl_->core;
   if (to == name()) {
-    auto c = std::make_shared<call>();
-    c->op = op;
+    call c;
+    c.op = op;
     core->dispatch(service, std::move(c));
     return true;
   }
@@ -372,11 +400,11 @@ void node::request(const std::string& to, const std::string& service,
                    responder reply) {
   auto& core = impl_->core;
   if (to == name()) {
-    auto c = std::make_shared<call>();
-    c->op = op;
-    c->until = until;
-    c->depth = depth;
-    c->reply = std::move(reply);
+    call c;
+    c.op = op;
+    c.until = until;
+    c.depth = depth;
+    c.reply = std::move(reply);
     core->dispatch(service, std::move(c));
     return;
   }
