@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <utility>
 
 #include "runtime/base/small_mutex.hpp"
 #include "runtime/caf/caf.hpp"
@@ -54,6 +55,32 @@ public:
     worker_data(const worker_data&) {}
     small_mutex mutex;
     std::deque<caf::resumable*> jobs;
+  };
+
+  /// Around the work of a thread that appends jobs one after the other and does
+  /// not wait meanwhile: a worker is woken for all of them together, at the
+  /// end. A job that ends before the next one comes would wake one each time.
+  class batch_wakes_scope {
+  public:
+    batch_wakes_scope() noexcept { ++scopes; }
+    ~batch_wakes_scope() {
+      if (--scopes == 0 && to_wake != nullptr)
+        wake_one(*std::exchange(to_wake, nullptr));
+    }
+    batch_wakes_scope(const batch_wakes_scope&) = delete;
+    batch_wakes_scope& operator=(const batch_wakes_scope&) = delete;
+
+  private:
+    friend class parking;
+    /// Whether the wake is left to a scope of this thread.
+    static bool takes(coordinator_data& x) noexcept {
+      if (scopes == 0 || (to_wake != nullptr && to_wake != &x))
+        return false;
+      to_wake = &x;
+      return true;
+    }
+    static inline thread_local int scopes = 0;
+    static inline thread_local coordinator_data* to_wake = nullptr;
   };
 
   template <class Coordinator>
@@ -215,7 +242,8 @@ private:
     if (by_itself && waiting < worth_a_wake
         && shared.watchers.load(std::memory_order_relaxed) != 0)
       return;
-    wake_one(shared);
+    if (!batch_wakes_scope::takes(shared))
+      wake_one(shared);
   }
 };
 

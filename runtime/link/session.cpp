@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/caf/loop_actor.hpp"
+#include "runtime/caf/parking.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::runtime {
@@ -165,7 +166,10 @@ std::size_t session::received(std::string_view frames) {
     return frames.size();
   if (linked_) {
     receiving_ = met_ = true;
-    link_->receive(frames, *this);
+    {
+      parking::batch_wakes_scope wakes;
+      link_->receive(frames, *this);
+    }
     receiving_ = false;
     stall_if_behind();
     if (leaving_)
