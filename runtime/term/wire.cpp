@@ -196,6 +196,7 @@ void load(wire_reader& ar, term& x) {
 
 std::string encode(const term& x) {
   std::string out;
+  out.reserve(240); // most fit in it, and it need not grow again and again
   wire_writer{out} << x;
   return out;
 }

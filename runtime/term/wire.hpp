@@ -89,11 +89,12 @@ public:
 
 private:
   void varint(std::uint64_t x) {
-    while (x >= 0x80) {
-      out_.push_back(static_cast<char>(x | 0x80));
-      x >>= 7;
-    }
-    out_.push_back(static_cast<char>(x));
+    char raw[10];
+    std::size_t n = 0;
+    for (; x >= 0x80; x >>= 7)
+      raw[n++] = static_cast<char>(x | 0x80);
+    raw[n++] = static_cast<char>(x);
+    out_.append(raw, n); // at once: a string ends with a zero each time
   }
   void fixed(double x) {
     std::uint64_t bits = 0;
