@@ -25,12 +25,13 @@ public:
   }
   ~served_stream() override { finish(true); }
 
-  void begin(handler& h, invocation x, run_permit p) {
+  /// `p`: none if the handler is not bounded.
+  void begin(handler& h, invocation x, std::shared_ptr<run_permit> p) {
     {
       lock_scope guard{mutex_};
       if (ended_)
         return; // `p` goes back
-      x.permit = permit_ = std::make_shared<run_permit>(std::move(p));
+      x.permit = permit_ = std::move(p);
     }
     auto source = h.open_stream(std::move(x), shared_from_this());
     std::uint64_t n = 0;
@@ -192,14 +193,15 @@ std::shared_ptr<chunk_source> served_handler::open_stream(
   invocation x, std::shared_ptr<chunk_sink> to) {
   auto stream = std::make_shared<served_stream>(stats_, to);
   if (!limiter_) {
-    stream->begin(*inner_, std::move(x), {});
+    stream->begin(*inner_, std::move(x), nullptr);
     return stream;
   }
   auto begin = [self = shared_from_this(), stream, x](run_permit p) {
     if (x.until.expired())
       stream->fail(too_late());
     else
-      stream->begin(*self->inner_, x, std::move(p));
+      stream->begin(*self->inner_, x,
+                    std::make_shared<run_permit>(std::move(p)));
   };
   if (limiter_->acquire(std::move(begin)) == 0)
     stream->fail(overloaded());

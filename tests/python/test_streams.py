@@ -271,6 +271,13 @@ def test_a_chunk_that_cannot_be_sent_is_an_error_after_those_before_it(worker):
         next(chunks)
 
 
+def test_a_plain_generator_there_is_run_without_python_code_of_ours(worker, eventually):
+    def callers():  # the thread's own loop, unless it is the last that is idle
+        return list(erlang.stream("there", "caller"))
+
+    eventually(lambda: callers() == ["_work"])
+
+
 def test_large_chunks_arrive_whole(worker):
     chunks = list(erlang.stream("there", "blocks", 5, 3_000_000))
     assert [len(x) for x in chunks] == [3_000_000] * 5

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import queue
+import sys
 import threading
 import time
 
@@ -332,6 +333,9 @@ class There:
         for i in range(n):
             await asyncio.sleep(0)
             yield i
+
+    def caller(self):
+        yield sys._getframe(1).f_code.co_name
 
     def bad_chunk(self):
         yield 1
