@@ -5,6 +5,7 @@ import os
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +23,12 @@ PATIENCE = 30 * SLOWER  # seconds; a deadline for what should take far less
 # Starts a program without a terminal, and without the SIGHUP that nohup ignores.
 ALONE = ["env", "--default-signal=HUP", "setsid"]
 _started = weakref.WeakSet()
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
 
 
 def programs():

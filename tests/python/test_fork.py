@@ -1,19 +1,14 @@
 """After a fork the child keeps what is data and starts a node of its own."""
 
-import contextlib
 import os
-import re
-import signal
-import socket
 import subprocess
 import sys
 import textwrap
 import time
-import urllib.request
 
 import pytest
 from conftest import start_node
-from launched import PATIENCE, Watched
+from launched import PATIENCE, Watched, free_port
 
 pytestmark = pytest.mark.forks
 
@@ -305,12 +300,6 @@ def test_a_child_of_a_named_node_takes_neither_its_name_nor_its_port():
     ) == []
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 BUSY = """
     import asyncio, itertools
     from hornbeam import aio, hooks
@@ -496,189 +485,3 @@ def test_peers_see_a_killed_parent_go_down_although_a_child_lives():
             parent.stdout.close()
             assert child.ends(10)
             child.close()
-
-
-# -- servers ------------------------------------------------------------------
-
-WSGI = textwrap.dedent(
-    """
-    import json, os
-    from hornbeam_erlang import *
-
-    register_hook("double", lambda action, x: 2 * x)
-    state_set("visits", 100)
-
-    def app(environ, start_response):
-        answer = [os.getpid(), state_incr("visits"), execute("double", "x", 21),
-                  await_result(execute_async("double", "x", 4))]
-        start_response("200 OK", [("Content-Type", "application/json")])
-        return [json.dumps(answer).encode()]
-    """
-)
-
-ASGI = textwrap.dedent(
-    """
-    import json, os
-    from hornbeam import aio
-    from hornbeam_erlang import *
-
-    register_hook("double", lambda action, x: 2 * x)
-
-    async def app(scope, receive, send):
-        if scope["type"] == "lifespan":
-            while True:
-                kind = (await receive())["type"]
-                await send({"type": kind + ".complete"})
-                if kind == "lifespan.shutdown":
-                    return
-        answer = [os.getpid(), state_incr("visits")]
-        answer.append(await aio.execute("double", "x", 21))
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
-    """
-)
-
-
-class Server:
-    """A server of some kind on a free port, ended by SIGTERM."""
-
-    def __init__(self, folder, text, *command):
-        (folder / "web.py").write_text(text)
-        self.port = free_port()
-        self.log = folder / "log"
-        words = [x.format(port=self.port) for x in command]
-        self.process = subprocess.Popen(
-            words if words[0] == "uwsgi" else [sys.executable, "-m", *words],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=self.log.open("w"),
-            stderr=subprocess.STDOUT,
-        )
-
-    def get(self):
-        import json
-
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                with urllib.request.urlopen(
-                    f"http://127.0.0.1:{self.port}/", timeout=10
-                ) as answer:
-                    return json.load(answer)
-            except ConnectionError as e:
-                error = e
-            except urllib.error.URLError as e:
-                error = e
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < until, (error, self.log.read_text())
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.code = self.process.wait(15)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise AssertionError("does not end:\n" + self.log.read_text()) from None
-        text = self.log.read_text()
-        assert not re.search("Traceback|terminate|Fatal|dumped|SIGSEGV|SIGABRT", text)
-
-
-@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent", "eventlet"])
-def test_gunicorn_with_preload_serves_from_forked_workers(tmp_path, kind):
-    with Server(
-        tmp_path, WSGI, "gunicorn", "--preload", "-w", "2", "-b", "127.0.0.1:{port}",
-        "-k", kind, "web:app",
-    ) as server:
-        visits = {}
-        # Until both serve: gunicorn loses a worker's SIGTERM while it boots.
-        while len(visits) < 2 or sum(map(len, visits.values())) < 20:
-            pid, count, doubled, task = server.get()
-            assert (doubled, task) == (42, 8)
-            visits.setdefault(pid, []).append(count)
-        # Each worker counts on from what the table held at the fork.
-        for counts in visits.values():
-            assert counts == list(range(101, 101 + len(counts)))
-    assert server.code == 0
-
-
-def uwsgi(folder, text, *options):
-    return Server(
-        folder, text, "uwsgi", "--plugin", "python3", "--http-socket",
-        "127.0.0.1:{port}", "--master", "--die-on-term", "--need-app", "-p", "2",
-        "--wsgi-file", "web.py", "--callable", "app", *options,
-    )  # fmt: skip
-
-
-@pytest.mark.plain
-@pytest.mark.parametrize("options", [[], ["--lazy-apps"]], ids=str)
-def test_uwsgi_with_threads_serves_from_forked_workers(tmp_path, options):
-    with uwsgi(tmp_path, WSGI, "--enable-threads", *options) as server:
-        workers = set()
-        while len(workers) < 2:
-            pid, _, *rest = server.get()
-            assert rest == [42, 8]
-            workers.add(pid)
-    assert server.code == 0
-
-
-@pytest.mark.plain
-def test_uwsgi_without_threads_is_told_what_to_do(tmp_path):
-    text = "import hornbeam_erlang\nhornbeam_erlang.state_incr('n')\napp = 1\n"
-    with contextlib.suppress(AssertionError), uwsgi(tmp_path, text) as server:
-        server.process.wait(PATIENCE)
-    assert "start it with --enable-threads" in server.log.read_text()
-
-
-def test_uvicorn_with_two_workers_serves(tmp_path):
-    with Server(
-        tmp_path, ASGI, "uvicorn", "--workers", "2", "--port", "{port}", "web:app"
-    ) as server:
-        assert {server.get()[2] for _ in range(10)} == {42}
-
-
-def test_uvicorn_with_reload_serves_the_new_program(tmp_path):
-    with Server(
-        tmp_path, ASGI, "uvicorn", "--reload", "--port", "{port}", "web:app"
-    ) as server:
-        first = server.get()
-        assert first[1:] == [1, 42]
-        (tmp_path / "web.py").write_text(ASGI.replace("2 * x", "3 * x"))
-        changed = time.monotonic()
-        until = changed + PATIENCE
-        while (last := server.get())[0] == first[0]:
-            assert time.monotonic() < until, server.log.read_text()
-            # A change before its first look goes unnoticed.
-            if time.monotonic() - changed > 2:
-                os.utime(tmp_path / "web.py")
-                changed = time.monotonic()
-        assert last[1:] == [1, 63]
-
-
-def test_pytest_xdist_runs_tests_that_use_the_engine(tmp_path):
-    (tmp_path / "test_it.py").write_text(
-        textwrap.dedent(
-            """
-            import pytest
-            from hornbeam_erlang import *
-            @pytest.mark.parametrize("i", range(10))
-            def test_it(i):
-                register_hook("h", lambda action, x: x + 1)
-                assert await_result(execute_async("h", "x", i)) == i + 1
-                assert state_incr(f"n{i}") == 1
-            """
-        )
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-n", "2", "-p", "no:cacheprovider"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "10 passed" in done.stdout
-    assert done.stderr == ""

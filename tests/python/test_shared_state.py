@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -13,15 +12,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from launched import PATIENCE
+from launched import PATIENCE, free_port
 
 README = Path(__file__).resolve().parents[2] / "README.md"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture

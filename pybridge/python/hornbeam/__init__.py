@@ -7,6 +7,18 @@ a node inside this process.
 """
 
 try:
+    # Before the native module is loaded: what it keeps is of a whole process.
+    import _xxsubinterpreters as _interpreters
+except ModuleNotFoundError:  # a Python that the native module is not for either
+    pass
+else:
+    if _interpreters.get_current() != _interpreters.get_main():
+        raise ImportError(
+            "hornbeam works in the main interpreter of a process, and this is a "
+            "subinterpreter: under mod_wsgi, set WSGIApplicationGroup %{GLOBAL}"
+        )
+
+try:
     import hornbeam._native as _native
 except ModuleNotFoundError as e:
     if e.name != "hornbeam._native":

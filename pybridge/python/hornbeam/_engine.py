@@ -125,11 +125,25 @@ def announce(scope: str) -> None:
 
 
 def _hook_multiprocessing() -> None:
-    # Its children end without running atexit.
+    # Its children end without running atexit, and so do those of Celery.
     util = sys.modules.get("multiprocessing.util")
-    process = sys.modules.get("multiprocessing.process")
-    if util is not None and process is not None and process.parent_process():
+    if util is not None and _is_child_by("billiard"):
+        util.Finalize(None, leave, exitpriority=0)
+        # Those of its pool don't even run that.
+        signals = sys.modules.get("celery.signals")
+        if signals is not None:
+            signals.worker_process_shutdown.connect(_leave_celery, weak=False)
+    if util is not None and _is_child_by("multiprocessing"):
         util.Finalize(None, _leave_child, exitpriority=0)
+
+
+def _is_child_by(library: str) -> bool:
+    process = sys.modules.get(f"{library}.process")
+    return process is not None and bool(process.current_process()._parent_pid)
+
+
+def _leave_celery(**_: Any) -> None:
+    leave()
 
 
 def _leave_child() -> None:

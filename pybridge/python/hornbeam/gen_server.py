@@ -66,6 +66,9 @@ class _Word:
     def __repr__(self) -> str:
         return self._name
 
+    def __reduce__(self) -> str:  # a copy is the same one
+        return self._name
+
 
 #: From `handle_call`: somebody will call `caller.reply`.
 NO_REPLY: Final = _Word("NO_REPLY")
@@ -117,19 +120,26 @@ class Caller(NamedTuple):
 
 # -- errors -------------------------------------------------------------------
 
+# Their arguments are what they are made of, since pools of processes make them anew
+# from these; some wait for ever for an answer that they can't read.
+
 
 class CallError(HornbeamError):
     """A call could not be answered. `reason` is what Erlang says: "noproc",
     "calling_self", ("nodedown", node) or the reason of the server's end."""
 
     def __init__(self, reason: Any, server: Any, request: Any) -> None:
-        super().__init__(f"the call of {server!r} failed: {_shown(reason)}")
+        super().__init__(reason, server, request)
         self.reason = reason
+        self.server = server
         #: With which a process ends that does not catch this.
         self.exit_reason = (
             reason,
             (Atom("gen_server"), Atom("call"), [server, request]),
         )
+
+    def __str__(self) -> str:
+        return f"the call of {self.server!r} failed: {_shown(self.reason)}"
 
 
 class CallTimeout(CallError, HornbeamTimeout):
@@ -137,22 +147,29 @@ class CallTimeout(CallError, HornbeamTimeout):
 
     def __init__(self, server: Any, request: Any) -> None:
         super().__init__(Atom("timeout"), server, request)
+        self.args = (server, request)
 
 
 class AlreadyStarted(HornbeamError):
     """The name is taken: by `pid`."""
 
     def __init__(self, pid: Pid) -> None:
-        super().__init__(f"it runs already: {pid!r}")
+        super().__init__(pid)
         self.pid = pid
+
+    def __str__(self) -> str:
+        return f"it runs already: {self.pid!r}"
 
 
 class InitFailed(HornbeamError):
     """The server did not start: `reason` is that of its end."""
 
     def __init__(self, reason: Any) -> None:
-        super().__init__(f"it did not start: {_shown(reason)}")
+        super().__init__(reason)
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"it did not start: {_shown(self.reason)}"
 
 
 def _shown(reason: Any) -> str:
