@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -220,6 +221,62 @@ print("here", flush=True)
         assert up.wait() == 0
         up.line("left in peace")
     assert len([x for x in up.err if "ending: " in x]) == 1
+
+
+def test_a_script_of_a_node_that_is_told_twice_ends_in_peace(folder):
+    script = folder.write(
+        "script.py",
+        """
+try:
+    print("here", flush=True)
+    open("never").read()
+finally:
+    print("leaving", flush=True)
+    open("let-go").read()  # until the test writes it
+    print("left in peace", flush=True)
+""",
+    )
+    os.mkfifo(folder.path / "never")
+    os.mkfifo(folder.path / "let-go")
+    config = folder.write("node.toml", '[node]\nname = "a"\n')
+    args = ["node", "--config", config, "--run", script]
+    with Launched(*args, env=folder.env, cwd=folder.path) as node:
+        node.line("here")
+        node.send()
+        node.send()
+        node.line("leaving")
+        node.send()
+        with open(folder.path / "let-go", "w"):
+            pass
+        assert node.wait() == 0
+        node.line("left in peace")
+
+
+def test_a_node_alone_minds_no_closed_pipe_and_no_signals_that_wait(folder):
+    folder.write("served.py", "import os; os.write(2, b'here')")
+    config = folder.write(
+        "node.toml",
+        '[node]\nname = "a"\n[python]\npath = ["."]\nmodules = ["served"]\n',
+    )
+    read, write = os.pipe()
+    os.close(read)
+    blocked = """
+import os, signal, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", blocked, BINARY, "node", "--config", config],
+        stdout=write,
+        stderr=subprocess.PIPE,
+        cwd=folder.path,
+        env={**os.environ, **folder.env},
+    ) as node:
+        os.close(write)
+        assert node.stderr.read(4) == b"here"
+        node.terminate()
+        assert node.wait(PATIENCE) == 0
+        assert node.stderr.read() == b""
 
 
 def test_as_process_1_the_launcher_waits_for_all_that_end(folder):

@@ -1,6 +1,7 @@
 """Supervisors over Python processes, by OTP's rules."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -362,6 +363,56 @@ hornbeam.run(Supervisor([ChildSpec("x", process.spawn_link, (fails,))]))
 
 
 @pytest.mark.parametrize(
+    "sent, code",
+    [("SIGINT", 0), ("SIGINT SIGINT", 0), ("SIGINT SIGINT SIGINT", 0), ("SIGTERM", 3)],
+)
+def test_run_stops_the_tree_in_order_when_python_is_to_end(sent, code):
+    program = """
+import os, signal, sys
+import hornbeam
+from hornbeam import process
+from hornbeam.gen_server import GenServer
+from hornbeam.supervisor import ChildSpec, Supervisor
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))
+
+class Child(GenServer):
+    def init(self, name):
+        process.trap_exit()
+        self.name = name
+
+    def terminate(self, reason):
+        print(f"{self.name} begins to end", flush=True)
+        input()  # the test says when
+        print(f"{self.name} ends", flush=True)
+
+def waits(**options):
+    print("runs", flush=True)
+    return receive(**options)
+
+receive, process.receive = process.receive, waits
+hornbeam.run(Supervisor([ChildSpec(x, Child, [x]) for x in "ab"]))
+print("through")
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as run:
+        assert run.stdout.readline() == "runs\n"
+        for i, name in enumerate(sent.split()):
+            run.send_signal(getattr(signal, name))
+            if i == 0:
+                assert run.stdout.readline() == "b begins to end\n"
+        out, err = run.communicate("\n\n", timeout=60)
+    through = ["through"] if code == 0 else []
+    assert out.splitlines() == ["b ends", "a begins to end", "a ends", *through]
+    assert (run.returncode, err) == (code, "")
+
+
+@pytest.mark.parametrize(
     "error",
     [
         SystemExit(3),
@@ -466,3 +517,45 @@ def test_temporary_children_that_have_ended_leave_nothing():
     assert supervisor.start_child(tree, nothing) is None
     eventually(lambda: len(supervisor._starts) == before)
     assert supervisor.which_children(tree) == []
+
+
+@pytest.mark.parametrize("how", ["deadline", "cancelled", "killed", "wrong thread"])
+def test_a_child_that_nobody_waits_for_any_more_is_started_again_all_the_same(how):
+    goes_on, begun = threading.Event(), threading.Event()
+
+    class Slow(GenServer):
+        def init(self):
+            begun.set()
+            goes_on.wait()
+
+    tree = Supervisor(intensity=3).start()
+    child = ChildSpec("slow", Slow)
+
+    async def cancel():
+        asking = asyncio.create_task(aio.supervisor.start_child(tree, child))
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+
+    async def block():
+        with pytest.raises(hornbeam.HornbeamError, match="event loop"):
+            supervisor.start_child(tree, child)
+
+    if how == "deadline":
+        with pytest.raises(gen_server.CallTimeout), hornbeam.deadline(500):
+            supervisor.start_child(tree, child)
+    elif how == "killed":
+        asking = process.spawn(supervisor.start_child, tree, child)
+        begun.wait()
+        end(asking)
+    else:
+        asyncio.run(cancel() if how == "cancelled" else block())
+    goes_on.set()
+    before = eventually(lambda: children_of(tree).get("slow"))
+    end(before)
+    after = eventually(lambda: (pid := children_of(tree)["slow"]) != before and pid)
+    assert process.is_alive(after)
+    gen_server.stop(tree, "shutdown")
+    eventually(lambda: not supervisor._starts)

@@ -3,13 +3,16 @@ then serves until it is told to end."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
 import runpy
 import signal
 import sys
+import time
 import traceback
+from typing import Any, Callable
 
 from hornbeam import _engine, _log, _native, _settings, rpc
 
@@ -42,11 +45,13 @@ def main(config: str, script: str | None = None) -> int:
         for number in (signal.SIGTERM, signal.SIGINT, *reloads):
             signal.signal(number, lambda *_: None)
     else:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+        signal.signal(signal.SIGTERM, _once(lambda: sys.exit(0)))
         for number in reloads:
             signal.signal(number, lambda *_: _reload())
-    # The launcher has it wait until here; threads that start now have it as well.
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
+    # The launcher has SIGHUP wait until here, and others may have any; threads that
+    # start now get them as well.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP, *ends})
     try:
         _engine.ensure()
     except RuntimeError as e:
@@ -60,13 +65,33 @@ def main(config: str, script: str | None = None) -> int:
             text = f"the module {module!r} can't be imported"
             _log.say(_log.ERROR, "node", text, error=e)
             return 1
-    print(f"{_native.name()} serves at {_native.address() or 'no address'}", flush=True)
+    with contextlib.suppress(OSError):  # nobody need read it
+        where = _native.address() or "no address"
+        print(f"{_native.name()} serves at {where}", flush=True)
     if script is not None:
         return _run(script)
     while (got := os.read(told, 1)[0]) != signal.SIGTERM and got != signal.SIGINT:
         if got == signal.SIGHUP:
             _reload()
     return 0
+
+
+#: Seconds in which several signals are one, as for the launcher.
+_ONE_SIGNAL = 0.5
+
+
+def _once(f: Callable[[], object]) -> Callable[..., None]:
+    """A handler that calls `f`, but not while what that does has just begun."""
+    last = -_ONE_SIGNAL
+
+    def handle(*_: Any) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _ONE_SIGNAL:
+            last = now
+            f()
+
+    return handle
 
 
 def _has_terminal() -> bool:

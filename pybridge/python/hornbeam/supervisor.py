@@ -18,6 +18,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, Callable, Literal, NamedTuple, Sequence, Union
 
 from hornbeam import (
+    _context,
     _engine,
     _late,
     _native,
@@ -370,16 +371,22 @@ def _start_child(supervisor: Any, child: tuple[Any, ...]) -> Any:
     spec = _noted(child[0])
     what = _native.hand_over_child(spec, python)
     found = process.whereis(supervisor) if isinstance(supervisor, str) else supervisor
-    kept = False
+    # With whom the function goes that starts it. As long as nobody has answered, that
+    # is the supervisor: it may do what was asked though nobody waits any more.
+    goes_with = found
     try:
         made = _result((yield from _ask(supervisor, "start_child", what)))
-        kept = made is not None or child[0].restart != "temporary"
+        if child[0].restart == "temporary":  # nobody starts that again
+            goes_with = made
+    except Exception as e:
+        if not isinstance(e, gen_server.CallTimeout):
+            goes_with = None
+        raise
     finally:
-        if not kept:
+        if goes_with is None:
             _starts.pop(spec[1], None)
-    if kept:
-        once = child[0].restart == "temporary"  # nobody starts that again
-        process.send(python, ("watch", made if once else found, [spec[1]]))
+        else:  # also if whoever asks has been ended, and can't send any more
+            _native.send(python, ("watch", goes_with, [spec[1]]))
     return made
 
 
@@ -426,17 +433,39 @@ def _count_children(supervisor: Any) -> Any:
     return {str(name): number for name, number in found}
 
 
+#: Milliseconds in which a second Ctrl-C belongs to the first.
+_ONE_SIGNAL_MS = 500
+
+
 def run(tree: Supervisor) -> None:
     """Start a supervisor, and wait until it ends; Ctrl-C stops it, from the last child
-    to the first. If it gives up, Python is left with the exit code 1 (`SystemExit`)."""
-    pid = tree.start()
-    ref = process.monitor(pid)
+    to the first, and so does what else leaves Python, as SIGTERM in `hornbeam node`.
+    If it gives up, Python is left with the exit code 1 (`SystemExit`)."""
+    pid: Pid | None = None  # who is told to end while it starts has stopped it again
     try:
-        process.receive(match=ref)
-    except KeyboardInterrupt:
-        gen_server.stop(pid, "shutdown")
+        pid = tree.start()
+        process.receive(match=process.monitor(pid))
+    except (KeyboardInterrupt, SystemExit) as e:
+        if pid is not None:
+            _stop(pid)
+        if pid is None or isinstance(e, SystemExit):
+            raise
         return
     raise SystemExit(1)
+
+
+def _stop(pid: Pid) -> None:
+    again = _context.Until(_ONE_SIGNAL_MS)
+    while True:
+        try:
+            gen_server.stop(pid, "shutdown")
+        except gen_server.CallError:  # it has ended
+            pass
+        except KeyboardInterrupt:
+            if not again.left_ms():
+                raise
+            continue
+        return
 
 
 def _leave() -> None:
