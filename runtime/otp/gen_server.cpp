@@ -29,6 +29,19 @@ bool is_tuple(const term& x, const term& tag, std::size_t size) {
          && x.items()[0] == tag;
 }
 
+/// `{kind, {To, Tag}, Request}`, which can be answered. Whatever else begins
+/// with such a word is a message like any other.
+bool is_question(const term& x, const term& kind) {
+  if (!is_tuple(x, kind, 3))
+    return false;
+  auto& from = x.items()[1];
+  if (!from.is(term::kind::tuple) || from.items().size() != 2)
+    return false;
+  auto& to = from.items()[0];
+  return to.is(term::kind::pid) || to.is(term::kind::reference)
+         || to.is(term::kind::atom) || to.is(term::kind::tuple);
+}
+
 /// The name, if `server` is one of this node: `name` or `{name, node()}`; else
 /// null.
 const term* local_name(self me, const term& server) {
@@ -164,12 +177,12 @@ private:
           } else {
             message = co_await me_.receive();
           }
-          if (is_tuple(message, gen_call, 3)) {
+          if (is_question(message, gen_call)) {
             caller = message.items()[1];
             next = co_await impl_.handle_call(me_, message.items()[2], *caller);
           } else if (is_tuple(message, gen_cast, 2)) {
             next = co_await impl_.handle_cast(me_, message.items()[1]);
-          } else if (is_tuple(message, system_message, 3)) {
+          } else if (is_question(message, system_message)) {
             reason = system(message);
           } else if (is_tuple(message, atoms::exit, 3)
                      && message.items()[1] == parent_) {

@@ -92,16 +92,15 @@ public:
   }
 
   task<server_result> handle_call(self me, term request, term) override {
-    co_return server_result::reply(co_await operate(me, std::move(request)));
+    co_return server_result::reply(co_await answer(me, std::move(request)));
   }
 
   task<server_result> handle_cast(self me, term request) override {
-    operation op{request};
-    if (op.name != "try_again") {
-      co_await operate(me, std::move(request));
+    if (!match("try_again", any)(request)) {
+      co_await answer(me, std::move(request));
       co_return server_result::noreply();
     }
-    auto i = find(op.arg(0));
+    auto i = find(request.items()[1]);
     if (i == children_.end() || !i->restarting)
       co_return server_result::noreply();
     co_return co_await restart(me, i);
@@ -373,6 +372,16 @@ private:
 
   // -- what others ask for ---------------------------------------------------
 
+  /// Whoever asks for what makes no sense is told so: that ends no tree.
+  task<term> answer(self me, term request) {
+    try {
+      co_return co_await operate(me, request);
+    } catch (const bad_term& e) {
+      co_return error_of(
+        term::tuple({term::atom("badarg"), term::string(e.what()), request}));
+    }
+  }
+
   task<term> operate(self me, term request) {
     operation op{request};
     if (op.name == "start_child")
@@ -431,14 +440,19 @@ private:
 
   task<term> add(self me, term what) {
     if (simple()) {
+      if (!what.is(term::kind::list))
+        throw bad_term("the further arguments of a child are a list");
       child c{template_, {}, false, what.to_sequence()};
       auto started = co_await start(me, c);
       if (!c.pid.is_none())
         children_.push_back(std::move(c));
       co_return ok_undefined(std::move(started));
     }
-    auto spec = std::any_cast<child_spec>(
-      me.owner().take_over(static_cast<std::uint64_t>(what.as_int())));
+    auto found = handed_over(me, what);
+    if (!found)
+      co_return error_of(
+        term::tuple({term::atom("invalid_child_spec"), std::move(what)}));
+    auto spec = *std::move(found);
     if (auto why = check(spec))
       co_return error_of(*std::move(why));
     if (auto i = find(spec.id); i != children_.end())
@@ -455,6 +469,17 @@ private:
         || (i->pid.is_none() && i->spec.restart == restart_type::temporary))
       children_.erase(i);
     co_return ok_undefined(std::move(started));
+  }
+
+  /// What `hand_over` has kept in this node.
+  static std::optional<child_spec> handed_over(self me, const term& what) {
+    if (!match(any_ref, any)(what)
+        || !me.owner().is_local(*what.items()[0].as_reference().node))
+      return std::nullopt;
+    auto kept = me.owner().take_over(
+      static_cast<std::uint64_t>(what.items()[1].as_int()));
+    auto* spec = std::any_cast<child_spec>(&kept);
+    return spec ? std::optional{std::move(*spec)} : std::nullopt;
   }
 
   /// A specification as others see it: all but the start function.
@@ -526,7 +551,9 @@ task<term> operate(self me, term supervisor, const char* name, term arg) {
 } // namespace
 
 term hand_over(processes& on, child_spec spec) {
-  return term{static_cast<std::int64_t>(on.hand_over(std::move(spec)))};
+  // Another node has other keys: the reference says whose this is.
+  auto key = static_cast<std::int64_t>(on.hand_over(std::move(spec)));
+  return term::tuple({on.make_ref(), term{key}});
 }
 
 task<term> start_supervisor(self me, supervisor_flags flags,

@@ -559,3 +559,26 @@ def test_a_child_that_nobody_waits_for_any_more_is_started_again_all_the_same(ho
     assert process.is_alive(after)
     gen_server.stop(tree, "shutdown")
     eventually(lambda: not supervisor._starts)
+
+
+def test_a_question_that_makes_no_sense_ends_no_tree(apart):
+    tree = Supervisor(shops(apart, "a")).start()
+    for request in ("hello", ("start_child", 5), ("start_child",), {"a": 1}, []):
+        answer = gen_server.call(tree, request)
+        assert answer[0] == "error", request
+    process.send(tree, (hornbeam.Atom("$gen_call"), "nobody", "hello"))
+    assert children_of(tree).keys() == {"a"}
+    gen_server.stop(tree, "shutdown")
+
+
+def test_a_child_spec_is_for_a_supervisor_of_this_node(worker):
+    there = hornbeam.rpc.rpc_call(worker, "services", "start_echo", [])
+    for elsewhere in (there, ("sup", worker)):
+        with pytest.raises(ValueError, match="is for a supervisor of this node"):
+            supervisor.start_child(elsewhere, ChildSpec("a", Shop))
+    tree = Supervisor(name="a tree").start()
+    here = ("a tree", hornbeam.cluster.node())
+    assert process.is_alive(supervisor.start_child(here, ChildSpec("a", Shop)))
+    gen_server.stop(tree, "shutdown")
+    with pytest.raises(gen_server.CallError, match="noproc"):
+        supervisor.start_child(tree, ChildSpec("b", Shop))

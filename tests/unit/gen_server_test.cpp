@@ -395,12 +395,26 @@ TEST_CASE_METHOD(fixture, "a cast always succeeds") {
 TEST_CASE_METHOD(fixture, "other messages go to handle_info") {
   auto s = start({p->pid(), true, {}, {}});
   a.send(s, term{1});
-  a.send(s, tup("$gen_call", 1)); // not a call
-  me().exit(s, atom("boom"));     // of somebody who is not its parent
+  me().exit(s, atom("boom")); // of somebody who is not its parent
   run();
   CHECK(p->all()
-        == terms(tup("info", 1), tup("info", tup("$gen_call", 1)),
-                 tup("info", exited(p->pid(), "boom"))));
+        == terms(tup("info", 1), tup("info", exited(p->pid(), "boom"))));
+}
+
+TEST_CASE_METHOD(fixture, "what nobody could be answered is no call") {
+  auto s = start(told());
+  auto pid = p->pid();
+  for (auto& x :
+       {tup("$gen_call", 1), tup("$gen_call", 1, 2),
+        tup("$gen_call", term::tuple({}), 2), tup("$gen_call", tup(pid), 2),
+        tup("$gen_call", tup(pid, 1, 2), 2), tup("$gen_call", tup(1, 2), 2),
+        tup("system", tup(pid), atom("get_state")),
+        tup("system", 1, atom("suspend"))}) {
+    a.send(s, x);
+    run();
+    CHECK(p->all() == terms(tup("info", x)));
+  }
+  CHECK(a.alive(s));
 }
 
 TEST_CASE_METHOD(fixture, "a timeout is a message, and any message ends it") {

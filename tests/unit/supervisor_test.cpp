@@ -642,3 +642,27 @@ TEST_CASE_METHOD(fixture, "a simple_one_for_one child whose restart fails is "
   CHECK(up("w"));
   CHECK(a.alive(sup));
 }
+
+TEST_CASE_METHOD(fixture,
+                 "what makes no sense is refused, and ends no supervisor") {
+  bool simple = GENERATE(false, true);
+  start(
+    {simple ? strategy::simple_one_for_one : strategy::one_for_one, 5, 5'000},
+    {child("w")});
+  auto stray = hand_over(a, child("x"));
+  auto elsewhere
+    = term::tuple({term{reference{origin::of("b@h", 1), 5}}, stray.items()[1]});
+  for (auto& request :
+       {atom("which_children"), term{1}, term::tuple({}), tup(5),
+        tup("start_child"), tup("start_child", 1),
+        tup("start_child", atom("x")), tup("start_child", elsewhere),
+        tup("start_child", tup(a.make_ref(), 99)), tup("terminate_child"),
+        tup("delete_child"), tup("try_again")}) {
+    auto answer
+      = ask([&](self me) { return gen_server::call(me, sup, request); });
+    CHECK(answer.items()[0] == atom("error"));
+    gen_server::cast(me(), sup, request);
+    run();
+    CHECK(a.alive(sup));
+  }
+}

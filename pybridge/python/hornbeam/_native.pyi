@@ -528,7 +528,9 @@ def spawn_supervisor(
     tag: Ref,
     /,
 ) -> Pid: ...
-def hand_over_child(child: tuple[Any, ...], python: Pid, /) -> int: ...
+def hand_over_child(
+    child: tuple[Any, ...], python: Pid, /
+) -> tuple[Ref, int]: ...
 
 # -- process groups -----------------------------------------------------------
 

@@ -359,23 +359,24 @@ def _result(x: Any) -> Any:
 
 
 def start_child(supervisor: Any, *child: Any) -> Pid | None:
-    """Add a child and start it: a `ChildSpec`; for a `DynamicSupervisor` the
-    arguments of one. Returns its pid. Raises `AlreadyStarted` or `InitFailed`."""
+    """Add a child and start it: a `ChildSpec`, to a supervisor of this node; for a
+    `DynamicSupervisor` the arguments of one. Returns its pid. Raises `AlreadyStarted`
+    or `InitFailed`."""
     return _waits.here(_start_child(supervisor, child))
 
 
 def _start_child(supervisor: Any, child: tuple[Any, ...]) -> Any:
     if len(child) != 1 or not isinstance(child[0], ChildSpec):
         return _result((yield from _ask(supervisor, "start_child", list(child))))
+    found = _of_this_node(supervisor)
     python = _starter()
     spec = _noted(child[0])
     what = _native.hand_over_child(spec, python)
-    found = process.whereis(supervisor) if isinstance(supervisor, str) else supervisor
     # With whom the function goes that starts it. As long as nobody has answered, that
     # is the supervisor: it may do what was asked though nobody waits any more.
-    goes_with = found
+    goes_with: Pid | None = found
     try:
-        made = _result((yield from _ask(supervisor, "start_child", what)))
+        made = _result((yield from _ask(found, "start_child", what)))
         if child[0].restart == "temporary":  # nobody starts that again
             goes_with = made
     except Exception as e:
@@ -388,6 +389,25 @@ def _start_child(supervisor: Any, child: tuple[Any, ...]) -> Any:
         else:  # also if whoever asks has been ended, and can't send any more
             _native.send(python, ("watch", goes_with, [spec[1]]))
     return made
+
+
+def _of_this_node(supervisor: Any) -> Pid:
+    """Who is to call a function of this process, if that lives."""
+    found = supervisor
+    if type(found) is tuple and len(found) == 2 and found[1] == _native.name():
+        found = found[0]
+    if isinstance(found, str):
+        found = process.whereis(found)
+    try:
+        alive = found is not None and process.is_alive(found)
+    except (TypeError, ValueError):
+        raise ValueError(
+            "a ChildSpec is for a supervisor of this node, since its function can't be "
+            f"sent, not for {supervisor!r}"
+        ) from None
+    if not alive:
+        raise gen_server.CallError(Atom("noproc"), supervisor, Atom("start_child"))
+    return found
 
 
 def terminate_child(supervisor: Any, child: Any) -> None:
