@@ -359,6 +359,28 @@ def test_marks_that_nobody_made_are_type_errors():
                 erlang.state_set("new", cls(*fields))
 
 
+@pytest.mark.parametrize("wrong", ["x", 5, None, 1.5], ids=repr)
+@pytest.mark.parametrize(
+    "call, what",
+    [
+        (hornbeam.process.trap_exit, "on must be a bool"),
+        (hornbeam.process.monitor_nodes, "on must be a bool"),
+        (hornbeam.process.alias, "once must be a bool"),
+        (hornbeam.process.demonitor, "a monitor must be a Ref"),
+        (hornbeam.process.cancel_timer, "a timer must be a Ref"),
+        (lambda x: hornbeam.groups.join("g", [x]), "members of a group are Pids"),
+        (
+            lambda x: hornbeam.groups.join("g", x or 5),
+            "members of a group are Pids",
+        ),
+        (lambda x: hornbeam.tables.table("t").unwatch(x), "a watch must be a Watch"),
+    ],
+)
+def test_what_is_of_a_wrong_type_is_named(call, what, wrong):
+    with pytest.raises(TypeError, match=what):
+        call(wrong)
+
+
 @pytest.mark.parametrize(
     "opaque",
     [

@@ -130,3 +130,10 @@ def test_what_is_no_pid_is_refused(name):
         groups.join(name, [1])
     with pytest.raises(TypeError, match="not \\.\\.\\."):
         groups.monitor(...)
+
+
+def test_the_end_of_no_monitor_drops_no_message(name, apart):
+    ref = hornbeam.make_ref()
+    process.send(apart, (ref, "an answer"))
+    assert not groups.demonitor(ref, scope=name)
+    assert process.receive(0) == (ref, "an answer")

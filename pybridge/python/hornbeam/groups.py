@@ -35,7 +35,12 @@ __all__ = [
 def _pids(who: Pid | Iterable[Pid] | None) -> list[Pid]:
     if who is None:
         return [process.self()]
-    return [who] if isinstance(who, Pid) else list(who)
+    try:
+        return [who] if isinstance(who, Pid) else list(who)
+    except TypeError:
+        raise TypeError(
+            f"members of a group are Pids, not {type(who).__name__}"
+        ) from None
 
 
 def join(
@@ -87,6 +92,6 @@ def demonitor(ref: Ref, *, scope: Any = "pg") -> bool:
     """End a monitor, and drop what it has sent that waits still. False if there was
     none."""
     found = _native.group_demonitor(scope, ref)
-    while process.receive(0, match=ref) is not None:
+    while found and process.receive(0, match=ref) is not None:
         pass
     return found

@@ -68,6 +68,13 @@ __all__ = [
     "whereis",
 ]
 
+
+def _flag(name: str, x: Any) -> bool:
+    if not isinstance(x, bool):
+        raise TypeError(f"{name} must be a bool, not {type(x).__name__}")
+    return x
+
+
 # -- starting -----------------------------------------------------------------
 
 
@@ -141,7 +148,7 @@ def make_ref() -> Ref:
 def alias(once: bool = False) -> Ref:
     """Another address of the calling process, until `unalias`; with `once`, until
     the first message that comes through it."""
-    return _spawned.act(_native.alias, once)
+    return _spawned.act(_native.alias, _flag("once", once))
 
 
 def unalias(ref: Ref) -> bool:
@@ -207,12 +214,12 @@ def exit(*args: Any) -> None:
 def trap_exit(on: bool = True) -> bool:
     """Whether exit signals become messages `("EXIT", pid, reason)` to the calling
     process instead of ending it. Returns what held before."""
-    return _spawned.act(_native.trap_exit, on)
+    return _spawned.act(_native.trap_exit, _flag("on", on))
 
 
 def monitor_nodes(on: bool = True) -> None:
     """Whether the calling process gets `("nodeup", node)` and `("nodedown", node)`."""
-    _spawned.act(_native.monitor_nodes, on)
+    _spawned.act(_native.monitor_nodes, _flag("on", on))
 
 
 # -- names --------------------------------------------------------------------

@@ -103,6 +103,8 @@ class Table(_native.Table):
     def unwatch(self, watch: Watch) -> bool:
         """End a watch; False if it had ended. What was on its way still
         comes."""
+        if not isinstance(watch, Watch):
+            raise TypeError(f"a watch must be a Watch, not {type(watch).__name__}")
         _callbacks.pop(watch.number, None)
         try:
             return watch.close()
