@@ -35,6 +35,7 @@ std::string to_json(const node_config& x) {
        {"advertise", n.advertise},
        {"secret", n.secret},
        {"insecure_loopback_without_tls", n.insecure_loopback_without_tls},
+       {"remote_debug", n.remote_debug},
        {"hidden", n.hidden},
        {"serve", n.serve},
        {"peers", peers},

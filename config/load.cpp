@@ -93,6 +93,7 @@ void read_cluster(table_reader& t, const document& doc,
   if (!out.secret.empty())
     out.secret = doc.resolve(out.secret);
   t.read("insecure_loopback_without_tls", out.insecure_loopback_without_tls);
+  t.read("remote_debug", out.remote_debug);
   read_number(t, "heartbeat_ms", out);
   read_number(t, "detection_ms", out);
   if (out.detection_ms < 2 * out.heartbeat_ms)

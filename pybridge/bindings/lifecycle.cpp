@@ -86,6 +86,7 @@ node_settings read_settings(const py::dict& d) {
   text("advertise", s.advertise);
   text("secret", s.secret);
   flag("insecure_loopback_without_tls", s.insecure_loopback_without_tls);
+  flag("remote_debug", s.remote_debug);
   flag("hidden", s.hidden);
   flag("serve", s.serve);
   each_node_number([&](auto option) {

@@ -206,6 +206,7 @@ std::shared_ptr<node> node::start(node_settings s) {
   x.core->unit = std::make_shared<loop_unit>(*x.core->system, x.core->loop);
   logger_share_scope here;
   x.procs = std::make_unique<runtime::processes>(self->system(), *self);
+  x.procs->allow_remote_debug(x.core->settings.remote_debug);
   if (x.core->settings.join) // whatever happens until then
     x.end_join_in_time();
   x.host = std::make_shared<node_table_host>(*x.procs);

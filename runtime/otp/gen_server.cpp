@@ -169,8 +169,11 @@ private:
           next = co_await impl_.handle_continue(me_, std::move(x));
         } else {
           if (suspended_) {
-            message = co_await me_.receive(match(system_message, any, any)
-                                           | match(atoms::exit, parent_, any));
+            auto waited_for = [this](const term& x) {
+              return is_question(x, system_message)
+                     || match(atoms::exit, parent_, any)(x);
+            };
+            message = co_await me_.receive(waited_for);
           } else if (next.timeout_) {
             auto got = co_await me_.receive(after{*next.timeout_});
             message = got ? *std::move(got) : atoms::timeout;

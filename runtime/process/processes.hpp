@@ -137,6 +137,10 @@ public:
   /// What another node's processes say. `from` is its name.
   void handle(const std::string& from, const operation& op);
   void peer(const peer_event& e);
+  /// Whether messages by which `sys` looks into servers or changes them come in
+  /// from other nodes; else they are answered with `{error, {not_allowed,
+  /// remote_debug}}`. Before the first of them.
+  void allow_remote_debug(bool on) noexcept { remote_debug_ = on; }
 
   // -- for the parts of this class -------------------------------------------
 
@@ -160,6 +164,7 @@ public:
   term pid_of(process& p) const;
   void end(process& p, term reason);
   void watch_nodes(process& p, bool on);
+  void refuse_debug(const term& caller);
   void watch_node(process& p, const std::string& node, bool on);
   /// Keeps what no term can hold until the process that gets the key takes
   /// it, once.
@@ -214,6 +219,7 @@ private:
   caf::actor_system& system_;
   router& net_;
   const origin_ptr node_;
+  bool remote_debug_ = false;
   runtime::timers clock_;
   std::atomic<std::uint64_t> next_serial_{1};
 

@@ -6,6 +6,32 @@
 
 namespace hornbeam::runtime {
 
+namespace {
+
+/// Whether `x` is a word: to servers in Python a str says the same as an atom.
+bool is_word(const term& x, std::string_view word) {
+  return (x.is(term::kind::atom) || x.is(term::kind::string))
+         && x.text() == word;
+}
+
+/// Whether `x` is `{system, {Pid, Tag}, Request}` with a request that looks
+/// into a server or changes it. `terminate` is not: to end a process is
+/// anybody's.
+bool is_debug_request(const term& x) {
+  if (!x.is(term::kind::tuple))
+    return false;
+  auto items = x.items();
+  if (items.size() != 3 || !is_word(items[0], "system"))
+    return false;
+  auto& request = items[2];
+  return is_word(request, "get_state") || is_word(request, "suspend")
+         || is_word(request, "resume")
+         || (request.is(term::kind::tuple) && !request.items().empty()
+             && is_word(request.items()[0], "replace_state"));
+}
+
+} // namespace
+
 bool processes::cast(const std::string& node, const term& op) {
   // A node that ends says nothing: the others see a lost node.
   return !stopping_ && net_.cast(node, service_name, op);
@@ -33,6 +59,10 @@ void processes::count_remote(const std::string& node, std::uint64_t serial,
 void processes::handle(const std::string& from, const operation& op) {
   if (op.name == "send") {
     auto& to = op.arg(0);
+    if (!remote_debug_ && is_debug_request(op.arg(1))) {
+      refuse_debug(op.arg(1).items()[1]);
+      return;
+    }
     if (to.is(term::kind::atom)) { // silent if nobody has the name
       if (auto p = named(std::string{to.text()}))
         p->push(new signal(op.arg(1)));
@@ -141,6 +171,18 @@ void processes::handle(const std::string& from, const operation& op) {
   } else {
     throw bad_term("processes know no operation '" + op.name + "'");
   }
+}
+
+void processes::refuse_debug(const term& caller) {
+  if (!match(any_pid, any)(caller))
+    return;
+  auto items = caller.items();
+  auto& tag = items[1];
+  bool alias = tag.is(term::kind::reference) && tag.as_reference().owner != 0;
+  static const auto why
+    = term::tuple({term::atom("not_allowed"), term::atom("remote_debug")});
+  route(alias ? tag : items[0],
+        term::tuple({tag, term::tuple({atoms::error, why})}));
 }
 
 void processes::peer(const peer_event& e) {

@@ -47,6 +47,9 @@ struct node_settings {
   std::string secret;
   /// No encryption and no authentication, on loopback only.
   bool insecure_loopback_without_tls = false;
+  /// Whether processes of other nodes may look into servers of this one, change
+  /// their state and suspend them.
+  bool remote_debug = false;
   /// Not listed by `nodes()` and told no news: a visiting tool.
   bool hidden = false;
   /// Whether calls of other nodes by the name of a hook or a function may come

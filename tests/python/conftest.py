@@ -35,7 +35,7 @@ def pytest_unconfigure(config):
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-def start_node(name: str) -> Launched:
+def start_node(name: str, of_cluster: str = "") -> Launched:
     """A node with the modules of the folder `provider`, ready to be called.
     A context manager that ends it."""
     config = FOLDER / f"{name}.toml"
@@ -49,6 +49,7 @@ def start_node(name: str) -> Launched:
             [cluster]
             name = "{CLUSTER}"
             secret = "{SECRET}"
+            {of_cluster}
             [python]
             path = ["{HERE / 'provider'}"]
             modules = ["services"]
@@ -83,11 +84,12 @@ def worker(_worker, eventually):
 
 @pytest.fixture
 def other_nodes():
-    """`other_nodes(name)` starts one more node; they end with the test."""
+    """`other_nodes(name)` starts one more node, with further lines of `[cluster]`;
+    they end with the test."""
     started = []
 
-    def start(name):
-        node = start_node(name)
+    def start(name, of_cluster=""):
+        node = start_node(name, of_cluster)
         started.append(node)
         return node
 

@@ -15,6 +15,7 @@ REFUSED = {
     "advertise": ("web:0", ValueError, "advertise must be host or host:port"),
     "port": (65536, ValueError, "port must be between 0 and 65535, not 65536"),
     "listen": ("yes", TypeError, "listen must be True or False, not str"),
+    "remote_debug": (1, TypeError, "remote_debug must be True or False, not int"),
     "hidden": (1, TypeError, "hidden must be True or False, not int"),
     "serve": (0, TypeError, "serve must be True or False, not int"),
     "workers": (10**12, ValueError, "workers must be between 0 and 1024"),

@@ -102,6 +102,7 @@ plugins = ["lib/words.so", "/opt/other.so"]
 name = "house"
 connect_ms = 10
 flush_ms = 20
+remote_debug = true
 [python]
 path = ["../lib"]
 call_timeout_ms = 30
@@ -117,6 +118,7 @@ task_keep_bytes = 60
   CHECK(x.node.workers == 2);
   CHECK(x.node.connect_ms == 10);
   CHECK(x.node.flush_ms == 20);
+  CHECK(x.node.remote_debug);
   CHECK(x.node.secret.empty());
   REQUIRE(x.node.peers.size() == 2);
   CHECK(x.node.peers[0].name == "two@10.0.0.2");
@@ -242,7 +244,8 @@ TEST_CASE("settings are handed to Python as JSON with all fields") {
   CHECK(json["node"]["peers"][0]["address"] == "127.0.0.1:4444");
   CHECK(json["node"]["tables"].empty());
   CHECK(json["node"]["plugins"].empty());
-  CHECK(json["node"].size() == 22);
+  CHECK(json["node"]["remote_debug"] == false);
+  CHECK(json["node"].size() == 23);
   CHECK(json["python"]["modules"] == std::vector<std::string>{"jobs"});
   CHECK(json["python"]["task_keep_ms"] == 3600000);
   CHECK(json["python"]["task_keep_bytes"] == 268435456);

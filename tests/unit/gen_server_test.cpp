@@ -688,3 +688,24 @@ TEST_CASE_METHOD(two, "a late reply from another node is dropped") {
   for (auto& pid : a().all())
     CHECK(a().info(pid, "message_queue_len") == term{0});
 }
+
+TEST_CASE_METHOD(two,
+                 "a server of another node is looked into and suspended only "
+                 "if that node allows it") {
+  auto look = [&] {
+    a().spawn([s = server_pid, to = p->pid()](self me) -> process_body {
+      me.send(to, co_await gen_server::get_state(me, s));
+      me.send(to, co_await gen_server::suspend(me, tup("srv", "b@h")));
+      me.send(to, co_await gen_server::resume(me, s));
+      me.send(to, co_await gen_server::replace_state(me, s, term{7}));
+      me.send(s, tup("system", 1, "get_state")); // nobody to answer
+    });
+    run();
+  };
+  look();
+  auto no = tup("error", tup("not_allowed", "remote_debug"));
+  CHECK(p->all() == terms(no, no, no, no));
+  b().allow_remote_debug(true);
+  look();
+  CHECK(p->all() == terms(0, "ok", "ok", tup("error", "no_such_state")));
+}

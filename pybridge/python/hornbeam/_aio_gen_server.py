@@ -19,7 +19,7 @@ from hornbeam.gen_server import (  # noqa: F401
     Stop,
     cast,
 )
-from hornbeam.values import Pid
+from hornbeam.values import Atom, Pid
 
 
 async def start(
@@ -60,5 +60,5 @@ async def stop(
 
 async def get_state(server: Any, timeout_ms: float | None = 5000) -> Any:
     """As `hornbeam.gen_server.get_state`."""
-    steps = gen_server.ask(gen_server._SYSTEM, server, "get_state", timeout_ms)
+    steps = gen_server.ask_system(server, Atom("get_state"), timeout_ms)
     return await _waits.on_loop(steps)

@@ -9,6 +9,7 @@ from hornbeam import _context, _engine, _native, _pool, errors
 #: Those of a node, as in runtime/settings/settings.hpp, and its plug-ins.
 NODE = frozenset(
     "name cluster listen host port secret insecure_loopback_without_tls hidden "
+    "remote_debug "
     "peers workers heartbeat_ms detection_ms connect_ms flush_ms join_ms tables "
     "handshake_ms link_buffer_bytes forget_ms advertise plugins serve".split()
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any, AsyncGenerator, Callable, Sequence
 
+from hornbeam import _aio_debug as debug  # noqa: F401
 from hornbeam import _aio_gen_server as gen_server  # noqa: F401
 from hornbeam import _aio_process as process
 from hornbeam import _aio_supervisor as supervisor  # noqa: F401

@@ -175,6 +175,8 @@ class InitFailed(HornbeamError):
 def _shown(reason: Any) -> str:
     """A reason in a line: of an exception without its traceback."""
     what = reason[0] if isinstance(reason, tuple) and len(reason) == 2 else None
+    if isinstance(what, str) and what == "not_allowed":
+        return f"its node allows that only with {reason[1]} = true in [cluster]"
     if isinstance(what, tuple) and len(what) == 2 and isinstance(reason[1], str):
         return f"{what[0]}: {what[1]}"
     return str(reason) if isinstance(reason, str) else repr(reason)
@@ -341,6 +343,15 @@ def _head(x: tuple[Any, ...]) -> str | None:
     return x[0] if x and isinstance(x[0], str) else None
 
 
+def _is_question(x: tuple[Any, ...], kind: str) -> bool:
+    """Whether a message is `(kind, caller, _)`: what another may look like is no
+    question, since nobody could be answered."""
+    if len(x) != 3 or _head(x) != kind:
+        return False
+    caller = x[1]
+    return type(caller) is tuple and len(caller) == 2 and isinstance(caller[0], Pid)
+
+
 def _sendable(x: Any) -> bool:
     try:
         _native.check_sendable(x)
@@ -418,7 +429,7 @@ class _Server:
         return "timeout" if got is _waits.NOTHING else got
 
     def even_if_suspended(self, x: Any) -> bool:
-        return type(x) is tuple and (_head(x) == _SYSTEM or self.from_parent(x))
+        return type(x) is tuple and (_is_question(x, _SYSTEM) or self.from_parent(x))
 
     def from_parent(self, x: tuple[Any, ...]) -> bool:
         return (
@@ -431,7 +442,7 @@ class _Server:
     async def take(self, message: Any) -> None:
         if type(message) is tuple:
             head = _head(message)
-            if len(message) == 3 and head == _CALL:
+            if head == _CALL and _is_question(message, _CALL):
                 caller = Caller(*message[1])
                 answer = await self.run("handle_call", message[2], caller)
                 await self.answer(caller, answer)
@@ -440,7 +451,7 @@ class _Server:
                 step = await self.run("handle_cast", message[1])
                 await self.follow("handle_cast", step)
                 return
-            if len(message) == 3 and head == _SYSTEM:
+            if head == _SYSTEM and _is_question(message, _SYSTEM):
                 self.system(Caller(*message[1]), message[2])
                 return
             if self.from_parent(message):
@@ -496,19 +507,26 @@ class _Server:
         }
 
     def system(self, caller: Caller, request: Any) -> None:
-        if request == "get_state":
-            caller.reply(self.status())
-        elif request == "suspend" or request == "resume":
-            self.suspended = request == "suspend"
-            caller.reply(_OK)
-        elif type(request) is tuple and request[:1] == ("replace_state",):
-            vars(self.impl).update(request[1])
-            caller.reply(_OK)
-        elif type(request) is tuple and request[:1] == ("terminate",):
-            caller.reply(_OK)
-            raise _End(request[1])
-        else:
-            caller.reply((_ERROR, (Atom("unknown"), request)))
+        match request:  # of which each part may be anything, as an array
+            case str("get_state"):
+                caller.reply(self.status())
+            case str("suspend" | "resume"):
+                self.suspended = request == "suspend"
+                caller.reply(_OK)
+            case tuple((str("replace_state"), state)):
+                caller.reply(self.replace_state(state))
+            case tuple((str("terminate"), reason)):
+                caller.reply(_OK)
+                raise _End(reason)
+            case _:
+                caller.reply((_ERROR, (Atom("unknown"), request)))
+
+    def replace_state(self, state: Any) -> Any:
+        if type(state) is dict and all(isinstance(x, str) for x in state):
+            vars(self.impl).update({str(k): v for k, v in state.items()})
+            return _OK
+        what = "a dict of attributes, with their names, replaces those of a server"
+        return (_ERROR, (Atom("bad_state"), what))
 
 
 # -- for those who use one ----------------------------------------------------
@@ -597,4 +615,16 @@ def _stop(server: Any, reason: Any, timeout_ms: float | None) -> Steps:
 
 def get_state(server: Any, timeout_ms: float | None = 5000) -> Any:
     """What `format_status` of a server says; C++ servers show their state."""
-    return _waits.here(ask(_SYSTEM, server, Atom("get_state"), timeout_ms))
+    return _waits.here(ask_system(server, Atom("get_state"), timeout_ms))
+
+
+def ask_system(server: Any, request: Any, timeout_ms: float | None) -> Steps:
+    """Put a question as `sys` does."""
+    found = yield from ask(_SYSTEM, server, request, timeout_ms)
+    if _is_error(found) and _is_error(found[1], "not_allowed"):
+        raise CallError(found[1], server, request)
+    return found
+
+
+def _is_error(x: Any, word: str = "error") -> bool:
+    return type(x) is tuple and len(x) == 2 and _head(x) == word

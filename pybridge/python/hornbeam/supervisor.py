@@ -439,8 +439,11 @@ def which_children(supervisor: Any) -> list[Child]:
 
 
 def _which_children(supervisor: Any) -> Any:
-    found = yield from _ask(supervisor, "which_children")
-    return [Child(x[0], None if x[1] == "undefined" else x[1], x[2]) for x in found]
+    return children_of((yield from _ask(supervisor, "which_children")))
+
+
+def children_of(answer: Any) -> list[Child]:
+    return [Child(x[0], None if x[1] == "undefined" else x[1], x[2]) for x in answer]
 
 
 def count_children(supervisor: Any) -> dict[str, int]:

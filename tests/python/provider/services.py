@@ -158,6 +158,34 @@ def start_echo():
     return pids.get()
 
 
+class Counter(hornbeam.gen_server.GenServer):
+    def init(self):
+        self.list = []
+
+    def handle_call(self, request, caller):
+        return self.list
+
+    def handle_info(self, message):
+        self.list.append(message)
+
+
+def start_counter():
+    return Counter.start()
+
+
+def start_owner(name):
+    """A process that owns a table."""
+    made = queue.Queue()
+
+    def own():
+        hornbeam.tables.new(name)
+        made.put(hornbeam.self())
+        hornbeam.process.receive()
+
+    hornbeam.process.spawn(own)
+    return made.get(timeout=10)
+
+
 def join_group(group, pid):
     hornbeam.groups.join(group, pid)
 
