@@ -19,7 +19,7 @@ FLOORS = [
     {"_spawned", "cluster", "middleware", "pubsub", "tables"},
     {"_waits"},
     {"process"},
-    {"_aio_process", "gen_server", "groups"},
+    {"_aio_process", "_map", "gen_server", "groups"},
     {"_aio_gen_server", "supervisor"},
     {"_aio_supervisor", "debug"},
     {"_aio_debug"},

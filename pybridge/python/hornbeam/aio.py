@@ -4,7 +4,7 @@ cancelling the task that awaits stops the waiting."""
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, AsyncGenerator, Callable, Sequence
+from typing import TYPE_CHECKING, Any, AsyncGenerator, Callable, Iterable, Sequence
 
 from hornbeam import _aio_debug as debug  # noqa: F401
 from hornbeam import _aio_gen_server as gen_server  # noqa: F401
@@ -17,11 +17,13 @@ from hornbeam import (
     _engine,
     _handlers,
     _late,
+    _map,
     _native,
     _outcome,
     _owner,
     _pool,
     _ports,
+    _waits,
     errors,
     functions,
     hooks,
@@ -183,6 +185,18 @@ async def cancel(task_id: str, timeout_ms: float = 5000) -> bool:
 async def forget(task_id: str, timeout_ms: float = 5000) -> bool:
     """As `hornbeam.tasks.forget`."""
     return await _ask_task("forget", task_id, timeout_ms)
+
+
+async def map(
+    f: Callable[[Any], Any],
+    items: Iterable[Any],
+    *,
+    max_concurrency: int | None = None,
+) -> list[Any]:
+    """As `hornbeam.tasks.map`."""
+    steps = _map.steps(f, items, max_concurrency)
+    found: list[Any] = await _waits.on_loop(steps)
+    return found
 
 
 async def watch(

@@ -11,11 +11,34 @@ import contextvars
 import functools
 import math
 import time
-from typing import Any, Callable, Iterator, Sequence, TypedDict
+from typing import (
+    Any,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+    TypedDict,
+    TypeVar,
+    overload,
+)
 
-from hornbeam import _context, _engine, _native, _owner, _pool, errors, hooks
+from hornbeam import (
+    _context,
+    _engine,
+    _map,
+    _native,
+    _owner,
+    _pool,
+    _waits,
+    errors,
+    hooks,
+)
 from hornbeam._calls import Call, by_position, finish_on_loop, run_in_pool
 from hornbeam._native import Job
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # Tasks of this process: what they call, and later what came of it.
 _calls: dict[str, tuple[Any, ...]] = {}
@@ -122,6 +145,45 @@ def forget(task_id: str, timeout_ms: float = 5000) -> bool:
     the task has not ended, those who wait for it by then still get it. False if there
     is nothing to forget."""
     return _ask("forget", task_id, timeout_ms)
+
+
+# -- many at once -------------------------------------------------------------
+
+
+@overload
+def map(
+    f: Callable[[T], Coroutine[Any, Any, R]],
+    items: Iterable[T],
+    *,
+    max_concurrency: int | None = None,
+) -> builtins.list[R]: ...
+
+
+@overload
+def map(
+    f: Callable[[T], R], items: Iterable[T], *, max_concurrency: int | None = None
+) -> builtins.list[R]: ...
+
+
+def map(
+    f: Callable[[Any], Any],
+    items: Iterable[Any],
+    *,
+    max_concurrency: int | None = None,
+) -> builtins.list[Any]:
+    """`[f(x) for x in items]`, with `max_concurrency` calls at once, by default the
+    number of cores and 4.
+
+    Each is run by a process of this node that is linked to the caller, a coroutine
+    function on the node's event loop, any other in a thread of its own. The first
+    call that fails ends all others, and its exception is raised; when the caller
+    ends, or its deadline passes (`HornbeamTimeout`), they end too. What ends so is
+    told as each process is: a coroutine at its next `await`, a thread at its next call
+    about processes. `items` is iterated over by the caller, as far as it is needed.
+    Values and results are handed over as they are, not copied. In coroutines use
+    `hornbeam.aio.map`.
+    """
+    return _waits.here(_map.steps(f, items, max_concurrency))
 
 
 def watch(task_id: str, timeout_ms: float | None = None) -> Iterator[Any]:
