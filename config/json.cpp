@@ -48,6 +48,7 @@ std::string to_json(const node_config& x) {
        {"path", p.path},
        {"modules", p.modules},
        {"exports", p.exports},
+       {"start", p.start},
        {"pool", p.pool},
        {"call_timeout_ms", p.call_timeout_ms},
        {"task_keep_ms", p.task_keep_ms},

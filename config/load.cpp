@@ -137,6 +137,10 @@ void read_python(table_reader& t, const document& doc, python_settings& out) {
     x = doc.resolve(x); // leaves what is resolved already as it is
   t.read("modules", out.modules);
   t.read("exports", out.exports);
+  t.read("start", out.start);
+  for (auto& x : out.start)
+    if (auto at = x.find(':'); at == 0 || at == x.npos || at + 1 == x.size())
+      t.fail("start", "a tree is given as module:name, unlike '" + x + "'");
   t.read("pool", out.pool, 0, 4096);
   t.read("call_timeout_ms", out.call_timeout_ms, 0);
   t.read("task_keep_ms", out.task_keep_ms, 0);

@@ -16,6 +16,8 @@ struct python_settings {
   std::vector<std::string> modules;
   /// Modules whose functions other nodes may call with `rpc_call`.
   std::vector<std::string> exports;
+  /// Trees that live as long as the node, as `module:name`.
+  std::vector<std::string> start;
   /// Threads for handlers, functions and tasks; 0: the default.
   unsigned pool = 0;
   /// A deadline for calls that have none of their own; 0: none.

@@ -104,6 +104,7 @@ connect_ms = 10
 flush_ms = 20
 remote_debug = true
 [python]
+start = ["shop:tree"]
 path = ["../lib"]
 call_timeout_ms = 30
 task_keep_ms = 40
@@ -119,6 +120,7 @@ task_keep_bytes = 60
   CHECK(x.node.connect_ms == 10);
   CHECK(x.node.flush_ms == 20);
   CHECK(x.node.remote_debug);
+  CHECK(x.python.start == std::vector<std::string>{"shop:tree"});
   CHECK(x.node.secret.empty());
   REQUIRE(x.node.peers.size() == 2);
   CHECK(x.node.peers[0].name == "two@10.0.0.2");
@@ -147,6 +149,13 @@ TEST_CASE("processes that share a node's file may be numbered") {
     starts(node_complaint("[node]\nname = \"" + std::string{name} + "\"\n"),
            "it.toml:2: node.name: ");
   starts(cluster_complaint("[nodes.\"web-#\"]\n"), "it.toml:1: nodes.web-#: ");
+}
+
+TEST_CASE("a tree that a node starts is given by its module and its name") {
+  for (auto* x : {"shop", ":tree", "shop:"})
+    starts(
+      cluster_complaint("[nodes.a]\nstart = [\"" + std::string{x} + "\"]\n"),
+      "it.toml:2: nodes.a.start: a tree is given as module:name");
 }
 
 TEST_CASE("a short node name takes the node's host") {
@@ -249,7 +258,8 @@ TEST_CASE("settings are handed to Python as JSON with all fields") {
   CHECK(json["python"]["modules"] == std::vector<std::string>{"jobs"});
   CHECK(json["python"]["task_keep_ms"] == 3600000);
   CHECK(json["python"]["task_keep_bytes"] == 268435456);
-  CHECK(json["python"].size() == 8);
+  CHECK(json["python"]["start"].empty());
+  CHECK(json["python"].size() == 9);
   CHECK(json["log"]["level"].get<std::string>().empty());
 }
 

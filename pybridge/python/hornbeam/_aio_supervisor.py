@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+import contextlib
+import os
+from typing import TYPE_CHECKING, Any, AsyncIterator, Callable
 
-from hornbeam import _waits, supervisor
+from hornbeam import _late, _log, _waits, process, supervisor
 from hornbeam.supervisor import (  # noqa: F401
     Child,
     ChildSpec,
     DynamicSupervisor,
     Supervisor,
 )
-from hornbeam.values import Pid
+from hornbeam.values import Pid, Ref
+
+if TYPE_CHECKING:
+    import asyncio
+    import signal
+else:
+    asyncio = _late.stand_in("asyncio", globals())
+    signal = _late.stand_in("signal", globals())
 
 
 async def start(tree: Supervisor) -> Pid:
@@ -24,6 +33,40 @@ async def start_link(tree: Supervisor) -> Pid:
     """As `tree.start_link`."""
     found: Pid = await _waits.on_loop(tree._start_steps(True))
     return found
+
+
+@contextlib.asynccontextmanager
+async def running(
+    tree: Supervisor, *, on_give_up: Callable[[Any], object] | None = None
+) -> AsyncIterator[Pid]:
+    """`async with running(tree) as pid:` starts a supervisor, and stops it behind the
+    block, from the last child to the first.
+
+    If it gives up meanwhile, `on_give_up` is called with the reason; without it that is
+    logged, and this process is told to end (SIGTERM), so that a web server finishes
+    what it is at.
+    """
+    pid, ref = await _waits.on_loop(tree._start_watched())
+    watcher = asyncio.create_task(_watch(ref, on_give_up or _end_program))
+    try:
+        yield pid
+    finally:
+        watcher.cancel()
+        process.demonitor(ref, flush=True)
+        await _waits.on_loop(supervisor._stop_tree(pid))
+
+
+async def _watch(ref: Ref, on_give_up: Callable[[Any], object]) -> None:
+    # In the mailbox of the task around this one, which has the monitor.
+    reason = (await _waits.on_loop(_waits.receive(None, None, ref)))[4]
+    if reason != "normal":
+        on_give_up(reason)
+
+
+def _end_program(reason: Any) -> None:
+    text = f"a tree has given up ({reason}): this program is told to end"
+    _log.say(_log.ERROR, "processes", text)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def start_child(of: Any, *child: Any) -> Pid | None:

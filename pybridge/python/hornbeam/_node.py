@@ -14,7 +14,8 @@ import time
 import traceback
 from typing import Any, Callable
 
-from hornbeam import _engine, _log, _native, _settings, rpc
+from hornbeam import _engine, _log, _native, _settings, process, rpc, supervisor
+from hornbeam.values import Pid, Ref
 
 
 def main(config: str, script: str | None = None) -> int:
@@ -45,7 +46,7 @@ def main(config: str, script: str | None = None) -> int:
         for number in (signal.SIGTERM, signal.SIGINT, *reloads):
             signal.signal(number, lambda *_: None)
     else:
-        signal.signal(signal.SIGTERM, _once(lambda: sys.exit(0)))
+        signal.signal(signal.SIGTERM, _once(lambda: sys.exit(_gave_up)))
         for number in reloads:
             signal.signal(number, lambda *_: _reload())
     # The launcher has SIGHUP wait until here, and others may have any; threads that
@@ -65,15 +66,69 @@ def main(config: str, script: str | None = None) -> int:
             text = f"the module {module!r} can't be imported"
             _log.say(_log.ERROR, "node", text, error=e)
             return 1
+    trees: list[Pid] = []
+    for name in python["start"]:
+        try:
+            trees.append(_tree(name).start())
+        except BaseException as e:
+            text = f"the tree {name!r} can't be started"
+            _log.say(_log.ERROR, "node", text, error=e)
+            _stop(trees)
+            return 1
+    if trees:
+        process.spawn(_watch, dict(zip(trees, python["start"])))
     with contextlib.suppress(OSError):  # nobody need read it
         where = _native.address() or "no address"
         print(f"{_native.name()} serves at {where}", flush=True)
-    if script is not None:
-        return _run(script)
-    while (got := os.read(told, 1)[0]) != signal.SIGTERM and got != signal.SIGINT:
-        if got == signal.SIGHUP:
-            _reload()
-    return 0
+    try:
+        if script is not None:
+            return _run(script)
+        while (got := os.read(told, 1)[0]) != signal.SIGTERM and got != signal.SIGINT:
+            if got == signal.SIGHUP:
+                _reload()
+        return _gave_up
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        _stop(trees)
+
+
+#: The exit code of a node that is told to end: 1 if a tree of it has given up.
+_gave_up = 0
+_ending = False
+
+
+def _tree(name: str) -> supervisor.Supervisor:
+    """What `module:name` is, or what it returns if it is a function."""
+    module, _, path = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for part in path.split("."):
+        found = getattr(found, part)
+    if not isinstance(found, supervisor.Supervisor) and callable(found):
+        found = found()
+    if not isinstance(found, supervisor.Supervisor):
+        raise TypeError(f"it is no Supervisor, but of type {type(found).__name__}")
+    return found
+
+
+def _watch(trees: dict[Pid, str]) -> None:
+    global _gave_up
+    refs = {process.monitor(pid): name for pid, name in trees.items()}
+    while True:
+        _, ref, _, _, reason = process.receive(match=("DOWN", Ref, ..., ..., ...))
+        if _ending:
+            return
+        if reason != "normal":
+            break
+    _log.say(_log.ERROR, "node", f"the tree {refs[ref]!r} has given up: {reason}")
+    _gave_up = 1
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _stop(trees: list[Pid]) -> None:
+    global _ending
+    _ending = True
+    for pid in reversed(trees):
+        supervisor.stop_tree(pid)
 
 
 #: Seconds in which several signals are one, as for the launcher.

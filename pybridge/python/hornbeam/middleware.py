@@ -5,18 +5,45 @@ with the response.
     app = hornbeam.middleware.wsgi(app)
     app = hornbeam.middleware.asgi(app)
 
-`app.add_middleware(hornbeam.middleware.asgi)` does it in Starlette and FastAPI.
+`app.add_middleware(hornbeam.middleware.asgi)` does it in Starlette and FastAPI, and
+`FastAPI(lifespan=hornbeam.middleware.lifespan(tree))` has a supervision tree live as
+long as the application.
 """
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
-from typing import Any, Awaitable, Callable, Iterable, Iterator
+from typing import (
+    Any,
+    AsyncContextManager,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+)
 
-from hornbeam import _owner
+from hornbeam import _aio_supervisor, _owner
+from hornbeam.supervisor import Supervisor
 
 WSGIApp = Callable[[dict[str, Any], Any], Iterable[bytes]]
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def lifespan(
+    tree: Supervisor, *, on_give_up: Callable[[Any], object] | None = None
+) -> Callable[[Any], AsyncContextManager[None]]:
+    """What Starlette and FastAPI take as `lifespan`: it starts `tree`, and stops it
+    when the application ends, as `hornbeam.aio.supervisor.running` does. Each worker
+    of a web server has one."""
+
+    @contextlib.asynccontextmanager
+    async def of_app(app: Any) -> AsyncIterator[None]:
+        async with _aio_supervisor.running(tree, on_give_up=on_give_up):
+            yield
+
+    return of_app
 
 
 def wsgi(app: WSGIApp) -> WSGIApp:

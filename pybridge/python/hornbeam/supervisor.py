@@ -12,10 +12,20 @@ so that `spawn_link` and `start_link` link to it.
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import functools
 import itertools
-from typing import TYPE_CHECKING, Any, Callable, Literal, NamedTuple, Sequence, Union
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Iterator,
+    Literal,
+    NamedTuple,
+    Sequence,
+    Union,
+)
 
 from hornbeam import (
     _context,
@@ -35,8 +45,10 @@ from hornbeam.values import Atom, Pid, Ref
 
 if TYPE_CHECKING:
     import inspect
+    import signal
 else:
     inspect = _late.stand_in("inspect", globals())
+    signal = _late.stand_in("signal", globals())
 
 Shutdown = Union[int, Literal["infinity", "brutal_kill"], None]
 
@@ -205,6 +217,22 @@ class Supervisor:
         return _waits.here(self._start_steps(True))
 
     def _start_steps(self, link: bool) -> Any:
+        pid, tag = self._spawn(link)
+        return (yield from gen_server.started(pid, tag, process.monitor(pid), None))
+
+    def _start_watched(self) -> Any:
+        """Start it, and monitor it from its first moment: `(pid, ref)`."""
+        pid, tag = self._spawn(False)
+        watch = process.monitor(pid)
+        try:
+            yield from gen_server.started(pid, tag, process.monitor(pid), None)
+        except BaseException:
+            if process.is_alive(process.self()):
+                process.demonitor(watch, flush=True)
+            raise
+        return pid, watch
+
+    def _spawn(self, link: bool) -> tuple[Pid, Ref]:
         me = process.self()
         parent = (_spawned.supervisor.get() or me) if link else None
         tag = process.make_ref()
@@ -224,8 +252,7 @@ class Supervisor:
         )
         _trees.add(pid)
         process.send(python, ("watch", pid, [x[1] for x in specs]))
-        ref = process.monitor(pid)
-        return (yield from gen_server.started(pid, tag, ref, None))
+        return pid, tag
 
 
 class DynamicSupervisor(Supervisor):
@@ -456,34 +483,107 @@ def _count_children(supervisor: Any) -> Any:
     return {str(name): number for name, number in found}
 
 
+# -- a tree and its program -----------------------------------------------------
+
+
+def run(
+    tree: Supervisor, *, on_give_up: Callable[[Any], int | None] | None = None
+) -> None:
+    """Start a supervisor, and wait until it ends. Ctrl-C stops it, from the last child
+    to the first, and returns; SIGTERM does the same and leaves Python with the exit
+    code 0 (`SystemExit`). A second Ctrl-C is a `KeyboardInterrupt`, unless it belongs to
+    the first: it comes within half a second. Of both signals, one for which the program
+    has a handler of its own is left to that; `SystemExit` stops the tree as well.
+
+    If the tree gives up, Python is left with the exit code 1. `on_give_up`, called with
+    the reason, decides that otherwise: it returns the code, or None, and then `run`
+    returns, as it does when somebody stops the tree with the reason "normal".
+    """
+    tag = process.make_ref()
+    with _signals_as(tag):
+        pid, ref = _waits.here(tree._start_watched())
+
+        def is_news(x: Any) -> bool:
+            if type(x) is not tuple or len(x) < 2:
+                return False
+            return any(isinstance(y, Ref) and y in (tag, ref) for y in x[:2])
+
+        left: SystemExit | None = None
+        try:
+            got = process.receive(match=is_news)
+        except KeyboardInterrupt:
+            got = (tag, "interrupted")
+        except SystemExit as e:  # of a handler that the program has for a signal
+            got, left = (tag, "left"), e
+        if got[0] == tag:
+            process.demonitor(ref, flush=True)
+            _stop(pid)
+            if left is not None:
+                raise left
+            if got[1] == "terminated":
+                raise SystemExit(0)
+            return
+    reason = got[4]
+    if reason == "normal":
+        return
+    code = 1 if on_give_up is None else on_give_up(reason)
+    if code is not None:
+        raise SystemExit(code)
+
+
+def stop_tree(pid: Pid) -> None:
+    """Stop a supervisor that may have ended already."""
+    _waits.here(_stop_tree(pid))
+
+
+def _stop_tree(pid: Pid) -> Any:
+    with contextlib.suppress(gen_server.CallError):
+        yield from gen_server._stop(pid, "shutdown", None)
+
+
+@contextlib.contextmanager
+def _signals_as(tag: Ref) -> Iterator[None]:
+    """Have the first SIGINT or SIGTERM be a message `(tag, what)` to whoever calls: so
+    one that comes while a tree starts does not leave half of it behind."""
+    threading = _real.threading()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    me = process.self()
+    told = False
+
+    def tell(number: int, _: Any) -> None:
+        nonlocal told
+        if not told:
+            told = True
+            what = "terminated" if number == signal.SIGTERM else "interrupted"
+            process.send(me, (tag, what))
+        elif number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    defaults: dict[int, Any] = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.SIG_DFL,
+    }
+    ours = {x: f for x, f in defaults.items() if signal.getsignal(x) is f}
+    for number in ours:
+        signal.signal(number, tell)
+    try:
+        yield
+    finally:
+        for number, before in ours.items():
+            signal.signal(number, before)
+
+
 #: Milliseconds in which a second Ctrl-C belongs to the first.
 _ONE_SIGNAL_MS = 500
-
-
-def run(tree: Supervisor) -> None:
-    """Start a supervisor, and wait until it ends; Ctrl-C stops it, from the last child
-    to the first, and so does what else leaves Python, as SIGTERM in `hornbeam node`.
-    If it gives up, Python is left with the exit code 1 (`SystemExit`)."""
-    pid: Pid | None = None  # who is told to end while it starts has stopped it again
-    try:
-        pid = tree.start()
-        process.receive(match=process.monitor(pid))
-    except (KeyboardInterrupt, SystemExit) as e:
-        if pid is not None:
-            _stop(pid)
-        if pid is None or isinstance(e, SystemExit):
-            raise
-        return
-    raise SystemExit(1)
 
 
 def _stop(pid: Pid) -> None:
     again = _context.Until(_ONE_SIGNAL_MS)
     while True:
         try:
-            gen_server.stop(pid, "shutdown")
-        except gen_server.CallError:  # it has ended
-            pass
+            stop_tree(pid)
         except KeyboardInterrupt:
             if not again.left_ms():
                 raise
