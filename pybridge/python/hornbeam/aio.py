@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, AsyncGenerator, Callable, Iterable, Seque
 from hornbeam import _aio_debug as debug  # noqa: F401
 from hornbeam import _aio_gen_server as gen_server  # noqa: F401
 from hornbeam import _aio_process as process
+from hornbeam import _aio_state_holder as state_holder  # noqa: F401
 from hornbeam import _aio_supervisor as supervisor  # noqa: F401
 from hornbeam import (
     _calls,

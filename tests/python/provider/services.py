@@ -173,6 +173,10 @@ def start_counter():
     return Counter.start()
 
 
+def start_holder(state):
+    return hornbeam.state_holder.StateHolder.start(lambda: state)
+
+
 def start_owner(name):
     """A process that owns a table."""
     made = queue.Queue()
