@@ -60,7 +60,7 @@ from hornbeam.errors import (
 )
 from hornbeam.process import ProcessExit, make_ref, self
 from hornbeam.supervisor import run
-from hornbeam.values import Atom, Opaque, Pid, Ref, register_type
+from hornbeam.values import Atom, Opaque, Pid, Ref, message, register_type
 
 _python_side.hand_over()
 
@@ -90,6 +90,7 @@ __all__ = [
     "hooks",
     "left_ms",
     "make_ref",
+    "message",
     "middleware",
     "process",
     "pubsub",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import sys
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, TypeVar, overload
 
 from hornbeam import _late, _native
 
@@ -89,6 +89,74 @@ def register_type(
         raise ValueError(f"the tag {tag!r} is built in; choose another")
     _by_class[cls] = _Codec(tag, to_term, from_term)
     _by_tag[tag] = from_term
+
+
+@overload
+def message(cls: type[T], /) -> type[T]: ...
+
+
+@overload
+def message(*, tag: str) -> Callable[[type[T]], type[T]]: ...
+
+
+def message(cls: Any = None, /, *, tag: str | None = None) -> Any:
+    """Let instances of a dataclass be stored and sent.
+
+        @hornbeam.message
+        @dataclass
+        class Deposit:
+            amount: int
+
+    They travel as a dict of their fields, with `tag` (by default the class's module and
+    name), and are instances of the class that has the tag where they arrive: so
+    `case Deposit(amount)` fits on each node that has registered it, and after a reload.
+    Where none has it, or the fields do not fit, they are `Opaque`. A class is made by
+    its `__init__`, which may refuse a value by raising.
+
+    Raises `TypeError` if it is no dataclass, or has an `InitVar`.
+    """
+    if cls is None:
+        return lambda cls: _register_dataclass(cls, tag)
+    return _register_dataclass(cls, tag)
+
+
+def _register_dataclass(cls: Any, tag: str | None) -> Any:
+    own: Any = vars(cls) if isinstance(cls, type) else {}
+    if "__dataclass_fields__" not in own:
+        raise TypeError(
+            f"{getattr(cls, '__qualname__', cls)!r} is no dataclass: write "
+            "@hornbeam.message above @dataclass"
+        )
+    fields = _late.module("dataclasses").fields(cls)
+    names = [x.name for x in fields]
+    made_later = [x.name for x in fields if not x.init]
+    given_only = _init_only(own["__dataclass_fields__"])
+    if given_only is not None:
+        raise TypeError(
+            f"the field {given_only!r} of {cls.__qualname__!r} is an InitVar, which no "
+            "instance has: it can't be sent"
+        )
+
+    def to_term(x: Any) -> dict[str, Any]:
+        return {name: getattr(x, name) for name in names}
+
+    def from_term(given: dict[str, Any]) -> Any:
+        given = dict(given)
+        later = {name: given.pop(name) for name in made_later if name in given}
+        found = cls(**given)
+        for name, value in later.items():
+            object.__setattr__(found, name, value)
+        return found
+
+    if tag is None:
+        tag = f"{cls.__module__}.{cls.__qualname__}"
+    register_type(cls, tag, to_term, from_term)
+    return cls
+
+
+def _init_only(all_fields: dict[str, Any]) -> str | None:
+    kind = _late.module("dataclasses")._FIELD_INITVAR
+    return next((n for n, x in all_fields.items() if x._field_type is kind), None)
 
 
 # -- built-in extensions ------------------------------------------------------

@@ -1,6 +1,7 @@
 """What the second node of the tests serves."""
 
 import asyncio
+import dataclasses
 import os
 import queue
 import sys
@@ -156,6 +157,13 @@ def start_echo():
 
     threading.Thread(target=run, daemon=True).start()
     return pids.get()
+
+
+@hornbeam.message(tag="tests.Known there")
+@dataclasses.dataclass
+class Known:
+    amount: int
+    note: str = "default there"
 
 
 class Counter(hornbeam.gen_server.GenServer):
