@@ -5,8 +5,8 @@
 
 Each test then has a mailbox of its own, and gets an error at its end if it leaves a
 process behind that it has spawned, or a process has crashed that nobody expected to.
-What it may use: the fixtures `node`, `cluster` and `start_supervised`, and the functions
-`assert_receive`, `refute_receive` and `capture_crashes` of this module.
+What it may use are the fixtures `node`, `cluster` and `start_supervised`, and the
+functions `assert_receive`, `refute_receive` and `capture_crashes` of this module.
 
 The node of the tests is in a cluster of its own, unless `hornbeam.configure` has said
 otherwise.
