@@ -614,7 +614,8 @@ def _stop(server: Any, reason: Any, timeout_ms: float | None) -> Steps:
 
 
 def get_state(server: Any, timeout_ms: float | None = 5000) -> Any:
-    """What `format_status` of a server says; C++ servers show their state."""
+    """What `format_status` of a server says; C++ servers show their state. Raises as
+    `call`, also if it is one of another node that has no `remote_debug`."""
     return _waits.here(ask_system(server, Atom("get_state"), timeout_ms))
 
 
