@@ -5,9 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from hornbeam import _waits, debug, gen_server
-from hornbeam._aio_gen_server import get_state  # noqa: F401
-from hornbeam.debug import Row, top  # noqa: F401
+from hornbeam._aio_gen_server import get_state
+from hornbeam.debug import Row, top
 from hornbeam.values import Atom
+
+__all__ = [
+    "Row",
+    "get_state",
+    "replace_state",
+    "resume",
+    "suspend",
+    "top",
+    "tree",
+]
 
 
 async def replace_state(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hornbeam import _waits, gen_server
-from hornbeam.gen_server import (  # noqa: F401
+from hornbeam.gen_server import (
     IGNORE,
     NO_REPLY,
     AlreadyStarted,
@@ -20,6 +20,26 @@ from hornbeam.gen_server import (  # noqa: F401
     cast,
 )
 from hornbeam.values import Atom, Pid
+
+__all__ = [
+    "AlreadyStarted",
+    "CallError",
+    "CallTimeout",
+    "Caller",
+    "GenServer",
+    "IGNORE",
+    "InitFailed",
+    "NO_REPLY",
+    "Next",
+    "Reply",
+    "Stop",
+    "call",
+    "cast",
+    "get_state",
+    "start",
+    "start_link",
+    "stop",
+]
 
 
 async def start(

@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any, Callable
 
 from hornbeam import _waits, state_holder
-from hornbeam.state_holder import StateHolder, cast  # noqa: F401
+from hornbeam.state_holder import StateHolder, cast
+
+__all__ = [
+    "StateHolder",
+    "cast",
+    "get",
+    "get_and_update",
+    "put",
+    "update",
+]
 
 
 async def get(

@@ -7,12 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any, AsyncIterator, Callable
 
 from hornbeam import _late, _log, _waits, process, supervisor
-from hornbeam.supervisor import (  # noqa: F401
-    Child,
-    ChildSpec,
-    DynamicSupervisor,
-    Supervisor,
-)
+from hornbeam.supervisor import Child, ChildSpec, DynamicSupervisor, Supervisor
 from hornbeam.values import Pid, Ref
 
 if TYPE_CHECKING:
@@ -21,6 +16,22 @@ if TYPE_CHECKING:
 else:
     asyncio = _late.stand_in("asyncio", globals())
     signal = _late.stand_in("signal", globals())
+
+__all__ = [
+    "Child",
+    "ChildSpec",
+    "DynamicSupervisor",
+    "Supervisor",
+    "count_children",
+    "delete_child",
+    "restart_child",
+    "running",
+    "start",
+    "start_child",
+    "start_link",
+    "terminate_child",
+    "which_children",
+]
 
 
 async def start(tree: Supervisor) -> Pid:

@@ -4,14 +4,24 @@ cancelling the task that awaits stops the waiting."""
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, AsyncGenerator, Callable, Iterable, Sequence
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    AsyncGenerator,
+    Callable,
+    Coroutine,
+    Iterable,
+    Sequence,
+    TypeVar,
+    overload,
+)
 
-from hornbeam import _aio_debug as debug  # noqa: F401
-from hornbeam import _aio_gen_server as gen_server  # noqa: F401
-from hornbeam import _aio_process as process
-from hornbeam import _aio_state_holder as state_holder  # noqa: F401
-from hornbeam import _aio_supervisor as supervisor  # noqa: F401
 from hornbeam import (
+    _aio_debug,
+    _aio_gen_server,
+    _aio_process,
+    _aio_state_holder,
+    _aio_supervisor,
     _calls,
     _chunks,
     _context,
@@ -39,6 +49,17 @@ if TYPE_CHECKING:
 else:
     asyncio = _late.stand_in("asyncio", globals())
     inspect = _late.stand_in("inspect", globals())
+
+
+# Type checkers take these for parts of this module, as they do not what is imported.
+debug = _aio_debug
+gen_server = _aio_gen_server
+process = _aio_process
+state_holder = _aio_state_holder
+supervisor = _aio_supervisor
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 async def _execute(*given: Any, **kwargs: Any) -> Any:
@@ -186,6 +207,21 @@ async def cancel(task_id: str, timeout_ms: float = 5000) -> bool:
 async def forget(task_id: str, timeout_ms: float = 5000) -> bool:
     """As `hornbeam.tasks.forget`."""
     return await _ask_task("forget", task_id, timeout_ms)
+
+
+@overload
+async def map(
+    f: Callable[[T], Coroutine[Any, Any, R]],
+    items: Iterable[T],
+    *,
+    max_concurrency: int | None = None,
+) -> list[R]: ...
+
+
+@overload
+async def map(
+    f: Callable[[T], R], items: Iterable[T], *, max_concurrency: int | None = None
+) -> list[R]: ...
 
 
 async def map(
