@@ -173,9 +173,15 @@ public:
     return number;
   }
   void forget_notice(std::uint64_t number) {
-    lock_scope guard{wait_mutex_};
-    waiters_.fetch_sub(
-      std::erase_if(notices_, [&](auto& x) { return x.first == number; }));
+    std::size_t pending = 0;
+    {
+      lock_scope guard{wait_mutex_};
+      pending = std::erase_if(notices_,
+                              [&](auto& x) { return x.first == number; });
+      waiters_.fetch_sub(pending);
+    }
+    if (pending > 0)
+      give_up_sleep();
   }
   void end_code() noexcept {
     lock_scope code{code_mutex_};
@@ -227,15 +233,22 @@ private:
   /// false if `until` has passed.
   template <class F>
   bool wait_until(std::unique_lock<code_mutex>& code, F there, deadline until) {
-    for (;;) {
+    for (bool slept = false;;) {
       check();
       if (there())
         return true;
-      if (!until.infinite() && until.expired())
+      if (!until.infinite() && until.expired()) {
+        if (slept) {
+          code.unlock();
+          give_up_sleep();
+          code.lock();
+        }
         return false;
+      }
       auto wakes = wakes_.load();
       if (!fall_asleep())
         continue;
+      slept = true;
       code.unlock();
       await(wakes, until);
       code.lock();
@@ -252,6 +265,12 @@ private:
   /// From here on whoever pushes wakes; false if something has come or the
   /// process has ended.
   bool fall_asleep() noexcept { return queue_.sleeping() || queue_.sleep(); }
+  /// Who waits no longer is running again; others who wait look once more, and
+  /// fall asleep again.
+  void give_up_sleep() noexcept {
+    if (queue_.nudge())
+      wake();
+  }
   /// Until `wake` has been called since it had been called `wakes` times.
   void await(std::uint64_t wakes, deadline until) {
     std::unique_lock lock{wait_mutex_};

@@ -236,6 +236,31 @@ TEST_CASE_METHOD(fixture, "a thread ends a process in which others wait") {
   CHECK_THROWS_AS(other->receive(deadline::in(0)), process_killed);
 }
 
+TEST_CASE_METHOD(fixture, "who waits no longer is running, and others who wait "
+                          "for the same process go on") {
+  auto status = [&] { return *a.info(p.pid(), "status"); };
+  CHECK_FALSE(p.receive(deadline::in(1)));
+  CHECK(status() == atom("running"));
+  auto notice = p.notify_once(match("never"), [] {});
+  CHECK(status() == atom("waiting"));
+  p.forget_notice(notice);
+  CHECK(status() == atom("running"));
+
+  bool told = false;
+  notice = p.notify_once(match("never"), [&] { told = true; });
+  CHECK_FALSE(p.receive(deadline::in(0)));
+  CHECK_FALSE(told); // who only looks wakes nobody
+  p.forget_notice(notice);
+
+  std::thread other{
+    [&] { CHECK(p.receive(match("now"), soon()) == atom("now")); }};
+  while (status() != atom("waiting"))
+    std::this_thread::yield();
+  CHECK_FALSE(p.receive(match("never"), deadline::in(1)));
+  a.send(p.pid(), atom("now"));
+  other.join();
+}
+
 TEST_CASE_METHOD(fixture, "notify_once of a process that is ended is called") {
   std::atomic<int> calls{0};
   p.notify_once([&] { ++calls; });
