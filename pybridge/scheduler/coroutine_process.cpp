@@ -398,6 +398,7 @@ void deallocate(PyObject* self) {
     p.mailbox->forget_code();
   clear(self);
   Py_CLEAR(p.box);
+  Py_CLEAR(p.monitor);
   p.mailbox.~shared_ptr();
   p.turns.~shared_ptr();
   auto* type = Py_TYPE(self);
@@ -505,6 +506,7 @@ PyGetSetDef properties[] = {{"box", box_of, nullptr, "Its mailbox.", nullptr},
 
 PyMemberDef members[] = {
   {"function", T_OBJECT, offsetof(process_type, function), READONLY, nullptr},
+  {"monitor", T_OBJECT, offsetof(process_type, monitor), 0, nullptr},
   {"told", T_BOOL, offsetof(process_type, told), 0, nullptr},
   {"follow_up", T_BOOL, offsetof(process_type, follow_up), 0, nullptr},
   {"__weaklistoffset__", T_PYSSIZET, offsetof(process_type, weak_references),

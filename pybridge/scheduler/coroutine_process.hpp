@@ -36,6 +36,7 @@ struct __attribute__((visibility("hidden"))) coroutine_process {
   PyObject* future;         ///< while it waits for one
   PyObject* cancel_message; ///< of a cancellation that is to be thrown
   PyObject* error;          ///< what is to be thrown into it, not cancelled
+  PyObject* monitor;        ///< that its caller has asked for
   PyObject* weak_references;
   scheduler::timer_map::iterator timer;
   int cancels; ///< that were asked for and not taken back

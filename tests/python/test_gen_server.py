@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import hornbeam
-from hornbeam import aio, gen_server, process
+from hornbeam import aio, gen_server, process, supervisor
 from hornbeam.gen_server import (
     IGNORE,
     NO_REPLY,
@@ -403,6 +403,55 @@ def test_the_state_is_shown_by_format_status(kind, api):
 
     assert api.get_state(api.start(kind, 1)) == {"args": (1,), "seen": []}
     assert api.get_state(Shows.start()) == {"shown": True}
+
+
+def test_servers_of_cpp_show_their_state_as_well(api):
+    tree = supervisor.Supervisor([]).start()
+    assert api.get_state(tree) is not None
+    api.stop(tree)
+
+
+def test_a_server_that_is_killed_as_it_starts_leaves_no_exit_message(kind):
+    process.trap_exit()
+    with pytest.raises(InitFailed) as e:
+        kind.start_link("as told", lambda: process.exit(process.self(), "kill"))
+    assert e.value.reason == "killed"
+    assert process.receive(0) is None
+
+
+def test_who_does_not_catch_what_stop_raises_ends_with_the_reason_of_erlang(kind):
+    server = kind.start()
+    process.exit(server, "kill")
+
+    def ended_by(what):
+        _, ref = process.spawn_monitor(gen_server.stop, what, "because", 1000)
+        return process.receive(SOON, match=ref)[4]
+
+    assert ended_by(server) == ended_by("nobody at all") == "noproc"
+    _, ref = process.spawn_monitor(gen_server.get_state, server)
+    asked = ("sys", "get_state", [server])
+    assert process.receive(SOON, match=ref)[4] == ("noproc", asked)
+
+
+def test_a_call_in_no_time_is_made_and_has_no_answer(kind, api):
+    class Silent(kind):
+        def handle_call(self, request, caller):
+            self.seen.append(request)
+            return NO_REPLY if request == "nothing" else self.seen
+
+    server = Silent.start()
+    with pytest.raises(CallTimeout):
+        api.call(server, "nothing", timeout_ms=0)
+    assert api.call(server, "all") == ["nothing", "all"]
+
+
+def test_a_server_can_not_call_itself_by_any_of_its_names(kind, api, name):
+    process.register(name)
+    for who in (process.self(), name, (name, hornbeam.cluster.node())):
+        with pytest.raises(CallError, match="calling_self"):
+            gen_server.call(who, 1)
+        with pytest.raises(CallError, match="calling_self"):
+            gen_server.stop(who)
 
 
 def test_stop_raises_if_the_server_ends_otherwise(kind, api):

@@ -466,6 +466,7 @@ class Scheduler:
     def close(self) -> None: ...
 
 class Coroutine:
+    monitor: Ref | None
     told: bool
     follow_up: bool
     def __init__(

@@ -49,6 +49,8 @@ class Spawned(_owner.Owner):
     listens = True
     box: _native.Mailbox
     pid: Pid
+    #: The monitor that its caller has asked for.
+    monitor: Ref | None = None
     name: str
     #: Whether its code has been told that it has ended.
     told = False
@@ -107,8 +109,7 @@ def spawn(
     *,
     link: bool = False,
     monitor: bool = False,
-) -> tuple[Spawned, Ref | None]:
-    """Start a process; it, and the caller's monitor."""
+) -> Spawned:
     if not callable(f):
         raise TypeError(
             f"what is spawned must be a function, not {type(f).__name__}"
@@ -122,7 +123,6 @@ def spawn(
     else:
         made = _Thread(f, args)
     linked_to: Pid | None = None
-    ref: Ref | None = None
     try:
         if link:
             above = supervisor.get()
@@ -133,16 +133,16 @@ def spawn(
                 above = act(lambda box: box.pid)
             linked_to = above
         if monitor:
-            ref = act(_native.monitor, made.pid, None)
+            made.monitor = act(_native.monitor, made.pid, None)
         made.start()
     except BaseException:  # nothing was started: nobody is told that it has ended
         if linked_to is not None:
             _native.unlink(made.box, linked_to)
-        if ref is not None:
-            act(_native.demonitor, ref, True)
+        if made.monitor is not None:
+            act(_native.demonitor, made.monitor, True)
         made.close("killed")
         raise
-    return made, ref
+    return made
 
 
 def refuse_dead() -> None:

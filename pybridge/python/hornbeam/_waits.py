@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, Generator, NamedTuple
 
-from hornbeam import _context, _late, _native, _owner, _ports, _spawned, errors
+from hornbeam import _context, _late, _native, _owner, _ports, _spawned
 from hornbeam.errors import HornbeamError
 from hornbeam.values import Ref
 
@@ -188,8 +188,6 @@ def _is_array(x: Any) -> bool:
 
 
 def check_timeout(timeout_ms: Any) -> float | None:
-    """The time that a call may take here; None: no limit."""
-    left = _context.timeout(timeout_ms)
-    if left is not None and left <= 0:
-        raise errors.too_late()
-    return left
+    """The time that a call may take here; None: no limit. Raises if the deadline has
+    passed; a call that asks for no time at all is made, as in Erlang."""
+    return _context.timeout(timeout_ms)

@@ -128,12 +128,14 @@ class CallError(HornbeamError):
     """A call could not be answered. `reason` is what Erlang says: "noproc",
     "calling_self", ("nodedown", node) or the reason of the server's end."""
 
-    def __init__(self, reason: Any, server: Any, request: Any) -> None:
-        super().__init__(reason, server, request)
+    def __init__(
+        self, reason: Any, server: Any, request: Any, exit_reason: Any = None
+    ) -> None:
+        super().__init__(reason, server, request, exit_reason)
         self.reason = reason
         self.server = server
         #: With which a process ends that does not catch this.
-        self.exit_reason = (
+        self.exit_reason = exit_reason or (
             reason,
             (Atom("gen_server"), Atom("call"), [server, request]),
         )
@@ -145,9 +147,9 @@ class CallError(HornbeamError):
 class CallTimeout(CallError, HornbeamTimeout):
     """No answer came in time; one that comes later is dropped."""
 
-    def __init__(self, server: Any, request: Any) -> None:
-        super().__init__(Atom("timeout"), server, request)
-        self.args = (server, request)
+    def __init__(self, server: Any, request: Any, exit_reason: Any = None) -> None:
+        super().__init__(Atom("timeout"), server, request, exit_reason)
+        self.args = (server, request, exit_reason)
 
 
 class AlreadyStarted(HornbeamError):
@@ -246,15 +248,21 @@ def _start(
     parent = None
     if link:
         parent = _spawned.supervisor.get() or me
-    made, _ = _spawned.spawn(_serve, (cls, args, name, parent, me, tag), link=link)
+    made = _spawned.spawn(
+        _serve, (cls, args, name, parent, me, tag), link=link, monitor=True
+    )
     made.name = f"{cls.__module__}.{cls.__qualname__}"
-    pid = made.pid
-    ref = process.monitor(pid)
-    return (yield from started(pid, tag, ref, timeout_ms))
+    assert made.monitor is not None
+    return (
+        yield from started(made.pid, tag, made.monitor, timeout_ms, parent == me)
+    )
 
 
-def started(pid: Pid, tag: Ref, ref: Ref, timeout_ms: float | None) -> Steps:
-    """Wait for `(ack, tag, result)` or the end of the process."""
+def started(
+    pid: Pid, tag: Ref, ref: Ref, timeout_ms: float | None, linked: bool
+) -> Steps:
+    """Wait for `(ack, tag, result)` or the end of the process, whose exit message is
+    taken out of the mailbox if it is `linked` to the caller."""
 
     def is_answer(x: Any) -> bool:
         return (
@@ -275,6 +283,9 @@ def started(pid: Pid, tag: Ref, ref: Ref, timeout_ms: float | None) -> Steps:
     if got is _waits.NOTHING:
         raise errors.no_answer("the start of a server")
     if got[1] == ref:
+        if linked:
+            process.unlink(pid)
+            yield _waits.Look(None, lambda x: _is_exit_of(pid, x), 0)
         raise InitFailed(got[4])
     process.demonitor(ref, flush=True)
     result = got[2]
@@ -350,6 +361,16 @@ def _is_question(x: tuple[Any, ...], kind: str) -> bool:
         return False
     caller = x[1]
     return type(caller) is tuple and len(caller) == 2 and isinstance(caller[0], Pid)
+
+
+def _is_exit_of(pid: Pid, x: Any) -> bool:
+    return (
+        type(x) is tuple
+        and len(x) == 3
+        and _head(x) == "EXIT"
+        and isinstance(x[1], Pid)
+        and x[1] == pid
+    )
 
 
 def _sendable(x: Any) -> bool:
@@ -431,13 +452,8 @@ class _Server:
     def even_if_suspended(self, x: Any) -> bool:
         return type(x) is tuple and (_is_question(x, _SYSTEM) or self.from_parent(x))
 
-    def from_parent(self, x: tuple[Any, ...]) -> bool:
-        return (
-            len(x) == 3
-            and _head(x) == "EXIT"
-            and isinstance(x[1], Pid)
-            and x[1] == self.parent
-        )
+    def from_parent(self, x: Any) -> bool:
+        return self.parent is not None and _is_exit_of(self.parent, x)
 
     async def take(self, message: Any) -> None:
         if type(message) is tuple:
@@ -545,13 +561,20 @@ def _call(server: Any, request: Any, timeout_ms: float | None) -> Steps:
 
 def ask(kind: Atom, server: Any, request: Any, timeout_ms: float | None) -> Steps:
     """Put a question as `gen` does."""
+
+    def failed(reason: Any) -> CallError:
+        if kind is not _SYSTEM:
+            return CallError(reason, server, request)
+        why = (reason, (Atom("sys"), request, [server]))
+        return CallError(reason, server, request, why)
+
     time = _waits.check_timeout(timeout_ms)
     me = process.self()
-    found = process.whereis(server) if isinstance(server, str) else server
+    found = _found(server)
     if found is None:
-        raise CallError(Atom("noproc"), server, request)
+        raise failed(Atom("noproc"))
     if found == me:
-        raise CallError(Atom("calling_self"), server, request)
+        raise failed(Atom("calling_self"))
     ref = process.monitor(found, alias="reply_demonitor")
     answered = False
     try:
@@ -562,14 +585,24 @@ def ask(kind: Atom, server: Any, request: Any, timeout_ms: float | None) -> Step
         if not answered:
             process.demonitor(ref, flush=True)
     if not answered:
-        raise CallTimeout(server, request)
+        raise CallTimeout(server, request, failed(Atom("timeout")).exit_reason)
     if got[0] == ref:
         return got[1]
-    reason = got[4]
-    if reason == "noconnection":
-        where = found.node if isinstance(found, Pid) else found[1]
-        reason = (Atom("nodedown"), Atom(where))
-    raise CallError(reason, server, request)
+    raise failed(_end_of(found, got[4]))
+
+
+def _found(server: Any) -> Any:
+    """Who has the name, if it is one of this node."""
+    if type(server) is tuple and len(server) == 2 and server[1] == _native.name():
+        server = server[0]
+    return process.whereis(server) if isinstance(server, str) else server
+
+
+def _end_of(server: Any, reason: Any) -> Any:
+    """The reason of a down message, as callers of the server hear it."""
+    if reason != "noconnection":
+        return reason
+    return (Atom("nodedown"), Atom(getattr(server, "node", None) or server[1]))
 
 
 def cast(server: Any, request: Any) -> None:
@@ -589,28 +622,39 @@ def stop(
 
 
 def _stop(server: Any, reason: Any, timeout_ms: float | None) -> Steps:
-    time = _waits.check_timeout(timeout_ms)
     request = (Atom("terminate"), reason)
-    found = process.whereis(server) if isinstance(server, str) else server
+    found = _found(server)
+
+    def failed(why: Any) -> CallError:
+        time = Atom("infinity") if timeout_ms is None else timeout_ms
+        call = (Atom("sys"), Atom("terminate"), [found, reason, time])
+        return CallError(why, server, request, (why, call))
+
+    time = _waits.check_timeout(timeout_ms)
     if found is None:
-        raise CallError(Atom("noproc"), server, request)
+        raise CallError(Atom("noproc"), server, request, Atom("noproc"))
     if found == process.self():
-        raise CallError(Atom("calling_self"), server, request)
+        raise failed(Atom("calling_self"))
     until = _context.Until(time)
     ref = process.monitor(found, alias="explicit_unalias")
-    gone = False
+    taken = gone = False
     try:
         _native.send(found, (_SYSTEM, (process.self(), ref), request))
         while not gone:  # the server's "ok" comes first, if it comes at all
             got = yield _waits.Look(ref, None, until.left_ms())
             if got is _waits.NOTHING:
-                raise CallTimeout(server, request)
+                raise CallTimeout(server, request, Atom("timeout"))
             gone = got[0] == "DOWN"
+            taken = taken or not gone
     finally:
         process.unalias(ref)
         process.demonitor(ref, flush=True)
-    if got[4] != reason:
-        raise CallError(got[4], server, request)
+    why = got[4]
+    if taken and why == reason:
+        return
+    if taken or why == "noproc":
+        raise CallError(why, server, request, why)
+    raise failed(_end_of(found, why))
 
 
 def get_state(server: Any, timeout_ms: float | None = 5000) -> Any:

@@ -85,19 +85,19 @@ def spawn(f: Callable[..., Any], *args: Any) -> Pid:
     deadline, its task and what else is the caller's own. Raises `TypeError` if `f`
     can't be called, `HornbeamError` if no thread can be started.
     """
-    return _spawned.spawn(f, args)[0].pid
+    return _spawned.spawn(f, args).pid
 
 
 def spawn_link(f: Callable[..., Any], *args: Any) -> Pid:
     """As `spawn`; the process is linked to the caller from its first moment."""
-    return _spawned.spawn(f, args, link=True)[0].pid
+    return _spawned.spawn(f, args, link=True).pid
 
 
 def spawn_monitor(f: Callable[..., Any], *args: Any) -> tuple[Pid, Ref]:
     """As `spawn`; the caller monitors the process from its first moment."""
-    made, ref = _spawned.spawn(f, args, monitor=True)
-    assert ref is not None
-    return made.pid, ref
+    made = _spawned.spawn(f, args, monitor=True)
+    assert made.monitor is not None
+    return made.pid, made.monitor
 
 
 def self() -> Pid:

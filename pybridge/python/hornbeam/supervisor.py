@@ -217,22 +217,23 @@ class Supervisor:
         return _waits.here(self._start_steps(True))
 
     def _start_steps(self, link: bool) -> Any:
-        pid, tag = self._spawn(link)
-        return (yield from gen_server.started(pid, tag, process.monitor(pid), None))
+        pid, tag, linked = self._spawn(link)
+        ref = process.monitor(pid)
+        return (yield from gen_server.started(pid, tag, ref, None, linked))
 
     def _start_watched(self) -> Any:
         """Start it, and monitor it from its first moment: `(pid, ref)`."""
-        pid, tag = self._spawn(False)
-        watch = process.monitor(pid)
+        pid, tag, linked = self._spawn(False)
+        watch, ref = process.monitor(pid), process.monitor(pid)
         try:
-            yield from gen_server.started(pid, tag, process.monitor(pid), None)
+            yield from gen_server.started(pid, tag, ref, None, linked)
         except BaseException:
             if process.is_alive(process.self()):
                 process.demonitor(watch, flush=True)
             raise
         return pid, watch
 
-    def _spawn(self, link: bool) -> tuple[Pid, Ref]:
+    def _spawn(self, link: bool) -> tuple[Pid, Ref, bool]:
         me = process.self()
         parent = (_spawned.supervisor.get() or me) if link else None
         tag = process.make_ref()
@@ -252,7 +253,7 @@ class Supervisor:
         )
         _trees.add(pid)
         process.send(python, ("watch", pid, [x[1] for x in specs]))
-        return pid, tag
+        return pid, tag, parent == me
 
 
 class DynamicSupervisor(Supervisor):
