@@ -13,4 +13,6 @@ main() ->
     gen_server:cast(P, fun(S) ->
         {noreply, S, {continue, fun(T) -> {noreply, T, {continue, fun(U) -> Main ! twice, {stop, done, U} end}} end}}
     end),
-    trace(next()).
+    Next = next(),
+    gone(P),
+    trace(Next).

@@ -4,12 +4,10 @@
 
 main() ->
     Main = self(),
-    P = spawn(fun() -> try exit(self(), because) catch _:_ -> Main ! caught after Main ! after_it end, Main ! later end),
-    R = monitor(process, P),
+    {P, R} = spawn_monitor(fun() -> try exit(self(), because) catch _:_ -> Main ! caught after Main ! after_it end, Main ! later end),
     trace({P, R}),
     trace(next()),
     trace(mailbox()),
-    Q = spawn(fun() -> try exit(because) after Main ! after_it end end),
-    monitor(process, Q),
+    spawn_monitor(fun() -> try exit(because) after Main ! after_it end end),
     trace(next()),
     trace(element(5, next())).
