@@ -1,5 +1,6 @@
 """A second node beside this process, and patience for what takes a moment."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -35,9 +36,14 @@ def pytest_unconfigure(config):
     shutil.rmtree(FOLDER, ignore_errors=True)
 
 
-def start_node(name: str, of_cluster: str = "") -> Launched:
-    """A node with the modules of the folder `provider`, ready to be called.
-    A context manager that ends it."""
+def start_node(
+    name: str,
+    path: Path = HERE / "provider",
+    modules: tuple[str, ...] = ("services", "ml_model", "logger"),
+    of_cluster: str = "",
+) -> Launched:
+    """A node with modules of a folder, ready to be called; the first one is imported
+    as it starts. A context manager that ends it."""
     config = FOLDER / f"{name}.toml"
     config.write_text(
         textwrap.dedent(
@@ -51,9 +57,9 @@ def start_node(name: str, of_cluster: str = "") -> Launched:
             secret = "{SECRET}"
             {of_cluster}
             [python]
-            path = ["{HERE / 'provider'}"]
-            modules = ["services"]
-            exports = ["services", "ml_model", "logger"]
+            path = ["{path}"]
+            modules = ["{modules[0]}"]
+            exports = {json.dumps(modules)}
             """
         )
     )

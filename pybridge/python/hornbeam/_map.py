@@ -48,7 +48,7 @@ def steps(
     if not callable(f):
         raise TypeError(f"tasks.map takes a function, not {type(f).__name__}")
     most = _most(max_concurrency)
-    body = _await_one if _spawned._is_coroutine_function(f) else _call_one
+    body = _await_one if _spawned.is_coroutine_function(f) else _call_one
     me = process.self()
     waiting = iter(items)
     results: list[Any] = []

@@ -92,7 +92,7 @@ class StateHolder(GenServer):
                 self.state = await self._apply(f, self.state)
 
     async def _apply(self, f: Callable[..., Any], *args: Any) -> Any:
-        if _spawned._is_coroutine_function(f):
+        if _spawned.is_coroutine_function(f):
             return await f(*args)
         if self.inline:
             return f(*args)
