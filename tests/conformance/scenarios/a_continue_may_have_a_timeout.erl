@@ -8,7 +8,7 @@ main() ->
     gen_server:cast(P, fun(S) ->
         {noreply, S, {continue, fun(T) -> {noreply, T, 10} end}}
     end),
-    receive after 40 -> ok end,
+    receive after 50 -> ok end,
     trace(gen_server:call(P, get)),
     gen_server:cast(P, fun(S) ->
         {noreply, S, {continue, fun(T) -> {noreply, T, {continue, fun(U) -> Main ! twice, {stop, done, U} end}} end}}

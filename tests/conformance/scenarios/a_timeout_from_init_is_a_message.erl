@@ -4,5 +4,5 @@
 
 main() ->
     {ok, P} = gen_server:start(?MODULE, fun() -> {ok, state, 10} end, []),
-    receive after 30 -> ok end,
+    receive after 50 -> ok end,
     trace(gen_server:call(P, get)).

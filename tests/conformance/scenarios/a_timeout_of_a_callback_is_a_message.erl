@@ -5,5 +5,5 @@
 main() ->
     P = server(state),
     trace(gen_server:call(P, fun(_, S) -> {reply, ok, S, 10} end)),
-    receive after 30 -> ok end,
+    receive after 50 -> ok end,
     trace(gen_server:call(P, get)).

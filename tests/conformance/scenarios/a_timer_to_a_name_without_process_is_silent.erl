@@ -5,5 +5,6 @@
 main() ->
     R = erlang:send_after(5, nobody, hello),
     trace(is_reference(R)),
-    receive M -> trace(M) after 20 -> trace(nothing) end,
+    until(fun() -> erlang:read_timer(R) =:= false end),
+    receive M -> trace(M) after 5 -> trace(nothing) end,
     trace(erlang:read_timer(R)).
