@@ -7,7 +7,7 @@ main() ->
     trace(gen_server:start(?MODULE, fun() ->
         Main ! {init, self()},
         idling()
-    end, [{timeout, 20}])),
+    end, [{timeout, 50}])),
     receive {init, P} -> gone(P) end,
     trace(is_process_alive(P)),
     trace(mailbox()).
