@@ -4,6 +4,7 @@ as coroutines and as threads. They look at nothing but orders, unless told to.""
 import operator
 
 from interpreter.machine import Step, in_thread, on_loop, receive
+from random_storm import BODIES as STORM_BODIES
 
 from hornbeam import NotFoundError, aio, process, supervisor
 
@@ -156,6 +157,9 @@ async def serve(controller):
                 process.send(controller, ("state", state_of(pids)))
             case ("spawn", "supervisor"):
                 made = await aio.supervisor.start(supervisor.Supervisor([]))
+                process.send(controller, ("spawned", made))
+            case ("storm", kind, *args):
+                made = process.spawn(STORM_BODIES[kind], controller, *args)
                 process.send(controller, ("spawned", made))
             case ("spawn", kind):
                 made = process.spawn(BODIES[kind], controller)

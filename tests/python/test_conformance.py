@@ -1,10 +1,12 @@
 """The scenarios of tests/conformance, run by processes of Python: each must leave the
 trace that Erlang/OTP has left."""
 
+import re
+
 import pytest
 from conftest import HERE, start_node
 from interpreter import world
-from interpreter.machine import SCENARIOS
+from interpreter.machine import SCENARIOS, text_of
 
 TRACES = SCENARIOS.parent / "traces"
 
@@ -38,6 +40,7 @@ SKIPPED: dict[str, str] = {
     "process_info_shows_the_message_queue": "process_info has no messages",
 }
 
+WAITS_FOR_TIME = r"after [1-9]\d+ ->"
 NAMES = sorted(x.stem for x in SCENARIOS.glob("*.erl"))
 
 
@@ -55,4 +58,8 @@ def test_a_scenario_leaves_the_trace_of_erlang(nodes, name, way):
     if name in SKIPPED:
         pytest.skip(SKIPPED[name])
     expected = (TRACES / f"{name}.trace").read_text().splitlines()[1:]
-    assert nodes.run(name, way) == expected
+    # What is late on a busy computer is so once or twice, what is wrong always.
+    tries = 3 if re.search(WAITS_FOR_TIME, text_of(name)) else 1
+    while (found := nodes.run(name, way)) != expected and tries > 1:
+        tries -= 1
+    assert found == expected

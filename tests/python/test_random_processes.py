@@ -7,6 +7,7 @@ HORNBEAM_SEED=17 runs the program of one seed.
 
 import os
 import random
+import threading
 import time
 
 import pytest
@@ -54,6 +55,15 @@ WEIGHTS = {
 }
 
 
+def holds(f):
+    """Whether it does, in time: nobody announces what is known of processes."""
+    until = time.monotonic() + PATIENCE
+    pause = threading.Event()
+    while not (found := f()) and time.monotonic() < until:
+        pause.wait(0.0005)
+    return found
+
+
 class Two:
     """The two nodes, with what runs there for all programs."""
 
@@ -65,12 +75,16 @@ class Two:
         for _ in self.names:
             assert process.receive(PATIENCE * 1000) == ("ready",)
 
+    def next(self, kind):
+        """The next event of this kind."""
+        found = process.receive(PATIENCE * 1000, match=lambda x: x[0] == kind)
+        assert found is not None, f"no {kind} came"
+        return found
+
     def part(self):
         cluster.disconnect(self.names[1])
-        until = time.monotonic() + PATIENCE
-        while self.names[1] in cluster.nodes():
-            assert time.monotonic() < until, "the nodes do not part"
-            time.sleep(0)
+        gone = holds(lambda: self.names[1] not in cluster.nodes())
+        assert gone, "the nodes do not part"
 
 
 @pytest.fixture(scope="module")
@@ -472,13 +486,11 @@ class Program:
     def compare(self):
         """Until the processes are as the model says."""
         wanted = [self.wanted(i) for i in range(len(self.pids))]
-        until = time.monotonic() + PATIENCE
-        while (found := self.found()) != wanted:
-            if time.monotonic() > until:
-                for i, (a, b) in enumerate(zip(found, wanted)):
-                    if a != b:
-                        raise Difference(f"P{i} is {a}, not {b}")
-            time.sleep(0.0005)
+        if holds(lambda: self.found() == wanted):
+            return
+        for i, (a, b) in enumerate(zip(self.found(), wanted)):
+            if a != b:
+                raise Difference(f"P{i} is {a}, not {b}")
 
     def wanted(self, i):
         p = self.model.at(i)
@@ -541,10 +553,14 @@ class Program:
             raise Difference(f"this came too much: {self.normal(left)}")
 
 
-def run_programs(two, count):
+def seeds(count):
     fixed = os.environ.get("HORNBEAM_SEED")
     first = int(fixed) if fixed else random.SystemRandom().randrange(2**32)
-    for seed in range(first, first + (1 if fixed else count)):
+    return range(first, first + (1 if fixed else count))
+
+
+def run_programs(two, count):
+    for seed in seeds(count):
         program = Program(seed, two)
         try:
             program.run()
@@ -554,10 +570,71 @@ def run_programs(two, count):
             pytest.fail(f"{e}\nHORNBEAM_SEED={seed}: {told}", pytrace=False)
 
 
+def run_storm(two, seed):
+    """Several processes of both nodes act at once; some end. Returns what came to
+    them that should not have, or did not come."""
+    rng = random.Random(seed)
+    pids, reasons = [], {}
+    for i in range(8):
+        node = two.names[i % 2]
+        if i == 7:
+            process.send((SERVER, node), ("spawn", "supervisor"))
+            reasons[i] = "killed"
+        else:
+            kind = rng.choice(("coroutine", "thread"))
+            reason = rng.choice((None, None, "normal", "boom"))
+            if reason is not None:
+                reasons[i] = reason
+            order = ("storm", kind, i, rng.random(), 60, reason)
+            process.send((SERVER, node), order)
+        pids.append(two.next("spawned")[1])
+    survivors = [i for i in range(7) if i not in reasons]
+    watches = [process.monitor(pids[i]) for i in reasons]
+    for _ in range(7):
+        two.next("ready")
+    for pid_ in pids[:7]:
+        process.send(pid_, ("go", pids))
+    sent = {}
+    for n in range(7):
+        if n == 3:
+            process.exit(pids[7], "kill")
+        _, i, counts = two.next("acted")
+        sent[i] = counts
+    for _ in watches:
+        two.next("DOWN")
+    for i in survivors:
+        of = [(j, sent[j].get(i, 0)) for j in range(7)]
+        process.send(pids[i], ("finish", of, list(reasons.items())))
+    wrong = []
+    for _ in survivors:
+        _, i, texts = two.next("finished")
+        wrong += [f"P{i}: {text}" for text in texts]
+    for i in survivors:
+        process.send(pids[i], ("end",))
+    return wrong
+
+
+def run_storms(two, count):
+    for seed in seeds(count):
+        if wrong := run_storm(two, seed):
+            told = "; ".join(wrong)
+            pytest.fail(f"HORNBEAM_SEED={seed}: {told}", pytrace=False)
+
+
+def test_what_comes_to_processes_that_all_act_at_once_keeps_the_rules(two):
+    run_storms(two, 30)
+
+
+@pytest.mark.long
+def test_what_comes_in_many_storms_keeps_the_rules(two):
+    run_storms(two, 1000)
+
+
 def test_random_programs_on_two_nodes_do_what_the_model_does(two):
     run_programs(two, 200)
 
 
 @pytest.mark.long
-def test_many_random_programs_on_two_nodes_do_what_the_model_does(two):
-    run_programs(two, 5000)
+@pytest.mark.parametrize("part", range(8))
+def test_many_random_programs_on_two_nodes_do_what_the_model_does(two, part):
+    run_programs(two, 1000)
