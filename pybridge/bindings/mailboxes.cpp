@@ -63,23 +63,26 @@ term address(py::handle to, const char* what) {
 
 namespace {
 
-/// Raises if the code of a process that has been ended calls.
-void refuse_dead() {
-  PyObject* owner = nullptr;
-  if (PyContextVar_Get(python().owner, nullptr, &owner) < 0)
+/// Whose code calls, if it was spawned. Raises if it has been ended.
+std::shared_ptr<python_mailbox> sender() {
+  PyObject* found = nullptr;
+  if (PyContextVar_Get(python().owner, nullptr, &found) < 0)
     throw py::error_already_set();
-  auto hold = py::reinterpret_steal<py::object>(owner);
-  if (owner == Py_None
-      || reinterpret_cast<PyObject*>(Py_TYPE(owner)) == python().owner_type)
-    return;
-  if (auto* p = as_coroutine_process(owner);
+  auto owner = py::reinterpret_steal<py::object>(found);
+  if (owner.is_none()
+      || reinterpret_cast<PyObject*>(Py_TYPE(found)) == python().owner_type)
+    return nullptr;
+  if (auto* p = as_coroutine_process(found);
       p != nullptr && p->mailbox->alive())
-    return;
-  made(PyObject_CallNoArgs(python().refuse_dead));
+    return p->mailbox;
+  auto box = made(PyObject_CallNoArgs(python().refuse_dead));
+  return box.is_none() ? nullptr
+                       : py::cast<std::shared_ptr<python_mailbox>>(box);
 }
 
-py::object send(py::handle to, py::handle message) {
-  refuse_dead();
+/// False: `me` has been ended. What it has sent before that comes before the
+/// news of its end.
+bool send_by(python_mailbox* me, py::handle to, py::handle message) {
   auto whom = address(to, "to");
   auto x = to_term(message, "message");
   auto& processes = node().node->processes();
@@ -92,11 +95,26 @@ py::object send(py::handle to, py::handle message) {
   if (!near) // a large message for another node takes a while to encode
     free.emplace();
   try {
-    processes.send(whom, std::move(x));
+    if (me != nullptr)
+      me->send(whom, std::move(x));
+    else
+      processes.send(whom, std::move(x));
   } catch (const erlang_error&) {
     // It has lost its name since: as if it had ended a moment later.
+  } catch (const process_killed&) {
+    return false;
   }
-  free.reset();
+  return true;
+}
+
+py::object send(py::handle to, py::handle message) {
+  if (!send_by(sender().get(), to, message))
+    made(PyObject_CallNoArgs(python().refuse_dead));
+  return py::none();
+}
+
+py::object send_by_nobody(py::handle to, py::handle message) {
+  send_by(nullptr, to, message);
   return py::none();
 }
 
@@ -226,6 +244,8 @@ void bind_mailboxes(py::module_& m) {
   bind_processes(m);
 
   def_fast<send, "send", "to, message">(m, "Sends a message.");
+  def_fast<send_by_nobody, "send_by_nobody", "to, message">(
+    m, "The same, whoever calls, and whether that has been ended.");
   // Raises what sending it would raise.
   m.def(
     "check_sendable",

@@ -111,6 +111,11 @@ public:
     return *std::move(out);
   }
 
+  /// As the code of the process. Throws what the runtime throws.
+  void send(const runtime::term& to, runtime::term message) {
+    process_.me().send(to, std::move(message));
+  }
+
   /// With which the process has ended.
   std::optional<runtime::term> end_reason() const;
 

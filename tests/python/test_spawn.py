@@ -376,6 +376,25 @@ def test_kill_can_not_be_trapped_and_is_killed_to_those_linked(of_kind, apart):
     assert process.receive(SOON) == ("EXIT", pid, "killed")
 
 
+def test_nothing_that_it_has_sent_comes_after_the_news_of_its_end(of_kind, worker):
+    async def body(p, to, gone):
+        process.link(gone)  # of which the other node tells a moment later
+        while True:
+            process.send(to, "on its way")
+
+    gone = rpc_call(worker, "services", "start_echo", [])
+    ref = process.monitor(gone)
+    process.send(gone, "stop")
+    assert down_of(ref) == "normal"
+    for _ in range(60):  # one in eight meets the moment
+        with process.scope() as me:
+            _, ref = process.spawn_monitor(of_kind(body), me, gone)
+            while (x := process.receive(SOON)) == "on its way":
+                pass
+            assert x[:2] == ("DOWN", ref) and x[4] == "noproc"
+            assert process.receive(1) is None
+
+
 def test_an_exit_signal_that_says_normal_is_dropped(of_kind, apart):
     async def body(p, to):
         process.send(to, await p.receive())

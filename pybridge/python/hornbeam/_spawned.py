@@ -145,12 +145,11 @@ def spawn(
     return made
 
 
-def refuse_dead() -> None:
-    """Raise what ends the code of a spawned process, if this is one that has been
-    ended."""
+def refuse_dead() -> _native.Mailbox | None:
+    """The mailbox of the process whose code calls, if that was spawned. Raises what
+    ends its code, if it has been ended."""
     owner = _owner._owner.get()
-    if isinstance(owner, Spawned) and not owner.box.alive:
-        raise owner.ended()
+    return owner.mailbox() if isinstance(owner, Spawned) else None
 
 
 def _is_called(x: Any) -> bool:

@@ -578,7 +578,7 @@ def ask(kind: Atom, server: Any, request: Any, timeout_ms: float | None) -> Step
     ref = process.monitor(found, alias="reply_demonitor")
     answered = False
     try:
-        _native.send(found, (kind, (me, ref), request))
+        process.send(found, (kind, (me, ref), request))
         got = yield _waits.Look(ref, None, time)
         answered = got is not _waits.NOTHING
     finally:
@@ -639,7 +639,7 @@ def _stop(server: Any, reason: Any, timeout_ms: float | None) -> Steps:
     ref = process.monitor(found, alias="explicit_unalias")
     taken = gone = False
     try:
-        _native.send(found, (_SYSTEM, (process.self(), ref), request))
+        process.send(found, (_SYSTEM, (process.self(), ref), request))
         while not gone:  # the server's "ok" comes first, if it comes at all
             got = yield _waits.Look(ref, None, until.left_ms())
             if got is _waits.NOTHING:

@@ -415,7 +415,7 @@ def _start_child(supervisor: Any, child: tuple[Any, ...]) -> Any:
         if goes_with is None:
             _starts.pop(spec[1], None)
         else:  # also if whoever asks has been ended, and can't send any more
-            _native.send(python, ("watch", goes_with, [spec[1]]))
+            _native.send_by_nobody(python, ("watch", goes_with, [spec[1]]))
     return made
 
 
