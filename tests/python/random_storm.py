@@ -110,7 +110,8 @@ class Acting:
                 self.got[sender] = n
             case ("DOWN", _, "process", pid, reason):
                 self.take_early(x)
-                self.ended.setdefault(self.numbers[pid], reason)
+                if reason != "noproc":  # that is no news of its own
+                    self.ended[self.numbers[pid]] = reason
             case ("EXIT", pid, reason):
                 sender = self.numbers[pid]
                 self.exits[sender] = self.exits.get(sender, 0) + 1
@@ -141,7 +142,7 @@ class Acting:
                 return
             self.take(x)
         for who, reason in self.ended.items():
-            if reason not in (reasons.get(who), "noproc"):
+            if reason != reasons.get(who):
                 self.say(f"{who} ended with {reason}, not {reasons.get(who)}")
 
     def missing(self, sent, reasons):

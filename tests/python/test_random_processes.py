@@ -571,46 +571,48 @@ def run_programs(two, count):
 
 
 def run_storm(two, seed):
-    """Several processes of both nodes act at once; some end. Returns what came to
-    them that should not have, or did not come."""
+    """Several processes of both nodes act at once; some end, one and a supervisor are
+    killed. Returns what came to them that should not have, or did not come."""
     rng = random.Random(seed)
-    pids, reasons = [], {}
+    pids, reasons = [], {6: "killed", 7: "killed"}
     for i in range(8):
-        node = two.names[i % 2]
+        kind = rng.choice(("coroutine", "thread"))
+        reason = rng.choice((None, None, "normal", "boom"))
+        order = ("storm", kind, i, rng.random(), 60, reason)
         if i == 7:
-            process.send((SERVER, node), ("spawn", "supervisor"))
-            reasons[i] = "killed"
-        else:
-            kind = rng.choice(("coroutine", "thread"))
-            reason = rng.choice((None, None, "normal", "boom"))
-            if reason is not None:
-                reasons[i] = reason
-            order = ("storm", kind, i, rng.random(), 60, reason)
-            process.send((SERVER, node), order)
+            order = ("spawn", "supervisor")
+        elif i < 6 and reason is not None:
+            reasons[i] = reason
+        process.send((SERVER, two.names[i % 2]), order)
         pids.append(two.next("spawned")[1])
-    survivors = [i for i in range(7) if i not in reasons]
+        if i < 7:
+            two.next("ready")
+    survivors = [i for i in range(6) if i not in reasons]
     watches = [process.monitor(pids[i]) for i in reasons]
-    for _ in range(7):
-        two.next("ready")
-    for pid_ in pids[:7]:
-        process.send(pid_, ("go", pids))
+    for x in pids[:7]:
+        process.send(x, ("go", pids))
     sent = {}
-    for n in range(7):
-        if n == 3:
-            process.exit(pids[7], "kill")
+    while len(sent) < 6:
         _, i, counts = two.next("acted")
-        sent[i] = counts
-    for _ in watches:
-        two.next("DOWN")
+        if i < 6:
+            sent[i] = counts
+        if len(sent) == 1:
+            process.exit(pids[6], "kill")
+        if len(sent) == 3:
+            process.exit(pids[7], "kill")
+    ended = dict(zip(reasons, (process.receive(match=x)[4] for x in watches)))
+    reasons[6] = ended[6]  # it may have been done before
+    wrong = [f"{ended}, not {reasons}"] if ended != reasons else []
     for i in survivors:
-        of = [(j, sent[j].get(i, 0)) for j in range(7)]
+        of = [(j, sent[j].get(i, 0)) for j in sent]
         process.send(pids[i], ("finish", of, list(reasons.items())))
-    wrong = []
     for _ in survivors:
         _, i, texts = two.next("finished")
         wrong += [f"P{i}: {text}" for text in texts]
     for i in survivors:
         process.send(pids[i], ("end",))
+    while process.receive(0) is not None:  # of the one that was killed
+        pass
     return wrong
 
 
