@@ -637,6 +637,6 @@ def test_random_programs_on_two_nodes_do_what_the_model_does(two):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize("part", range(16))
 def test_many_random_programs_on_two_nodes_do_what_the_model_does(two, part):
-    run_programs(two, 1000)
+    run_programs(two, 500)
