@@ -103,6 +103,12 @@ std::optional<std::string> named_handlers::pick(const std::string& name) const {
   return x.to ? std::optional{x.to->node} : std::nullopt;
 }
 
+std::optional<named_handlers::provider> named_handlers::pick_elsewhere(
+  const std::string& name, const std::set<std::string>& tried) const {
+  auto x = choose(name, tried);
+  return x.to ? std::optional{provider{x.to->node, x.retry}} : std::nullopt;
+}
+
 void named_handlers::invoke(invocation x, responder reply) {
   if (auto h = local(x.target)) {
     h->invoke(std::move(x), std::move(reply));
@@ -120,6 +126,12 @@ void named_handlers::invoke_elsewhere(invocation x, responder reply) {
   send(e);
 }
 
+bool named_handlers::may_go_on(const failure& why, bool retry) {
+  // What another node says has a type; what this one says of it has none.
+  bool lost = why.code == error_code::no_connection && why.type.empty();
+  return lost && (retry || why.unsent);
+}
+
 void named_handlers::send(const std::shared_ptr<pending_call>& e) {
   auto [to, retry] = choose(e->call.target, e->tried);
   if (!to) {
@@ -131,10 +143,7 @@ void named_handlers::send(const std::shared_ptr<pending_call>& e) {
   auto done = [this, e, to = to, retry = retry,
                began = clock::now()](outcome y) {
     to->stats.end(y.ok(), clock::now() - began);
-    // What another node says has a type; what this one says of it has none.
-    bool lost = !y && y.error().code == error_code::no_connection
-                && y.error().type.empty();
-    if (lost && (retry || y.error().unsent) && !e->call.until.expired()) {
+    if (!y && may_go_on(y.error(), retry) && !e->call.until.expired()) {
       e->why = y.error();
       e->tried.insert(to->node);
       send(e);

@@ -72,6 +72,16 @@ public:
   std::shared_ptr<served_handler> local(const std::string& name) const;
   /// The node to ask next; none if no node has the name.
   std::optional<std::string> pick(const std::string& name) const;
+  struct provider {
+    std::string node;
+    bool retry = false; ///< a call may be sent again when it is lost
+  };
+  /// The same of the others, but for `tried`.
+  std::optional<provider> pick_elsewhere(const std::string& name,
+                                         const std::set<std::string>& tried
+                                         = {}) const;
+  /// Whether a call that has failed so is sent to the next node.
+  static bool may_go_on(const runtime::failure& why, bool retry);
   std::vector<std::string> names() const { return directory_.names(); }
   /// A list of dicts, one for each name and node that this node has or has
   /// asked: `name`, `node`, what `call_stats` says, and for those of this node

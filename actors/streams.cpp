@@ -1,7 +1,9 @@
 #include "actors/streams.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
+#include <set>
 
 #include "runtime/net/event_loop.hpp"
 #include "runtime/term/term_size.hpp"
@@ -32,39 +34,45 @@ term number(std::uint64_t n) {
 
 } // namespace
 
+/// A stream on its way to a provider.
+struct streams::opening {
+  const std::uint64_t id;
+  const invocation call;
+  std::uint64_t credit = 0;
+  failure why; ///< of the last node that was lost
+  std::set<std::string> tried;
+  std::atomic<bool> closed{false}; ///< before it was answered
+};
+
 /// The consumer's view of a stream on another node.
 class remote_source : public chunk_source {
 public:
-  remote_source(streams& s, std::string node, std::uint64_t id, invocation x)
-    : streams_(s), node_(std::move(node)), id_(id), call_(std::move(x)) {}
+  remote_source(streams& s, std::shared_ptr<streams::opening> x)
+    : streams_(s), opening_(std::move(x)) {}
 
   void credit(std::uint64_t n) override {
-    if (opened_.exchange(true)) {
-      streams_.net_.tell(node_, "streams",
-                         make_op("credit", number(id_), number(n)));
+    if (asked_.exchange(true)) {
+      streams_.tell_provider(
+        opening_->id, make_op("credit", number(opening_->id), number(n)));
       return;
     }
-    auto items = write_invocation("open", call_).to_sequence();
-    items.push_back(number(id_));
-    items.push_back(number(n));
-    items.push_back(term{call_.until.left_ms()});
-    items.push_back(number(call_.depth));
-    if (!streams_.net_.cast(node_, "streams", term::tuple(std::move(items))))
-      if (auto to = streams_.sink(id_, true))
-        to->fail(streams_.net_.why_not(node_));
+    opening_->credit = n;
+    streams_.ask(opening_);
   }
 
   void close() override {
-    if (streams_.sink(id_, true) && opened_)
-      streams_.net_.tell(node_, "streams", make_op("close", number(id_)));
+    auto gone = streams_.forget(opening_->id);
+    if (!gone || gone->node.empty())
+      return;
+    opening_->closed = !gone->begun;
+    streams_.net_.tell(gone->node, "streams",
+                       make_op("close", number(opening_->id)));
   }
 
 private:
   streams& streams_;
-  std::string node_;
-  std::uint64_t id_;
-  invocation call_;
-  std::atomic<bool> opened_{false};
+  const std::shared_ptr<streams::opening> opening_;
+  std::atomic<bool> asked_{false};
 };
 
 /// A stream that was asked for before the node has joined those that may have
@@ -125,29 +133,44 @@ private:
   bool closed_ = false;
 };
 
-/// The provider's view of a consumer on another node.
+/// The provider's view of a consumer on another node. `opened` is answered with
+/// the first word.
 class remote_sink : public chunk_sink {
 public:
-  remote_sink(streams& s, streams::session to)
-    : streams_(s), to_(std::move(to)) {}
+  remote_sink(streams& s, streams::session to, responder opened)
+    : streams_(s), to_(std::move(to)), opened_(std::move(opened)) {}
 
   void chunk(term x) override {
     send(make_op("chunk", number(to_.second), std::move(x)));
+    begin(); // the chunk is what somebody waits for
   }
   void end() override {
+    begin();
     send(make_op("end", number(to_.second)));
     streams_.forget(to_);
   }
   void fail(failure why) override {
-    send(make_op("error", number(to_.second), failure_to_term(why)));
+    if (auto reply = first_word())
+      reply(std::move(why));
+    else
+      send(make_op("error", number(to_.second), failure_to_term(why)));
     streams_.forget(to_);
   }
 
 private:
   void send(const term& op) { streams_.net_.tell(to_.first, "streams", op); }
+  void begin() {
+    if (auto reply = first_word())
+      reply(term{});
+  }
+  responder first_word() {
+    return spoken_.exchange(true) ? responder{} : std::move(opened_);
+  }
 
   streams& streams_;
   streams::session to_;
+  responder opened_;
+  std::atomic<bool> spoken_{false};
 };
 
 class streams_service : public service {
@@ -188,10 +211,12 @@ void streams::handle(call& c) {
     c.until = ttl < 0 ? deadline{} : deadline::in(ttl);
     c.depth = static_cast<std::uint32_t>(op.arg(7).as_int());
     session consumer{c.from, id_at(4)};
+    auto to = std::make_shared<remote_sink>(*this, consumer,
+                                            std::move(c.reply));
     try {
-      provide(consumer, read_invocation(c, net_.self()->name()), id_at(5));
-    } catch (...) { // it waits for chunks, not for an answer
-      remote_sink{*this, consumer}.fail(current_failure());
+      provide(consumer, read_invocation(c, net_.self()->name()), id_at(5), to);
+    } catch (...) {
+      to->fail(current_failure());
     }
   } else {
     throw bad_term("streams know no operation '" + op.name + "'");
@@ -215,8 +240,7 @@ std::shared_ptr<chunk_source> streams::open(invocation x,
                                             std::shared_ptr<chunk_sink> to) {
   if (auto h = hooks_.local(x.target))
     return h->open_stream(std::move(x), std::move(to));
-  auto where = hooks_.pick(x.target);
-  if (!where) {
+  if (!hooks_.pick_elsewhere(x.target)) {
     auto late = std::make_shared<late_source>(*this, x, to);
     if (net_.when_joined([late] { late->open(); }))
       return late;
@@ -225,9 +249,71 @@ std::shared_ptr<chunk_source> streams::open(invocation x,
   }
   std::unique_lock lock{mutex_};
   auto id = next_++;
-  to->helped_by(net_.helper_for(*where));
-  consumed_.emplace(id, consumer{*where, std::move(to)});
-  return std::make_shared<remote_source>(*this, *where, id, std::move(x));
+  consumed_.emplace(id, consumer{{}, std::move(to)});
+  lock.unlock();
+  auto why = not_there(hooks_.scope(), x.target, "any connected node");
+  return std::make_shared<remote_source>(
+    *this, std::shared_ptr<opening>{
+             new opening{id, std::move(x), 0, std::move(why), {}, {}}});
+}
+
+void streams::ask(const std::shared_ptr<opening>& x) {
+  auto to = hooks_.pick_elsewhere(x->call.target, x->tried);
+  if (!to) {
+    if (!net_.when_joined([this, x] { ask(x); }))
+      if (auto gone = forget(x->id))
+        gone->sink->fail(x->why);
+    return;
+  }
+  {
+    lock_scope guard{mutex_};
+    auto i = consumed_.find(x->id);
+    if (i == consumed_.end())
+      return; // closed meanwhile
+    i->second.node = to->node;
+    i->second.sink->helped_by(net_.helper_for(to->node));
+  }
+  auto items = write_invocation("open", x->call).to_sequence();
+  items.push_back(number(x->id));
+  items.push_back(number(x->credit));
+  items.push_back(term{x->call.until.left_ms()});
+  items.push_back(number(x->call.depth));
+  net_.request(
+    to->node, "streams", term::tuple(std::move(items)), x->call.until,
+    x->call.depth,
+    responder{[this, x, to = *to](const outcome& y) { answered(x, to, y); }});
+}
+
+void streams::answered(const std::shared_ptr<opening>& x,
+                       const named_handlers::provider& from, const outcome& y) {
+  auto close = [&] {
+    net_.tell(from.node, "streams", make_op("close", number(x->id)));
+  };
+  std::unique_lock lock{mutex_};
+  auto i = consumed_.find(x->id);
+  if (i == consumed_.end()) {
+    lock.unlock();
+    if (x->closed) // that may have overtaken a large request
+      close();
+    return;
+  }
+  if (y || i->second.begun) { // what has begun hears of a loss otherwise
+    i->second.begun = true;
+    return;
+  }
+  lock.unlock();
+  auto& why = y.error();
+  if (named_handlers::may_go_on(why, from.retry) && !x->call.until.expired()) {
+    x->why = why;
+    x->tried.insert(from.node);
+    ask(x);
+    return;
+  }
+  if (auto gone = forget(x->id)) {
+    if (why.code == error_code::timeout) // it may still run there
+      close();
+    gone->sink->fail(why);
+  }
 }
 
 std::shared_ptr<chunk_sink> streams::sink(std::uint64_t id, bool last) {
@@ -236,13 +322,30 @@ std::shared_ptr<chunk_sink> streams::sink(std::uint64_t id, bool last) {
   if (i == consumed_.end())
     return nullptr;
   auto out = i->second.sink;
+  i->second.begun = true;
   if (last)
     consumed_.erase(i);
   return out;
 }
 
-void streams::provide(const session& s, invocation x, std::uint64_t credit) {
-  auto to = std::make_shared<remote_sink>(*this, s);
+std::optional<streams::consumer> streams::forget(std::uint64_t id) {
+  lock_scope guard{mutex_};
+  auto gone = consumed_.extract(id);
+  return gone ? std::optional{std::move(gone.mapped())} : std::nullopt;
+}
+
+void streams::tell_provider(std::uint64_t id, const term& op) {
+  std::unique_lock lock{mutex_};
+  auto i = consumed_.find(id);
+  if (i == consumed_.end())
+    return;
+  auto node = i->second.node;
+  lock.unlock();
+  net_.tell(node, "streams", op);
+}
+
+void streams::provide(const session& s, invocation x, std::uint64_t credit,
+                      const std::shared_ptr<chunk_sink>& to) {
   auto h = hooks_.local(x.target);
   if (!h) {
     to->fail(not_there(hooks_.scope(), x.target, net_.self()->name()));
@@ -292,7 +395,7 @@ void streams::drop(const std::string* node, const failure& why) {
   {
     lock_scope guard{mutex_};
     std::erase_if(consumed_, [&](auto& x) {
-      if (node && x.second.node != *node)
+      if (node && (x.second.node != *node || !x.second.begun))
         return false;
       sinks.push_back(x.second.sink);
       return true;

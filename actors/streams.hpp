@@ -19,12 +19,17 @@ namespace hornbeam::actors {
 /// Streams: results of hooks that come chunk by chunk.
 ///
 /// Protocol: the consumer chooses an id and, when the first chunk is wanted,
-/// sends `open name action args kwargs id credit ttl depth` to the provider.
-/// That runs the handler as far as there is credit and sends `chunk id x` for
-/// each, at last `end id` or `error id failure`. The consumer sends `credit id
-/// n` as it takes chunks, or `close id` when it wants no more. All are casts,
-/// so they keep their order. When a node goes down, the other side fails its
-/// consumers and closes its sources.
+/// sends the request `open name action args kwargs id credit ttl depth` to the
+/// provider, which runs the handler as far as there is credit. The request is
+/// answered when the first word is said: with a failure if that is one. Else
+/// the words are casts, which keep their order: `chunk id x` for each chunk, at
+/// last `end id` or `error id failure`. The consumer sends the casts `credit id
+/// n` as it takes chunks, and `close id` when it wants no more. When a node
+/// goes down, the other side fails its consumers and closes its sources.
+///
+/// As with a call, a stream whose node is lost before its first word goes to
+/// the next one that has the hook, if its handler has not begun or may run
+/// twice.
 class streams {
 public:
   streams(runtime::router& net, named_handlers& hooks)
@@ -48,11 +53,14 @@ private:
   friend class remote_source;
   friend class remote_sink;
   friend class streams_service;
+  struct opening;
   /// The consumer's node and its id.
   using session = std::pair<std::string, std::uint64_t>;
   struct consumer {
-    std::string node;
+    std::string node; ///< the provider; empty: not asked yet
     std::shared_ptr<chunk_sink> sink;
+    /// It has been answered. Until then its request says what becomes of it.
+    bool begun = false;
   };
   struct provider {
     handler_ptr by;
@@ -60,11 +68,20 @@ private:
   };
 
   void handle(runtime::call& c);
-  void provide(const session& s, invocation x, std::uint64_t credit);
+  /// Asks the next node that has the hook.
+  void ask(const std::shared_ptr<opening>& x);
+  void answered(const std::shared_ptr<opening>& x,
+                const named_handlers::provider& from,
+                const runtime::outcome& y);
+  void provide(const session& s, invocation x, std::uint64_t credit,
+               const std::shared_ptr<chunk_sink>& to);
   void give_credit(const session& s, std::uint64_t n);
   /// What provides `s`, which is forgotten.
   std::shared_ptr<chunk_source> forget(const session& s);
   std::shared_ptr<chunk_sink> sink(std::uint64_t id, bool last);
+  std::optional<consumer> forget(std::uint64_t id);
+  /// Sends a cast to the provider of a stream.
+  void tell_provider(std::uint64_t id, const runtime::term& op);
   /// Ends all streams with `node`; none: with every node.
   void drop(const std::string* node, const runtime::failure& why);
 

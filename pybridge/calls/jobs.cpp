@@ -36,6 +36,18 @@ bool job_queue::has_one() const {
   return !jobs_.empty() && running_ < limit_;
 }
 
+namespace {
+
+/// Answers a job that is not going to run.
+void refuse(const job& x) {
+  if (x.reply)
+    (*x.reply)(not_begun());
+  if (x.source && x.source->fresh())
+    x.source->sink().fail(not_begun());
+}
+
+} // namespace
+
 job job_queue::take() {
   auto x = std::move(jobs_.front());
   jobs_.pop_front();
@@ -61,8 +73,7 @@ bool job_queue::push(job x) {
   std::unique_lock lock{mutex_};
   if (!open_) {
     lock.unlock();
-    if (x.reply)
-      (*x.reply)(not_begun());
+    refuse(x);
     return false;
   }
   jobs_.push_back(std::move(x));
@@ -248,8 +259,7 @@ std::vector<std::string> job_queue::close() {
   }
   std::vector<std::string> never_began;
   for (auto& x : rest) {
-    if (x.reply)
-      (*x.reply)(not_begun());
+    refuse(x);
     if (x.kind == "local")
       never_began.push_back(x.call.target);
   }

@@ -233,7 +233,8 @@ def test_what_a_full_link_does_not_take_is_an_error_where_it_is_asked(node):
 
 
 @pytest.mark.parametrize("retry", [True, False])
-def test_a_node_that_ends_leaves_calls_to_others(node, retry):
+@pytest.mark.parametrize("ask", ["execute('pid', 'go')", "list(stream('pid', 'go'))"])
+def test_a_node_that_ends_leaves_calls_to_others(node, retry, ask):
     a, b, c = node("a"), node("b"), node("c")
     for x in (b, c):
         x(
@@ -245,7 +246,7 @@ def test_a_node_that_ends_leaves_calls_to_others(node, retry):
     a("going = threading.Event()")
     a(
         "threads = [threading.Thread(target=lambda: [outcomes.append(outcome("
-        "execute, 'pid', 'go')) for _ in iter(going.is_set, True)])"
+        f"lambda: {ask})) for _ in iter(going.is_set, True)])"
         " for _ in range(4)]"
     )
     a("[t.start() for t in threads]")

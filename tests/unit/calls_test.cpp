@@ -604,6 +604,115 @@ TEST_CASE_METHOD(fixture, "a stream whose provider goes down fails") {
   CHECK(std::get<failure>(items.back()).code == error_code::no_connection);
 }
 
+TEST_CASE_METHOD(fixture,
+                 "a stream whose node is lost before its first chunk") {
+  auto lost = [](bool unsent) {
+    failure why{error_code::no_connection, "the node b@h is down", "b@h"};
+    why.unsent = unsent;
+    return why;
+  };
+  auto h = std::make_shared<slow_handler>();
+  dropped_at_end calls{*h};
+  on("b@h").hooks.add("x", h);
+  run();
+  auto r = actors::stream_reader::open(on("a@h").streams, simple("x"));
+  SECTION("goes on to another one if it may run twice") {
+    on("b@h").hooks.add("x", h, {.retry = true});
+    run();
+    r->start();
+    run();
+    provide("c@h");
+    h->waiting.at(0)(lost(false));
+    run();
+    CHECK(r->next(clock::now()).size() == 2);
+  }
+  auto begin = [&] {
+    r->start();
+    run();
+    provide("c@h");
+  };
+  auto came_from_c = [&] {
+    run();
+    auto items = r->next(clock::now());
+    return items.size() == 2
+           && std::get<term>(items[0]).items()[0].text() == "c@h";
+  };
+  auto failed_with = [&] {
+    run();
+    auto items = r->next(clock::now());
+    REQUIRE(items.size() == 1);
+    return std::get<failure>(items[0]);
+  };
+  SECTION("goes on to another one if it has not begun") {
+    begin();
+    h->waiting.at(0)(lost(true));
+    CHECK(came_from_c());
+  }
+  SECTION("fails if it may have begun") {
+    begin();
+    h->waiting.at(0)(lost(false));
+    CHECK(failed_with().node == "b@h");
+  }
+  SECTION("fails with its name if there is no other") {
+    begin();
+    on("c@h").hooks.remove("x");
+    run();
+    h->waiting.at(0)(lost(true));
+    CHECK(failed_with().node == "b@h");
+  }
+  SECTION("does not go on for a node that its handler has lost") {
+    begin();
+    auto nested = lost(true);
+    nested.type = "NodeError";
+    h->waiting.at(0)(nested);
+    CHECK(failed_with().type == "NodeError");
+  }
+  SECTION("begins nowhere once its deadline has passed") {
+    auto late = simple("x");
+    late.until = deadline::in(0);
+    r = actors::stream_reader::open(on("a@h").streams, late);
+    begin();
+    CHECK(h->waiting.empty());
+    CHECK(failed_with().code == error_code::timeout);
+  }
+  SECTION("is nobody's if it was closed") {
+    begin();
+    auto other = std::make_shared<slow_handler>();
+    on("c@h").hooks.add("x", other);
+    r->close();
+    h->waiting.at(0)(lost(true));
+    run();
+    CHECK(other->waiting.empty());
+  }
+  SECTION("asks the other one if nothing was asked of it yet") {
+    provide("c@h");
+    disconnect("a@h", "b@h");
+    run();
+    begin();
+    CHECK(came_from_c());
+  }
+  run();
+  CHECK(on("a@h").streams.count().first == 0);
+  CHECK(on("b@h").streams.count().second == 0);
+}
+
+TEST_CASE_METHOD(fixture, "a stream that has begun does not begin again") {
+  auto h = std::make_shared<counting_hook>(1000);
+  on("b@h").hooks.add("n", h);
+  run();
+  auto r = actors::stream_reader::open(on("a@h").streams, simple("n"));
+  r->start();
+  run();
+  provide("c@h");
+  failure why{error_code::no_connection, "the node b@h is down", "b@h"};
+  why.unsent = true;
+  h->last->sink->fail(why);
+  run();
+  auto items = r->next(clock::now());
+  CHECK(items.size() == actors::stream_reader::window + 1);
+  CHECK(std::get<failure>(items.back()).message == why.message);
+}
+
 TEST_CASE_METHOD(fixture, "a hook without chunks of its own gives one") {
   provide("b@h");
   auto r = actors::stream_reader::open(on("a@h").streams, simple("x"));
