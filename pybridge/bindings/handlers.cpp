@@ -144,14 +144,15 @@ void bind_handlers(py::module_& m) {
       return list_of_text(handlers(scope).names());
     },
     guard());
+  // Where a task is to run. That of this node waits for the join by itself,
+  // where this thread must not.
   m.def(
     "pick",
     [](const text& scope, const text& name) -> py::object {
       auto where = handlers(scope).pick(name);
-      if (!where) {
-        wait_until_joined();
-        where = handlers(scope).pick(name);
-      }
+      if (!where)
+        where = wait_until_joined() ? handlers(scope).pick(name)
+                                    : std::optional{node().node->name()};
       return where ? text_to_python(*where) : py::none();
     },
     guard());

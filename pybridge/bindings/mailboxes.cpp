@@ -256,9 +256,14 @@ void bind_mailboxes(py::module_& m) {
     [](const py::object& topic, const py::object& body) {
       auto name = to_text(topic, "topic");
       auto x = to_term(body, "message");
-      wait_until_joined();
-      auto& t = node().topics;
+      bool joined = wait_until_joined();
+      auto& app = node();
+      auto& t = app.topics;
       without_gil free;
+      // Else it is sent as soon as this node has joined.
+      auto send = [&t, name, x] { t.publish(name, x); };
+      if (!joined && app.node->when_joined(send))
+        return t.count(name);
       return t.publish(name, x);
     },
     guard());

@@ -103,11 +103,28 @@ outcome ask(const std::function<void(responder)>& send, deadline until,
   return wait_for(slot, until, what, [&] { send(responder{slot}); });
 }
 
-void wait_until_joined() {
+namespace {
+
+bool runs_event_loop() {
+  auto* loop
+    = into_python([] { return PyObject_CallNoArgs(python().running_loop); });
+  if (loop == nullptr)
+    throw py::error_already_set();
+  Py_DECREF(loop);
+  return loop != Py_None;
+}
+
+} // namespace
+
+bool wait_until_joined() {
   auto& n = *node().node; // starts it
   auto slot = std::make_shared<reply_slot>();
-  if (n.when_joined([slot] { slot->set(term{true}); }))
-    wait_for(slot, {}, "the start of this node", nullptr);
+  if (!n.when_joined([slot] { slot->set(term{true}); }))
+    return true;
+  if (runs_event_loop())
+    return false;
+  static_cast<void>(wait_for(slot, {}, "the start of this node", nullptr));
+  return true;
 }
 
 void wait_until_known(actors::directory& from) {

@@ -30,7 +30,8 @@ runtime::outcome wait_for(const runtime::reply_slot_ptr& slot,
                           const std::function<void()>& first = nullptr);
 
 /// Returns when this node has joined those that it joins at its start, if any.
-void wait_until_joined();
+/// False: it has not, and this thread must not wait, as it runs an event loop.
+bool wait_until_joined();
 /// Waits until the connected nodes know what `from` has announced, a second at
 /// the most.
 void wait_until_known(actors::directory& from);

@@ -30,6 +30,7 @@ constexpr std::pair<const char*, PyObject * side::*> objects[] = {
   {"refuse_dead", &side::refuse_dead},
   {"settings", &side::settings},
   {"ensure", &side::ensure},
+  {"running_loop", &side::running_loop},
   {"hooks", &side::hooks},
   {"functions", &side::functions},
   {"execute", &side::execute},

@@ -35,7 +35,8 @@ struct python_side {
   PyObject* refuse_dead = nullptr; ///< (): raises if the caller has been ended
 
   // The life of the node.
-  PyObject* ensure = nullptr; ///< (): starts it unless it runs
+  PyObject* ensure = nullptr;       ///< (): starts it unless it runs
+  PyObject* running_loop = nullptr; ///< () -> this thread's event loop or None
 
   // The handlers of this process: dicts of name -> `local_handler`.
   PyObject* hooks = nullptr;

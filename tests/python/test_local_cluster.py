@@ -185,3 +185,103 @@ def test_a_loop_goes_on_while_its_process_joins_and_casts_keep_their_order(tmp_p
         took, longest = map(float, member(STARTS).stdout.readline().split())
         assert 1.5 < took < 4 * SLOWER
         assert longest < 0.5 * SLOWER
+
+
+KNOWN = """
+import sys
+from hornbeam_erlang import node, receive_pubsub, register_hook, subscribe
+register_hook("greeter", lambda action, name: f"{action}, {name}")
+subscribe("news")
+print(node(), flush=True)
+sys.stdin.readline()
+print([receive_pubsub(30000) for _ in range(2)], flush=True)
+"""
+
+ON_A_LOOP = """
+import asyncio, inspect, sys, time
+import hornbeam, hornbeam_dist, hornbeam_erlang, hornbeam_ml
+from hornbeam import aio, cluster, functions, groups, hooks, pubsub, rpc, tasks
+import hornbeam_erlang as erlang
+
+CALLS = [
+    (hornbeam.start,),
+    (cluster.node,), (cluster.nodes,), (cluster.members,), (cluster.status,),
+    (cluster.disconnect, "nobody@127.0.0.1"),
+    (hooks.names,), (hooks.info,), (hooks.providers, "greeter"),
+    (hooks.stream, "greeter", "hello", "you"), (hooks.unregister_hook, "nothing"),
+    (hooks.register_hook, "mine", lambda action: 1),
+    (functions.names,), (functions.info,), (functions.providers, "f"),
+    (functions.cast, "f"), (functions.unregister_function, "nothing"),
+    (functions.register_function, "mine", lambda: 1),
+    (pubsub.subscribe, "mine"), (erlang.subscribe, "mine"),
+    (pubsub.unsubscribe, "mine"), (pubsub.subscribers, "news"), (pubsub.topics,),
+    (pubsub.publish, "news", 1), (erlang.publish, "news", 2),
+    (tasks.execute_async, "greeter", "hello", "you"),
+    (tasks.cancelled,), (tasks.check,), (tasks.progress, 1),
+    (groups.get_members, "g"), (groups.get_local_members, "g"),
+    (groups.which_groups,), (groups.monitor, "g"), (groups.monitor_scope,),
+    (groups.demonitor, hornbeam.make_ref()), (groups.join, "g"), (groups.leave, "g"),
+    (rpc.export, "nothing"), (rpc.rpc_cast, "nobody@127.0.0.1", "m", "f", []),
+    (hornbeam_ml.cached_inference, len, "abc"), (hornbeam_ml.cache_stats,),
+    (erlang.state_get, "k"), (erlang.state_set, "k", 1), (erlang.state_incr, "n"),
+    (erlang.state_decr, "n"), (erlang.state_get_multi, ["k"]), (erlang.state_keys,),
+    (erlang.state_delete, "k"),
+]
+# These wait for the answer of another node, whoever calls them, or for messages.
+WAITS = [
+    cluster.connect, cluster.ping, cluster.wait_for, cluster.reload_secret,
+    hooks.execute, functions.call, rpc.rpc_call, tasks.await_result, tasks.status,
+    tasks.cancel, tasks.forget, tasks.list, tasks.watch, pubsub.receive,
+    pubsub.receive_pubsub,
+]
+listed = {*(f for f, *_ in CALLS), *WAITS}
+for module in (cluster, functions, groups, hooks, pubsub, rpc, tasks,
+               hornbeam_dist, hornbeam_erlang, hornbeam_ml):
+    for name, f in vars(module).items():
+        own = getattr(f, "__module__", None) in (module.__name__, "hornbeam._native")
+        if name[0] == "_" or not own or not callable(f) or inspect.isclass(f):
+            continue
+        elsewhere = name in ("by_position", "finish_on_loop", "run_in_pool",
+                             "local_result")
+        assert f in listed or elsewhere, f"{module.__name__}.{name} is in no list"
+
+async def main():
+    began = time.monotonic()
+    slowest = 0.0, ""
+    made = {}
+    for f, *args in CALLS:
+        before = time.monotonic()
+        made[f] = f(*args)
+        slowest = max(slowest, (time.monotonic() - before, f.__name__))
+        await asyncio.sleep(0)
+    await aio.start()
+    took = time.monotonic() - began
+    assert hooks.providers("greeter"), "joined"
+    task = made[tasks.execute_async]
+    assert await aio.await_result(task) == "hello, you"
+    return took, *slowest
+
+print(*asyncio.run(main()), flush=True)
+"""
+
+
+def test_nothing_holds_up_a_loop_while_its_process_joins(tmp_path):
+    tmp_path.chmod(0o700)
+    with contextlib.ExitStack() as stack:
+
+        def member(code):
+            x = stack.enter_context(start(code, tmp_path))
+            stack.callback(x.kill)
+            return x
+
+        still = member(LOOKS)
+        assert still.stdout.readline()
+        known = member(KNOWN)
+        assert known.stdout.readline()
+        still.send_signal(signal.SIGSTOP)
+        took, slowest, name = member(ON_A_LOOP).stdout.readline().split()
+        assert float(took) > 1.5  # so all was called while it joined
+        assert float(slowest) < 0.5 * SLOWER, name
+        known.stdin.write("\n")
+        known.stdin.flush()
+        assert known.stdout.readline() == "[1, 2]\n"

@@ -6,6 +6,7 @@ from hornbeam import (
     _context,
     _engine,
     _handlers,
+    _late,
     _native,
     _owner,
     _pool,
@@ -48,6 +49,7 @@ def hand_over() -> None:
             "refuse_dead": _spawned.refuse_dead,
             # The life of the node.
             "ensure": _engine.ensure,
+            "running_loop": _late.running_loop,
             # The handlers of this process.
             "hooks": hooks.registry.local,
             "functions": functions.registry.local,

@@ -121,8 +121,8 @@ async def _joined() -> None:
 
 
 async def publish(topic: str, message: Any) -> int:
-    """As `hornbeam.pubsub.publish`, which holds up the event loop as long as this node
-    is joining others."""
+    """As `hornbeam.pubsub.publish`, but while this node is joining others it waits for
+    that, and so counts their subscribers too."""
     _engine.ensure()
     await _joined()
     return pubsub.publish(topic, message)

@@ -12,7 +12,8 @@ from hornbeam.errors import HornbeamError, NodeError
 def start() -> None:
     """Start the node of this process, which else its first call does, and join its
     `HORNBEAM_CLUSTER`: returns when what the others have is known here, within
-    `join_ms` (2,000 by default). On a running event loop: `await hornbeam.aio.start()`.
+    `join_ms` (2,000 by default). On a running event loop it does not wait for that, as
+    nothing does there: `await hornbeam.aio.start()`.
 
     For where a web server's worker begins, as in gunicorn's `post_worker_init`. Raises
     `HornbeamError` if the node can't start or can't be reached; then it may be called
