@@ -211,6 +211,29 @@ def test_a_task_is_found_at_once_however_large_what_was_sent_for_it(node):
     assert "NotFoundError" in said and "was never submitted" in said
 
 
+def test_a_task_whose_submitter_stands_still_is_waited_for_until_that_is_lost(node):
+    a, c = node("a"), node("c")
+    b = node("b", f'{{"heartbeat_ms": 100, "detection_ms": {3000 * SLOWER}}}')
+    for x in (a, c):
+        x(f"cluster.connect('b@{b.ready}')")
+    # It may be on its way as long as its submitter can't say that it is not.
+    task = a("it = hornbeam._native.make_task_id('b@127.0.0.1')")
+    a.process.send_signal(signal.SIGSTOP)
+    try:
+        for ask in ("hornbeam.tasks.status", "hornbeam.tasks.cancel", "await_result"):
+            for x in (b, c):
+                x("errors.clear()")
+                took = x(f"it = timed(lambda: outcome({ask}, '{task}', 200))")
+                assert 190 < took < 200 + 200 * SLOWER, ask
+                assert "HornbeamTimeout" in x("it = errors")[0], ask
+        c("errors.clear()")
+        c(f"outcome(await_result, '{task}', 60_000)")
+        assert "was never submitted" in c("it = errors")[0], c("it = errors")
+        assert b("it = cluster.nodes()") == ["c@127.0.0.1"]
+    finally:
+        a.process.send_signal(signal.SIGCONT)
+
+
 def test_what_a_full_link_does_not_take_is_an_error_where_it_is_asked(node):
     a = node("a", '{"link_buffer_bytes": 65536}')
     b = node("b")
