@@ -400,11 +400,28 @@ cluster_config load(const std::string& path) {
   return {x.node.cluster, {x}, {}};
 }
 
+namespace {
+
+/// Whether `name` is `numbered` with some number in place of its `#`.
+bool is_one_of(std::string numbered, const std::string& name) {
+  auto mark = numbered.find('#');
+  if (mark >= name.size())
+    return false;
+  auto end = std::min(name.find_first_not_of("0123456789", mark), name.size());
+  auto number = name.substr(mark, end - mark);
+  return !number.empty() && numbered.replace(mark, 1, number) == name;
+}
+
+} // namespace
+
 node_config find_node(const cluster_config& cluster, const std::string& name) {
   std::string known;
-  for (auto& x : cluster.nodes) {
-    if (x.node.name == name
-        || x.node.name.substr(0, x.node.name.find('@')) == name)
+  for (auto x : cluster.nodes) {
+    auto full
+      = runtime::with_host(name, x.node.name.substr(x.node.name.find('@') + 1));
+    if (is_one_of(x.node.name, full))
+      x.node.name = full;
+    if (x.node.name == full)
       return x;
     known += (known.empty() ? "" : ", ") + x.node.name;
   }

@@ -22,7 +22,8 @@ cluster_config load_cluster(const std::string& path);
 /// Reads either kind; one node counts as a cluster of one.
 cluster_config load(const std::string& path);
 
-/// The node called `name`, given in full or without its host.
+/// The node called `name`, given in full or without its host. Of a numbered one
+/// (`web-#`) each number is a node, which has that name then.
 node_config find_node(const cluster_config& cluster, const std::string& name);
 
 } // namespace hornbeam::config

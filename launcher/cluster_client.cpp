@@ -66,7 +66,7 @@ cluster_client::cluster_client(const cluster_options& where) {
 
 std::string cluster_client::full_name(const std::string& name) const {
   if (!config_.nodes.empty() && name.find('@') == std::string::npos)
-    return config::find_node(config_, name).node.name;
+    return first_numbered(config::find_node(config_, name).node.name);
   return full_node_name(name, "x@127.0.0.1");
 }
 
@@ -82,7 +82,7 @@ void cluster_client::call(const std::string& name, const std::string& module,
   // the host's registry knows.
   auto target = name;
   for (auto& x : config_.nodes)
-    if (x.node.name == name && x.node.port != 0)
+    if (first_numbered(x.node.name) == name && x.node.port != 0)
       target += ":" + std::to_string(x.node.port);
   auto bare = name.substr(0, name.find(':'));
   auto op = make_op("call", term::string(module), term::string(function),

@@ -7,7 +7,7 @@ import signal
 import time
 
 import pytest
-from launched import PATIENCE, Folder, Watched, greeting
+from launched import PATIENCE, Folder, Launched, Watched, greeting
 
 DESK = """
 def add(*numbers):
@@ -316,6 +316,44 @@ def test_status_lists_the_nodes_with_their_figures(desk):
     for row, node in zip(rows, "ab"):
         assert int(row.split()[1]) == desk.launched.pid_of(node)
         assert row.split()[4] == "1"  # each sees the other, not the visitor
+
+
+def test_the_nodes_of_a_numbered_configuration_are_found(folder):
+    folder.write("desk.py", DESK)
+    config = folder.write(
+        "web.toml",
+        """
+        [node]
+        name = "web-#"
+        [cluster]
+        name = "numbered"
+        secret = "numbered.pem"
+        [python]
+        path = ["."]
+        modules = ["desk"]
+        exports = ["desk"]
+        """,
+    )
+    start = ["node", "--config", config]
+    with Launched(*start, env=folder.env) as one:
+        one.line("web-1@127.0.0.1 serves at")
+        with Launched(*start, env=folder.env) as two:
+            two.line("web-2@127.0.0.1 serves at")
+            for name, node in {
+                "web-1": "web-1", "web-#": "web-1", "web-2@127.0.0.1": "web-2",
+            }.items():
+                ask = ["rpc", name, "hornbeam", "node", "--config", config]
+                result = folder.run(*ask)
+                assert result.returncode == 0, result.stderr
+                assert result.stdout == f'"{node}@127.0.0.1"\n'
+            result = folder.run("rpc", "web-3", "desk", "add", 1, "--config", config)
+            assert result.returncode == 1
+            assert "web-3@127.0.0.1" in result.stderr
+            result = folder.run("status", "--config", config)
+            assert result.returncode == 0, result.stderr
+            rows = [x.split() for x in result.stdout.splitlines()[1:]]
+            assert [x[0] for x in rows] == ["web-1@127.0.0.1", "web-2@127.0.0.1"]
+            assert all("no answer" not in " ".join(x) for x in rows)
 
 
 def test_status_names_a_node_that_does_not_answer(desk):

@@ -222,6 +222,17 @@ TEST_CASE("a node is found by its short and by its full name") {
                     "web@127.0.0.1, worker@127.0.0.2");
 }
 
+TEST_CASE("a numbered node is found by each of its names") {
+  temporary_file file{"[node]\nname = \"web-#\"\n"};
+  auto x = load(file.path());
+  CHECK(find_node(x, "web-1").node.name == "web-1@127.0.0.1");
+  CHECK(find_node(x, "web-27@127.0.0.1").node.name == "web-27@127.0.0.1");
+  CHECK(find_node(x, "web-#").node.name == "web-#@127.0.0.1");
+  for (auto* other : {"web", "web-", "web-1a", "web-1@127.0.0.2", "w", "eb-1"})
+    CHECK_THROWS_WITH(find_node(x, other),
+                      Catch::Contains("it has web-#@127.0.0.1"));
+}
+
 TEST_CASE("load takes both kinds of files") {
   temporary_file one{"[node]\nname = \"one\"\n[cluster]\nname = \"solo\"\n"};
   auto x = load(one.path());
