@@ -130,11 +130,11 @@ class Launched:
 class Asked:
     """A Python program that prints a line when it is ready (`ready`), and then a line
     of JSON for each line that it is given. A context manager that leaves nothing
-    behind."""
+    behind. `before` is a command that starts it."""
 
-    def __init__(self, code, *args, env=None):
+    def __init__(self, code, *args, env=None, before=()):
         self.process = subprocess.Popen(
-            [sys.executable, "-c", code, *map(str, args)],
+            [*before, sys.executable, "-c", code, *map(str, args)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
