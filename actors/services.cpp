@@ -176,7 +176,7 @@ table_ptr services::table(const std::string& name,
 
 void services::declare_table(const std::string& name, table_options options) {
   if (!options.home.empty())
-    options.home = full_node_name(options.home, node->name());
+    options.home = node->full_name(options.home);
   if (options.home == node->name())
     options.home.clear();
   node->tables().declare(name, options);

@@ -214,13 +214,15 @@ runtime::table_setting read_table(const document& doc, const std::string& name,
       t.fail(option.name, needs_lmdb); // also what is as it would be
     read_option(t, option, x.*option.member);
   });
-  if (!x.home.empty() && !runtime::is_full_name(x.home))
+  if (!x.home.empty() && !is_full_name(x.home) && !is_word(x.home))
     t.fail("home", "a node's name looks like worker1@127.0.0.1, unlike '"
                      + x.home + "'");
   if (auto no = mistake_in(x))
     t.fail(no->option, no->why);
   if (!x.path.empty())
     x.path = doc.resolve(x.path);
+  if (auto no = mistake_in_path(x, false))
+    t.fail("path", *no);
   t.finish();
   return out;
 }

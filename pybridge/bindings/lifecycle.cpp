@@ -7,6 +7,7 @@
 #include "pybridge/values/convert.hpp"
 #include "pybridge/values/option_dict.hpp"
 #include "runtime/base/version.hpp"
+#include "runtime/table_lmdb/files.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::pybridge {
@@ -173,7 +174,11 @@ void bind_lifecycle(py::module_& m) {
            std::int64_t most) { return to_number(x, key, least, most); });
   // Raises TypeError or ValueError for what no node can be started with.
   m.def("check_settings", [](const py::dict& settings) {
-    require_settings(read_settings(settings));
+    auto x = read_settings(settings);
+    require_settings(x);
+    for (auto& t : x.tables)
+      if (t.options.engine == table_engine::lmdb && t.options.path.empty())
+        require_default_table_file(t.name);
   });
   m.def(
     "running", [] { return engine::get().running() != nullptr; }, guard());
@@ -241,9 +246,9 @@ void bind_lifecycle(py::module_& m) {
     "full_name",
     [](const py::object& name) {
       auto text = to_text(name, "the name of a node");
-      auto self = node().node->name();
+      auto& n = *node().node;
       try {
-        return text_to_python(full_node_name(text, self));
+        return text_to_python(n.full_name(text));
       } catch (bad_term& e) {
         set_error(PyExc_ValueError, e.what());
         throw py::error_already_set();

@@ -49,10 +49,10 @@ term address(py::handle to, const char* what) {
   };
   if (x.is(term::kind::tuple) && x.items().size() == 2 && is_name(x.items()[0])
       && is_name(x.items()[1])) {
-    auto me = node().node->name();
+    auto& n = *node().node;
     return term::tuple_of(
       term::atom(x.items()[0].text()),
-      term::atom(full_node_name(std::string{x.items()[1].text()}, me)));
+      term::atom(n.full_name(std::string{x.items()[1].text()})));
   }
   PyErr_Format(PyExc_TypeError,
                "messages go to a pid, an alias, a name or (name, node), not "

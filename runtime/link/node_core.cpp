@@ -33,7 +33,7 @@ peer_event news_of(const hello& x, const node_core& here, bool up) {
 node_core::node_core(node_settings s)
   : settings(std::move(s)),
     registry(settings.cluster),
-    self_(origin::of(settings.name.empty() ? "hornbeam@localhost"
+    self_(origin::of(settings.name.empty() ? unnamed
                                            : first_numbered(settings.name),
                      random_number())) {}
 

@@ -78,6 +78,9 @@ struct node_core : std::enable_shared_from_this<node_core> {
     std::chrono::system_clock::time_point since;
   };
 
+  /// A node without a name, until it joins others.
+  static constexpr auto unnamed = "hornbeam@localhost";
+
   explicit node_core(node_settings s);
 
   origin_ptr self() const { return self_; }

@@ -30,6 +30,12 @@ std::string random_name(const std::string& host) {
   return out.str();
 }
 
+/// The host in the name of such a node, once it has one.
+std::string host_of_unnamed(const node_settings& s) {
+  bool usable = is_node_name("x@" + s.host) && !is_any_address(s.host);
+  return usable ? s.host : host_name();
+}
+
 } // namespace
 
 std::string full_node_name(const std::string& name, const std::string& self) {
@@ -189,8 +195,8 @@ std::shared_ptr<node> node::start(node_settings s) {
   if (s.secret.empty())
     s.secret = default_secret_file();
   for (auto& p : s.peers)
-    p.name = full_node_name(p.name,
-                            s.name.empty() ? "hornbeam@localhost" : s.name);
+    p.name = full_node_name(p.name, s.name.empty() ? "x@" + host_of_unnamed(s)
+                                                   : s.name);
   s.worker |= s.name.empty();
   std::shared_ptr<node> self{new node(std::make_unique<impl>(std::move(s)))};
   auto& x = *self->impl_;
@@ -263,6 +269,14 @@ origin_ptr node::self() const {
 
 std::string node::name() const {
   return self()->name();
+}
+
+std::string node::full_name(const std::string& x) const {
+  auto& s = impl_->core->settings;
+  auto me = name();
+  if (s.name.empty() && me == node_core::unnamed)
+    me = "x@" + host_of_unnamed(s);
+  return full_node_name(x, me);
 }
 
 std::string node::address() const {
@@ -485,10 +499,8 @@ void node::listen() {
   if (!address().empty())
     return;
   std::string host = s.host;
-  if (s.name.empty()) {
-    bool usable = is_node_name("x@" + host) && !is_any_address(host);
-    x.core->self()->rename(random_name(usable ? host : host_name()));
-  }
+  if (s.name.empty())
+    x.core->self()->rename(random_name(host_of_unnamed(s)));
   if (s.insecure_loopback_without_tls && host != "127.0.0.1")
     throw std::runtime_error("without TLS a node listens on 127.0.0.1 only, "
                              "not on "

@@ -47,6 +47,9 @@ public:
   /// changes once: when it first joins others.
   origin_ptr self() const override;
   std::string name() const;
+  /// `x` as `name@host`: without a host it is one of this node's. Raises
+  /// `bad_term` if it is not the name of a node.
+  std::string full_name(const std::string& x) const;
   /// `host:port` of the listener, or empty.
   std::string address() const;
   caf::actor_system& system();

@@ -40,7 +40,12 @@ table_ptr make_table(const std::string& name, const table_options& options) {
     case table_engine::memory:
       return std::make_shared<memory_table>(name, options);
     case table_engine::lmdb:
-      return std::make_shared<lmdb_table>(name, options);
+      try {
+        return std::make_shared<lmdb_table>(name, options);
+      } catch (failed& e) {
+        e.why.message = "the table '" + name + "': " + e.why.message;
+        throw failed{e.why};
+      }
   }
   throw failed{error_code::bad_value, "the table '" + name
                                         + "' has an engine that this build "

@@ -138,6 +138,8 @@ void require_settings(const node_settings& x) {
     if (auto no = mistake_in(t.options))
       refuse("tables['" + shown(t.name) + "']:",
              std::string{no->option} + ": " + no->why);
+    if (auto no = mistake_in_path(t.options, true))
+      refuse("tables['" + shown(t.name) + "']:", "path: " + *no);
   }
   for (auto& p : x.peers)
     if (!is_node_name(p.name) && !is_word(p.name))

@@ -1,6 +1,12 @@
 #include "runtime/settings/table_options.hpp"
 
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <filesystem>
 #include <type_traits>
+
+#include <unistd.h>
 
 namespace hornbeam::runtime {
 
@@ -72,6 +78,37 @@ std::optional<table_mistake> mistake_in(const table_options& x) {
                          "\"always\" needs a path on a disk: without one the "
                          "file lies in memory"};
   return out;
+}
+
+std::optional<std::string> mistake_in_path(const table_options& x, bool here) {
+  namespace fs = std::filesystem;
+  if (x.engine != table_engine::lmdb || x.path.empty() || !x.home.empty())
+    return std::nullopt;
+  constexpr std::size_t ending = 5; // as `-lock`
+  fs::path file{x.path};
+  for (auto& part : file)
+    if (auto most = NAME_MAX - (part == file.filename() ? ending : 0);
+        part.string().size() > most)
+      return "has a name of more than " + std::to_string(most) + " bytes";
+  if (x.path.size() >= PATH_MAX - ending)
+    return "has more than " + std::to_string(PATH_MAX - ending - 1) + " bytes";
+  std::error_code none;
+  auto there = fs::status(file, none);
+  if (fs::is_directory(there))
+    return x.path + " is a folder";
+  if (fs::exists(there))
+    return std::nullopt;
+  auto folder = fs::absolute(file, none).parent_path();
+  while (folder != folder.parent_path()
+         && fs::status(folder, none).type() == fs::file_type::not_found)
+    folder = folder.parent_path();
+  auto found = fs::status(folder, none);
+  if (fs::exists(found) && !fs::is_directory(found))
+    return folder.string() + " is no folder";
+  if (here && ::access(folder.c_str(), W_OK | X_OK) != 0)
+    return "nothing can be made in " + folder.string() + ": "
+           + std::strerror(errno);
+  return std::nullopt;
 }
 
 const char* name_of(table_engine x) noexcept {

@@ -124,6 +124,10 @@ struct table_mistake {
   const char* why;
 };
 std::optional<table_mistake> mistake_in(const table_options& x);
+/// Why there can be no table file at `options.path`, as far as the file system
+/// tells by now: a folder that is missing may be made until it is opened.
+/// `here`: it is to be this process that opens it.
+std::optional<std::string> mistake_in_path(const table_options& x, bool here);
 /// The bound of an lmdb table is beyond what its file can hold.
 bool never_evicts(const table_options& x) noexcept;
 inline constexpr auto must_evict = "must be less than map_bytes, or the file "

@@ -85,12 +85,15 @@ std::string default_table_file(const std::string& cluster,
   make_private_folder(all);
   auto folder = all + "/" + escape(cluster);
   make_private_folder(folder);
-  auto file = escape(table) + suffix;
-  if (file.size() > 200)
+  require_default_table_file(table);
+  return folder + "/" + escape(table) + suffix;
+}
+
+void require_default_table_file(const std::string& table) {
+  if ((escape(table) + suffix).size() > 200)
     throw failed{error_code::bad_value,
                  "the name of the table '" + table
                    + "' is too long for a file: give the table a path"};
-  return folder + "/" + file;
 }
 
 table_file look_at_table_file(const std::string& path) {

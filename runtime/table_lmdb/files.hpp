@@ -13,6 +13,8 @@ namespace hornbeam::runtime {
 /// Raises `failed` or `std::runtime_error`.
 std::string default_table_file(const std::string& cluster,
                                const std::string& table);
+/// Raises `failed` if the name of a table is too long for such a file.
+void require_default_table_file(const std::string& table);
 
 /// A table file, looked at from outside.
 struct table_file {

@@ -49,6 +49,11 @@ TABLES = [
     ({"max_bytes": 2**63}, "max_bytes can't be more than 9223372036854775807"),
     ({"max_bytes": -(2**70)}, "max_bytes can't be negative"),
     ({"engine": "lmdb", "path": "/a\0b"}, "path: has a zero byte"),
+    ({"engine": "lmdb", "path": "/"}, "path: / is a folder"),
+    ({"engine": "lmdb", "path": __file__ + "/a/b"}, f"path: {__file__} is no folder"),
+    ({"engine": "lmdb", "path": "a" * 251}, "path: has a name of more than 250 bytes"),
+    ({"engine": "lmdb", "path": "/" + "a/" * 2500}, "path: has more than 4090 bytes"),
+    ({"home": "a b"}, "home: a node's name looks like worker1@127.0.0.1"),
 ]
 PEERS = [
     ([1], TypeError, "a peer is a str as 'name@host:port', or a dict"),
@@ -112,6 +117,60 @@ def test_a_peer_that_can_not_be_is_refused(complaints, i):
 def test_a_table_that_can_not_be_is_refused(complaints, i):
     name, said = complaints[len(REFUSED) + len(PEERS) + i]
     assert name == "ValueError" and "tables['t']: " + TABLES[i][1] in said, said
+
+
+def test_a_table_file_that_can_not_be_made_is_refused(tmp_path):
+    tmp_path.chmod(0o555)
+    code = """
+import os, sys
+import hornbeam
+if os.geteuid() == 0:
+    os.setuid(65534)
+for file in "file", "new/file":
+    where = {"engine": "lmdb", "path": os.path.join(sys.argv[1], file)}
+    try:
+        hornbeam.configure(tables={"t": where})
+    except ValueError as e:
+        print(e)
+"""
+    for line in run(code, str(tmp_path)).splitlines():
+        assert line.startswith("tables['t']: path: nothing can be made in " + "/")
+        assert line.endswith(": Permission denied")
+
+
+def test_a_file_that_can_not_be_opened_is_said_with_its_table(tmp_path):
+    code = """
+import sys
+import hornbeam
+from hornbeam import tables
+path = sys.argv[1] + "/new/file"
+hornbeam.configure(tables={"t": {"engine": "lmdb", "path": path}})
+hornbeam.start()
+try:
+    tables.table("t").get(1)
+except hornbeam.NotFoundError as e:
+    print(e)
+try:
+    hornbeam.tables.table("u" * 200, engine="lmdb")
+except hornbeam.HornbeamError as e:
+    print(e)
+"""
+    missing, long = run(code, str(tmp_path)).splitlines()
+    assert missing.startswith(
+        f"the table 't': there is no folder for the table file {tmp_path}/new/file: "
+    )
+    assert "the name of the table 'uuu" in long and "too long for a file" in long
+
+
+def test_the_name_of_a_table_must_be_that_of_a_file():
+    code = """
+import hornbeam
+try:
+    hornbeam.configure(tables={"u" * 200: {"engine": "lmdb"}})
+except ValueError as e:
+    print(e)
+"""
+    assert "is too long for a file: give the table a path" in run(code)
 
 
 def test_what_is_configured_counts():

@@ -448,10 +448,16 @@ kind = "ordered_set"
 max_entries = 10
 max_bytes = 20
 home = "b@127.0.0.1"
+[tables.near]
+home = "b"
+[tables.far]
+engine = "lmdb"
+path = "/" # of that node
+home = "b"
 )"};
   auto x = load_node(file.path());
   using namespace hornbeam::runtime;
-  REQUIRE(x.node.tables.size() == 2);
+  REQUIRE(x.node.tables.size() == 4);
   auto& state = x.node.tables[0];
   CHECK(state.name == "state");
   CHECK(state.options.engine == table_engine::lmdb);
@@ -465,6 +471,7 @@ home = "b@127.0.0.1"
   CHECK(cache.max_entries == 10);
   CHECK(cache.max_bytes == 20);
   CHECK(cache.home == "b@127.0.0.1");
+  CHECK(x.node.tables[2].options.home == "b");
   auto json = nlohmann::json::parse(to_json(x));
   CHECK(json["node"]["tables"]["state"]["engine"] == "lmdb");
   CHECK(json["node"]["tables"]["cache"]["max_bytes"] == 20);
@@ -498,7 +505,23 @@ TEST_CASE("mistakes in tables are answered with where and what") {
          "it.toml:5: tables.x.kind: ");
   starts(said("[tables.x]\nengine = \"lmdb\"\ndurable = \"always\"\n"),
          "it.toml:5: tables.x.durable: ");
-  starts(said("[tables.x]\nhome = \"b\"\n"), "it.toml:4: tables.x.home: ");
+  starts(said("[tables.x]\nhome = \"b c\"\n"),
+         "it.toml:4: tables.x.home: a node's name looks like ");
+  auto at = [&](const std::string& path) {
+    return said("[tables.x]\nengine = \"lmdb\"\npath = \"" + path + "\"\n");
+  };
+  starts(at("."), "it.toml:5: tables.x.path: ");
+  CHECK_THAT(at("."), Catch::EndsWith(" is a folder"));
+  CHECK_THAT(at("it.toml/x"), Catch::EndsWith("it.toml is no folder"));
+  CHECK_THAT(at("it.toml/y/x"), Catch::EndsWith("it.toml is no folder"));
+  starts(at(std::string(251, 'x')),
+         "it.toml:5: tables.x.path: has a name of more than 250 bytes");
+  starts(at(std::string(256, 'x') + "/y"),
+         "it.toml:5: tables.x.path: has a name of more than 255 bytes");
+  std::string deep;
+  while (deep.size() < 5000)
+    deep += "d/";
+  starts(at(deep + "x"), "it.toml:5: tables.x.path: has more than 4090 bytes");
   starts(said("[tables.x]\nttl_ms = -1\n"),
          "it.toml:4: tables.x.ttl_ms: must be at least 0");
 }

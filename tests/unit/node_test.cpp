@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "actors/services.hpp"
+#include "runtime/base/host_name.hpp"
 
 using namespace hornbeam;
 using namespace hornbeam::runtime;
@@ -359,6 +360,27 @@ TEST_CASE("malformed names are refused with an example") {
                     Catch::Contains("worker1@127.0.0.1"));
   CHECK(full_node_name("web", "x@h") == "web@h");
   CHECK(full_node_name("web@h:4370", "x@h") == "web@h:4370");
+}
+
+TEST_CASE_METHOD(fixture, "a name without a host is one of this host") {
+  auto& named = start("x@127.0.0.2");
+  CHECK(named.node->full_name("web") == "web@127.0.0.2");
+  table_options o;
+  o.home = "web";
+  CHECK(named.table("t", o)->options().home == "web@127.0.0.2");
+  o.home = "x"; // that is this one
+  CHECK(named.table("u", o)->options().home.empty());
+  auto unnamed = [&](const std::string& host) {
+    node_settings s;
+    s.host = host;
+    s.tables = {{"t", o}};
+    nodes.push_back(actors::services::start(std::move(s)));
+    CHECK(nodes.back()->node->name() == "hornbeam@localhost");
+    return nodes.back()->table("t")->options().home;
+  };
+  CHECK(unnamed("127.0.0.1") == "x@127.0.0.1");
+  CHECK(unnamed("10.1.2.3") == "x@10.1.2.3");
+  CHECK(unnamed("0.0.0.0") == "x@" + host_name());
 }
 
 TEST_CASE_METHOD(fixture, "a table with a home is one table for all nodes") {

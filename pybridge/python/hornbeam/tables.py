@@ -127,7 +127,8 @@ def table(name: str, node: str | None = None, **options: Any) -> Table:
     - `engine`: "memory", or "lmdb": a file that all processes of the host share,
       at `path`, which holds `map_bytes` at most; `durable="always"` for one that
       survives a power cut as well; `check`: when it is searched for damage
-    - `home`: the node (`name@host`) that holds the entries for all nodes
+    - `home`: the node (`name@host`, or `name` on this host) that holds the entries
+      for all nodes
 
     Raises `HornbeamError` if the table was declared otherwise before, and
     `TypeError` or `ValueError` for an option that makes no sense.
