@@ -133,44 +133,45 @@ private:
   bool closed_ = false;
 };
 
-/// The provider's view of a consumer on another node. `opened` is answered with
-/// the first word.
+/// The provider's view of a consumer on another node. `opened` is answered
+/// behind the first word, with the second one: nobody waits for it then.
 class remote_sink : public chunk_sink {
 public:
   remote_sink(streams& s, streams::session to, responder opened)
     : streams_(s), to_(std::move(to)), opened_(std::move(opened)) {}
 
   void chunk(term x) override {
+    if (spoken_.exchange(true))
+      answer(term{});
     send(make_op("chunk", number(to_.second), std::move(x)));
-    begin(); // the chunk is what somebody waits for
   }
   void end() override {
-    begin();
+    answer(term{});
     send(make_op("end", number(to_.second)));
     streams_.forget(to_);
   }
   void fail(failure why) override {
-    if (auto reply = first_word())
-      reply(std::move(why));
-    else
+    bool first = !spoken_.exchange(true);
+    if (!answer(first ? outcome{why} : outcome{term{}}) || !first)
       send(make_op("error", number(to_.second), failure_to_term(why)));
     streams_.forget(to_);
   }
 
 private:
   void send(const term& op) { streams_.net_.tell(to_.first, "streams", op); }
-  void begin() {
-    if (auto reply = first_word())
-      reply(term{});
-  }
-  responder first_word() {
-    return spoken_.exchange(true) ? responder{} : std::move(opened_);
+  /// False if it was a cast, or has been answered.
+  bool answer(outcome x) {
+    if (answered_.exchange(true) || !opened_)
+      return false;
+    opened_(std::move(x));
+    return true;
   }
 
   streams& streams_;
   streams::session to_;
   responder opened_;
   std::atomic<bool> spoken_{false};
+  std::atomic<bool> answered_{false};
 };
 
 class streams_service : public service {

@@ -21,8 +21,8 @@ namespace hornbeam::actors {
 /// Protocol: the consumer chooses an id and, when the first chunk is wanted,
 /// sends the request `open name action args kwargs id credit ttl depth` to the
 /// provider, which runs the handler as far as there is credit. The request is
-/// answered when the first word is said: with a failure if that is one. Else
-/// the words are casts, which keep their order: `chunk id x` for each chunk, at
+/// answered by the first word if that is a failure, else behind it. All other
+/// words are casts, which keep their order: `chunk id x` for each chunk, at
 /// last `end id` or `error id failure`. The consumer sends the casts `credit id
 /// n` as it takes chunks, and `close id` when it wants no more. When a node
 /// goes down, the other side fails its consumers and closes its sources.
