@@ -80,6 +80,7 @@ public:
   bool sleep_unless_more(const view& seen) {
     return process_.sleep_unless_more(seen);
   }
+  void give_up_sleep() noexcept { process_.give_up_sleep(); }
   void ask_for_turn() noexcept { process_.ask_for_turn(); }
   void forget_code() noexcept { process_.forget_code(); }
   /// See `attached_process::notify_once`.

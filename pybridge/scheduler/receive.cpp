@@ -85,8 +85,10 @@ PySendResult send(PyObject* self, PyObject*, PyObject** out) {
       raise_told(*r.process);
     }
     if (!found && r.until != clock::time_point::max()
-        && clock::now() >= r.until)
+        && clock::now() >= r.until) {
+      r.process->mailbox->give_up_sleep();
       found = py::reinterpret_borrow<py::object>(r.fallback);
+    }
     if (found) {
       *out = found.release().ptr();
       return PYGEN_RETURN;

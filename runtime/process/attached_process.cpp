@@ -75,6 +75,12 @@ public:
     return turn_of_.load();
   }
   void forget_code() noexcept { turn_of_.store(nullptr); }
+  /// Who waits no longer is running again; others who wait look once more, and
+  /// fall asleep again.
+  void give_up_sleep() noexcept {
+    if (queue_.nudge())
+      wake();
+  }
   void ask_for_turn() noexcept {
     if (turn_of_.load() != nullptr && !listed_.exchange(true))
       turns_->add(process_ptr{this});
@@ -265,12 +271,6 @@ private:
   /// From here on whoever pushes wakes; false if something has come or the
   /// process has ended.
   bool fall_asleep() noexcept { return queue_.sleeping() || queue_.sleep(); }
-  /// Who waits no longer is running again; others who wait look once more, and
-  /// fall asleep again.
-  void give_up_sleep() noexcept {
-    if (queue_.nudge())
-      wake();
-  }
   /// Until `wake` has been called since it had been called `wakes` times.
   void await(std::uint64_t wakes, deadline until) {
     std::unique_lock lock{wait_mutex_};
@@ -342,6 +342,10 @@ std::optional<term> attached_process::take_or_sleep(const matcher& m,
 
 bool attached_process::sleep_unless_more(const view& seen) {
   return code().sleep_unless_more(seen);
+}
+
+void attached_process::give_up_sleep() noexcept {
+  code().give_up_sleep();
 }
 
 void attached_process::ask_for_turn() noexcept {

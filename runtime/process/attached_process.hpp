@@ -126,6 +126,8 @@ public:
   /// False if there is more to see than `seen`; else the next message or the
   /// end adds the process to its turns.
   bool sleep_unless_more(const view& seen);
+  /// It does not wait for a message any more, though none has come.
+  void give_up_sleep() noexcept;
   /// Adds the process to its turns.
   void ask_for_turn() noexcept;
   /// What was given as `code`; null once it is gone. From here on `add` is

@@ -27,10 +27,9 @@ from __future__ import annotations
 
 from typing import Any, Callable, NoReturn, overload
 
-from hornbeam import _native, _owner, _spawned, _waits
+from hornbeam import _native, _spawned, _waits
 from hornbeam._owner import mailbox, scope
 from hornbeam._spawned import ProcessExit
-from hornbeam.errors import HornbeamError
 from hornbeam.values import Pid, Ref
 
 __all__ = [

@@ -492,9 +492,9 @@ def run(
 ) -> None:
     """Start a supervisor, and wait until it ends. Ctrl-C stops it, from the last child
     to the first, and returns; SIGTERM does the same and leaves Python with the exit
-    code 0 (`SystemExit`). A second Ctrl-C is a `KeyboardInterrupt`, unless it belongs to
-    the first: it comes within half a second. Of both signals, one for which the program
-    has a handler of its own is left to that; `SystemExit` stops the tree as well.
+    code 0 (`SystemExit`). Half a second later a second Ctrl-C is a `KeyboardInterrupt`.
+    Of both signals, one for which the program has a handler of its own is left to that;
+    `SystemExit` stops the tree as well.
 
     If the tree gives up, Python is left with the exit code 1. `on_give_up`, called with
     the reason, decides that otherwise: it returns the code, or None, and then `run`
