@@ -179,7 +179,7 @@ void take_yielded(process_type* p, PyObject* x) {
   if (auto until = waits_for_message(x, *p)) {
     p->waits_for = state::message;
     if (*until != clock::time_point::max()) {
-      p->timer = p->turns->timers().emplace(*until, p);
+      p->timer = p->turns->add_timer(*until, *p);
       p->timed = true;
     }
     if (p->must_cancel)
@@ -555,7 +555,7 @@ void take_turn(coroutine_process* p) {
 
 void forget_timer(coroutine_process* p) noexcept {
   if (std::exchange(p->timed, false))
-    p->turns->timers().erase(p->timer);
+    p->turns->remove_timer(p->timer);
 }
 
 void raise_told(coroutine_process& p) {

@@ -42,8 +42,23 @@ void scheduler::close() noexcept {
 void scheduler::add(process_ptr p) noexcept {
   lock_scope guard{mutex_};
   ready_.push_back(std::move(p));
+  have_run_called();
+}
+
+/// With `mutex_`.
+void scheduler::have_run_called() noexcept {
   if (!std::exchange(called_, true))
     ::eventfd_write(fd_, 1);
+}
+
+scheduler::timer_map::iterator scheduler::add_timer(clock::time_point at,
+                                                    coroutine_process& p) {
+  // A step that a future has caused is none of `run`, which tells the loop.
+  if (!running_ && at < armed_) {
+    lock_scope guard{mutex_};
+    have_run_called();
+  }
+  return timers_.emplace(at, &p);
 }
 
 coroutine_process* scheduler::running() noexcept {
@@ -51,6 +66,13 @@ coroutine_process* scheduler::running() noexcept {
 }
 
 double scheduler::run() {
+  running_ = true;
+  auto again = run_here();
+  running_ = false;
+  return again;
+}
+
+double scheduler::run_here() {
   eventfd_t ignored = 0;
   ::eventfd_read(fd_, &ignored);
   auto now = clock::now();
@@ -99,8 +121,6 @@ bool scheduler::give_turns(list& of, clock::time_point until) {
 
 /// True if this is the child of a fork by now.
 bool scheduler::fire_timers() {
-  if (timers_.empty())
-    return false;
   auto now = clock::now();
   if (now >= armed_ - slice) // a loop may call a little too early
     armed_ = clock::time_point::max();

@@ -42,7 +42,9 @@ public:
   /// Around a step.
   class step_scope;
 
-  timer_map& timers() noexcept { return timers_; }
+  /// Has `p` get a turn then.
+  timer_map::iterator add_timer(clock::time_point at, coroutine_process& p);
+  void remove_timer(timer_map::iterator x) noexcept { timers_.erase(x); }
   const py::object& loop() const noexcept { return loop_; }
   const py::object& cancelled_error() const noexcept {
     return cancelled_error_;
@@ -55,6 +57,8 @@ private:
 
   using list = std::vector<runtime::process_ptr>;
 
+  double run_here();
+  void have_run_called() noexcept;
   bool give_turns(list& of, clock::time_point until);
   bool fire_timers();
 
@@ -67,6 +71,7 @@ private:
   timer_map timers_;
   /// When the loop calls `run` for them.
   clock::time_point armed_ = clock::time_point::max();
+  bool running_ = false;    ///< `run` is at work
   std::uint32_t turns_ = 0; ///< given by now
   list rest_;               ///< what the slice was too short for
 

@@ -81,7 +81,7 @@ bool take_message(processes& to, std::string_view op) {
   term message;
   in >> message;
   in.finish();
-  to.send(process, std::move(message));
+  to.take_message(process, std::move(message));
   return true;
 }
 

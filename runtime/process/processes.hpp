@@ -136,6 +136,8 @@ public:
 
   /// What another node's processes say. `from` is its name.
   void handle(const std::string& from, const operation& op);
+  /// One that another node has sent.
+  void take_message(const term& to, term message);
   void peer(const peer_event& e);
   /// Whether messages by which `sys` looks into servers or changes them come in
   /// from other nodes; else they are answered with `{error, {not_allowed,

@@ -56,19 +56,20 @@ void processes::count_remote(const std::string& node, std::uint64_t serial,
     remote_.erase(node);
 }
 
+void processes::take_message(const term& to, term message) {
+  if (!remote_debug_ && is_debug_request(message)) {
+    refuse_debug(message.items()[1]);
+  } else if (to.is(term::kind::atom)) { // silent if nobody has the name
+    if (auto p = named(std::string{to.text()}))
+      p->push(new signal(std::move(message)));
+  } else {
+    route(to, std::move(message));
+  }
+}
+
 void processes::handle(const std::string& from, const operation& op) {
   if (op.name == "send") {
-    auto& to = op.arg(0);
-    if (!remote_debug_ && is_debug_request(op.arg(1))) {
-      refuse_debug(op.arg(1).items()[1]);
-      return;
-    }
-    if (to.is(term::kind::atom)) { // silent if nobody has the name
-      if (auto p = named(std::string{to.text()}))
-        p->push(new signal(op.arg(1)));
-    } else {
-      route(to, op.arg(1));
-    }
+    take_message(op.arg(0), op.arg(1));
     return;
   }
   if (op.name == "exit") {

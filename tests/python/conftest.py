@@ -95,7 +95,7 @@ def other_nodes():
     started = []
 
     def start(name, of_cluster=""):
-        node = start_node(name, of_cluster)
+        node = start_node(name, of_cluster=of_cluster)
         started.append(node)
         return node
 

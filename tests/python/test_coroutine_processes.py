@@ -314,6 +314,38 @@ def test_receives_end_at_their_time_whatever_the_order():
     assert value_of(body) == (["nothing"] * 6, True)
 
 
+def test_a_receive_ends_at_its_time_whatever_has_come_before_it():
+    async def body():
+        found = []
+        for before in (
+            lambda: asyncio.sleep(0),
+            lambda: asyncio.sleep(0.001),
+            lambda: asyncio.to_thread(int),
+            lambda: aio.receive(1),
+            lambda: asyncio.create_task(later(1)),
+        ):
+            await before()
+            found.append(await aio.receive(5, "nothing"))
+        return found
+
+    assert value_of(body) == ["nothing"] * 5
+
+
+def test_a_time_that_nobody_waits_for_any_more_takes_none_from_others():
+    """The loop is called for it all the same."""
+
+    async def body():
+        me, found = process.self(), []
+        for _ in range(5):
+            process.send_after(1, me, "in time")
+            found.append(await aio.receive(20))
+            await asyncio.sleep(0.03)  # the loop is called in vain
+            found.append(await aio.receive(2, "nothing"))
+        return found
+
+    assert value_of(body) == ["in time", "nothing"] * 5
+
+
 def test_a_receive_in_time_needs_no_timer_any_more():
     async def body():
         me = process.self()

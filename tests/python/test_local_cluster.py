@@ -231,7 +231,7 @@ CALLS = [
 WAITS = [
     cluster.connect, cluster.ping, cluster.wait_for, cluster.reload_secret,
     hooks.execute, functions.call, rpc.rpc_call, tasks.await_result, tasks.status,
-    tasks.cancel, tasks.forget, tasks.list, tasks.watch, pubsub.receive,
+    tasks.cancel, tasks.forget, tasks.list, tasks.watch, tasks.map, pubsub.receive,
     pubsub.receive_pubsub,
 ]
 listed = {*(f for f, *_ in CALLS), *WAITS}

@@ -119,6 +119,7 @@ def test_a_second_ctrl_c_ends_the_stop():
         """
         class Stuck(Part):
             def terminate(self, reason):
+                process.receive(700, match="never")  # one half a second later
                 os.kill(os.getpid(), signal.SIGINT)
                 process.receive(match="never")
 

@@ -100,7 +100,7 @@ def compare(a: Any, b: Any, exact: bool = False) -> int:
                 return order
         return len(a) - len(b)
     if isinstance(a, (Pid, Ref)):
-        a, b = a._key(), b._key()
+        a, b = (a.incarnation, a.serial), (b.incarnation, b.serial)
     if isinstance(a, Fun):
         a, b = id(a), id(b)
     if exact and a == b and is_number(a):
