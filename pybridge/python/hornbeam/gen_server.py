@@ -396,19 +396,27 @@ class _Server:
         self.owner = _owner.owner()
         self.suspended = False
         self.timeout_ms: float | None = None
-        #: Of callbacks: what they were when called last, and whether that is awaited.
-        self.known: dict[str, tuple[Any, bool]] = {}
+        #: Of callbacks: what they were when called last, and how they run.
+        self.known: dict[str, tuple[Any, str]] = {}
+
+    def way(self, callback: str, f: Any, code: Any) -> str:
+        if inspect.iscoroutinefunction(f):
+            return "awaited"
+        # What the class has not defined does nothing that could hold others up.
+        if self.impl.inline or code is getattr(GenServer, callback):
+            return "inline"
+        return "pooled"
 
     async def run(self, callback: str, *args: Any) -> Any:
         f = getattr(self.impl, callback)
         code = getattr(f, "__func__", f)
-        before, awaited = self.known.get(callback, (None, False))
+        before, how = self.known.get(callback, (None, ""))
         if before is not code:
-            awaited = inspect.iscoroutinefunction(f)
-            self.known[callback] = code, awaited
-        if awaited:
+            how = self.way(callback, f, code)
+            self.known[callback] = code, how
+        if how == "awaited":
             return await f(*args)
-        if self.impl.inline:
+        if how == "inline":
             return f(*args)
         ok, value = await _pool.in_thread(_owner.call_as, self.owner, f, *args)
         return _outcome.value((ok, value))
