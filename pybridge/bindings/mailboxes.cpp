@@ -63,23 +63,6 @@ term address(py::handle to, const char* what) {
 
 namespace {
 
-/// Whose code calls, if it was spawned. Raises if it has been ended.
-std::shared_ptr<python_mailbox> sender() {
-  PyObject* found = nullptr;
-  if (PyContextVar_Get(python().owner, nullptr, &found) < 0)
-    throw py::error_already_set();
-  auto owner = py::reinterpret_steal<py::object>(found);
-  if (owner.is_none()
-      || reinterpret_cast<PyObject*>(Py_TYPE(found)) == python().owner_type)
-    return nullptr;
-  if (auto* p = as_coroutine_process(found);
-      p != nullptr && p->mailbox->alive())
-    return p->mailbox;
-  auto box = made(PyObject_CallNoArgs(python().refuse_dead));
-  return box.is_none() ? nullptr
-                       : py::cast<std::shared_ptr<python_mailbox>>(box);
-}
-
 /// False: `me` has been ended. What it has sent before that comes before the
 /// news of its end.
 bool send_by(python_mailbox* me, py::handle to, py::handle message) {
@@ -108,7 +91,7 @@ bool send_by(python_mailbox* me, py::handle to, py::handle message) {
 }
 
 py::object send(py::handle to, py::handle message) {
-  if (!send_by(sender().get(), to, message))
+  if (!send_by(spawned_caller().get(), to, message))
     made(PyObject_CallNoArgs(python().refuse_dead));
   return py::none();
 }

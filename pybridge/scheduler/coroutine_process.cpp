@@ -314,6 +314,18 @@ void set_variables(process_type* p) {
   set(side.owner, as_object(p));
 }
 
+/// There is one in a process: finding out what a Python object holds takes
+/// longer than all else that is done with it.
+const std::shared_ptr<scheduler>& scheduler_of(PyObject* x) {
+  static PyObject* known = nullptr; // left behind at exit, as what it holds
+  static auto& found = *new std::shared_ptr<scheduler>;
+  if (known != x) {
+    found = py::cast<std::shared_ptr<scheduler>>(py::handle{x});
+    Py_XSETREF(known, Py_NewRef(x));
+  }
+  return found;
+}
+
 int make(PyObject* self, PyObject* args, PyObject*) {
   native_call guard;
   PyObject *turns = nullptr, *function = nullptr, *arguments = nullptr;
@@ -326,7 +338,8 @@ int make(PyObject* self, PyObject* args, PyObject*) {
     return -1;
   }
   try {
-    p->turns = py::cast<std::shared_ptr<scheduler>>(py::handle{turns});
+    static_cast<void>(spawned_caller()); // unless it has been ended
+    p->turns = scheduler_of(turns);
     p->mailbox = make_mailbox(p->turns, p);
     p->function = Py_NewRef(function);
     p->arguments = Py_NewRef(arguments);
@@ -406,6 +419,17 @@ void deallocate(PyObject* self) {
   Py_DECREF(type);
 }
 
+/// Has whoever calls monitor it, if that is the code of a coroutine process.
+bool monitor_by_caller(process_type& p) {
+  auto* by = whose_code();
+  if (by == nullptr || !by->mailbox->alive())
+    return false;
+  auto ref = by->mailbox->act(
+    [&](runtime::self me) { return me.monitor(p.mailbox->pid()); });
+  Py_XSETREF(p.monitor, new_mark(ref));
+  return true;
+}
+
 PyObject* start(PyObject* self, PyObject*) {
   native_call guard;
   if (!is_made(self))
@@ -417,6 +441,18 @@ PyObject* start(PyObject* self, PyObject*) {
     p.mailbox->ask_for_turn();
   }
   Py_RETURN_NONE;
+}
+
+PyObject* watch(PyObject* self, PyObject*) {
+  native_call guard;
+  if (!is_made(self))
+    return nullptr;
+  try {
+    return PyBool_FromLong(monitor_by_caller(of(self)));
+  } catch (...) {
+    set_current_error();
+    return nullptr;
+  }
 }
 
 PyObject* task_cancel(PyObject* self, PyObject* args, PyObject* names) {
@@ -462,6 +498,9 @@ PyObject* task_get_loop(PyObject* self, PyObject*) {
 PyMethodDef methods[]
   = {{"start", start, METH_NOARGS,
       "start($self, /)\n--\n\nGive it its first turn."},
+     {"watch", watch, METH_NOARGS,
+      "watch($self, /)\n--\n\nHave the coroutine process whose own code calls "
+      "monitor it; False: it is none that calls."},
      {"cancel",
       reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(task_cancel)),
       METH_VARARGS | METH_KEYWORDS,
@@ -523,6 +562,22 @@ void* slot(F* f) {
 
 coroutine_process* as_coroutine_process(PyObject* x) noexcept {
   return PyObject_TypeCheck(x, type_object) != 0 ? &of(x) : nullptr;
+}
+
+std::shared_ptr<python_mailbox> spawned_caller() {
+  PyObject* found = nullptr;
+  if (PyContextVar_Get(python().owner, nullptr, &found) < 0)
+    throw py::error_already_set();
+  auto owner = py::reinterpret_steal<py::object>(found);
+  if (owner.is_none()
+      || reinterpret_cast<PyObject*>(Py_TYPE(found)) == python().owner_type)
+    return nullptr;
+  if (auto* p = as_coroutine_process(found);
+      p != nullptr && p->mailbox->alive())
+    return p->mailbox;
+  auto box = made(PyObject_CallNoArgs(python().refuse_dead));
+  return box.is_none() ? nullptr
+                       : py::cast<std::shared_ptr<python_mailbox>>(box);
 }
 
 coroutine_process* whose_code() {

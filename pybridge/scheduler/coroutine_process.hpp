@@ -49,6 +49,9 @@ struct __attribute__((visibility("hidden"))) coroutine_process {
 
 /// Null if it is none.
 coroutine_process* as_coroutine_process(PyObject* x) noexcept;
+/// The mailbox of whose code calls, if that was spawned; else null. Raises what
+/// ends its code, if it has been ended.
+std::shared_ptr<python_mailbox> spawned_caller();
 /// The process whose own code runs, not that of a block inside of it; null if
 /// that is none of ours.
 coroutine_process* whose_code();

@@ -1,5 +1,8 @@
 #include "process_fixture.hpp"
 
+#include <condition_variable>
+#include <deque>
+#include <mutex>
 #include <thread>
 
 #include "real_scheduler.hpp"
@@ -389,4 +392,54 @@ TEST_CASE_METHOD(with_turns, "code sleeps only when there is no more to see") {
   CHECK(p.sleep_unless_more(seen));
   a.send(p.pid(), term{2});
   CHECK(turns->asked.size() == 1);
+}
+
+TEST_CASE("what many threads send comes to code that has turns, each of them "
+          "in its order") {
+  struct queue final : attached_process::turns {
+    void add(process_ptr p) noexcept override {
+      {
+        std::lock_guard guard{mutex};
+        ready.push_back(std::move(p));
+      }
+      there.notify_one();
+    }
+    process_ptr next() {
+      std::unique_lock lock{mutex};
+      there.wait(lock, [&] { return !ready.empty(); });
+      auto out = std::move(ready.front());
+      ready.pop_front();
+      return out;
+    }
+    std::mutex mutex;
+    std::condition_variable there;
+    std::deque<process_ptr> ready;
+  };
+  constexpr int threads = 4, each = 5000;
+  real_node node;
+  auto turns = std::make_shared<queue>();
+  int code = 0;
+  attached_process p{node.a, turns, &code};
+  attached_process::place at;
+  std::vector<std::thread> senders;
+  for (int t = 0; t < threads; ++t)
+    senders.emplace_back([&, t] {
+      for (int i = 0; i < each; ++i)
+        node.a.send(p.pid(), tup(t, i));
+    });
+  int next[threads] = {};
+  int wrong = 0;
+  p.ask_for_turn();
+  for (int left = threads * each; left > 0;) {
+    auto mine = turns->next();
+    wrong += attached_process::begin_turn(*mine) != &code;
+    while (auto x = p.take_or_sleep(any, at)) {
+      auto who = x->items()[0].as_int();
+      wrong += x->items()[1].as_int() != next[who]++;
+      --left;
+    }
+  }
+  for (auto& x : senders)
+    x.join();
+  CHECK(wrong == 0);
 }

@@ -115,12 +115,11 @@ def spawn(
             f"what is spawned must be a function, not {type(f).__name__}"
             + (": call none, pass it and its arguments" if _is_called(f) else "")
         )
-    if _native.own_pid() is None:
-        refuse_dead()
     made: _Thread | _Coroutine
     if is_coroutine_function(f):
         made = _Coroutine(_turns or _make_turns(), f, args)
     else:
+        refuse_dead()
         made = _Thread(f, args)
     linked_to: Pid | None = None
     try:
@@ -133,7 +132,8 @@ def spawn(
                 above = act(lambda box: box.pid)
             linked_to = above
         if monitor:
-            made.monitor = act(_native.monitor, made.pid, None)
+            if not isinstance(made, _Coroutine) or not made.watch():
+                made.monitor = act(_native.monitor, made.pid, None)
         made.start()
     except BaseException:  # nothing was started: nobody is told that it has ended
         if linked_to is not None:
