@@ -81,16 +81,21 @@ class World:
 
     def remove(self, name: str) -> None:
         node = self.others.pop(name)
-        node.process.kill()
-        self._until_gone(name)
+        self._see_off(name, node.process.kill)
         node.__exit__()
 
     def disconnect(self, name: str) -> None:
-        cluster.disconnect(name)
-        self._until_gone(name)
+        self._see_off(name, lambda: cluster.disconnect(name))
 
-    def _until_gone(self, name: str) -> None:
-        spawner.until(lambda: name not in cluster.nodes(), f"{name} to be gone")
+    def _see_off(self, name: str, leave: Callable[[], object]) -> None:
+        """What comes next gets no news of it."""
+        with process.scope():
+            process.monitor_nodes()
+            connected = name in cluster.nodes()
+            leave()
+            if connected:
+                news = process.receive(PATIENCE * 1000, match=("nodedown", name))
+                assert news is not None, f"{name} does not go"
 
     def close(self) -> None:
         for _, node in [*self.spare, *self.others.items()]:
