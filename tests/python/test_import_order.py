@@ -18,6 +18,7 @@ FLOORS = [
     {"_owner"},
     {"_spawned", "cluster", "pubsub", "tables"},
     {"_waits"},
+    {"_remote"},
     {"process"},
     {"_aio_process", "_map", "gen_server", "groups", "registry"},
     {"_aio_gen_server", "state_holder", "supervisor"},

@@ -46,6 +46,14 @@ def test_member_exported(worker):
             rpc_call(worker, module, function, ["1"])
 
 
+def test_member_spawned(worker, apart):
+    pid = process.spawn("services:tell", apart, node=worker)
+    assert process.receive(SOON) == (worker, pid)
+    for f in ("services:_private", "os:getpid", "builtins:eval"):
+        with pytest.raises(hornbeam.NotFoundError):
+            process.spawn(f, "1", node=worker)
+
+
 def test_member_code(worker):
     with pytest.raises(TypeError):
         rpc_call(worker, "services", "echo", [lambda: 1])

@@ -108,6 +108,7 @@ def spawn(
     args: tuple[Any, ...],
     *,
     link: bool = False,
+    link_to: Pid | None = None,
     monitor: bool = False,
 ) -> Spawned:
     if not callable(f):
@@ -123,6 +124,9 @@ def spawn(
         made = _Thread(f, args)
     linked_to: Pid | None = None
     try:
+        if link_to is not None:  # of another node
+            _native.link(made.box, link_to)
+            linked_to = link_to
         if link:
             above = supervisor.get()
             if above is not None:

@@ -3,7 +3,7 @@ yields what it waits for, and `here` or `on_loop` to drive it."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Generator, NamedTuple
+from typing import Any, Callable, Generator, NamedTuple, Union
 
 from hornbeam import _context, _late, _native, _owner, _ports, _spawned
 from hornbeam.errors import HornbeamError
@@ -27,7 +27,17 @@ class Look(NamedTuple):
     timeout_ms: float | None
 
 
-Steps = Generator[Look, Any, Any]
+class Request(NamedTuple):
+    """Wait for what a service of another node answers."""
+
+    node: str
+    service: str
+    name: str
+    args: tuple[Any, ...]
+    timeout_ms: float | None
+
+
+Steps = Generator[Union[Look, Request], Any, Any]
 
 
 def receive(timeout_ms: float | None, default: Any, match: Any) -> Steps:
@@ -56,7 +66,7 @@ async def on_loop(steps: Steps) -> Any:
         steps.close()
 
 
-def _drive(steps: Steps, wait: Callable[[Look], Any]) -> Any:
+def _drive(steps: Steps, wait: Callable[[Look | Request], Any]) -> Any:
     answer: Any = None
     try:
         while True:
@@ -67,13 +77,15 @@ def _drive(steps: Steps, wait: Callable[[Look], Any]) -> Any:
         steps.close()
 
 
-def _wait_here(x: Look) -> Any:
+def _wait_here(x: Look | Request) -> Any:
     ms = x.timeout_ms
     if (ms is None or ms != 0) and _late.running_loop() is not None:
         raise HornbeamError(
             "this would block the event loop that is running: use the function of "
             "the same name in `hornbeam.aio`, and await it"
         )
+    if isinstance(x, Request):
+        return _native.request(*x, _context.depth())
     box = _owner.inbox()
     try:
         if x.accepts is None:
@@ -95,7 +107,9 @@ def _wait_here(x: Look) -> Any:
         raise
 
 
-async def _wait_on_loop(x: Look) -> Any:
+async def _wait_on_loop(x: Look | Request) -> Any:
+    if isinstance(x, Request):
+        return await _ask_on_loop(x)
     waiting = _native.waiting_receive(x.timeout_ms, NOTHING, x.ref or x.accepts or ...)
     if waiting is not None:
         return await waiting
@@ -117,6 +131,16 @@ async def _wait_on_loop(x: Look) -> Any:
     except HornbeamError:
         _spawned.refuse_ended(box)
         raise
+
+
+async def _ask_on_loop(x: Request) -> Any:
+    depth = _context.depth()
+
+    def start(c: Any, key: int) -> None:
+        _native.request_async(c, key, *x, depth)
+
+    what = f"{x.service} on {x.node}"
+    return (await _ports.port().wait(start, x.timeout_ms, what))[1]
 
 
 def _notify(box: _native.Mailbox, x: Look, seen: tuple[int, int]) -> Any:

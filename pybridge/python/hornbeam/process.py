@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, NoReturn, overload
 
-from hornbeam import _native, _spawned, _waits
+from hornbeam import _native, _remote, _spawned, _waits
 from hornbeam._owner import mailbox, scope
 from hornbeam._spawned import ProcessExit
 from hornbeam.values import Pid, Ref
@@ -78,23 +78,63 @@ def _flag(name: str, x: Any) -> bool:
 # -- starting -----------------------------------------------------------------
 
 
-def spawn(f: Callable[..., Any], *args: Any) -> Pid:
+@overload
+def spawn(f: Callable[..., Any], *args: Any) -> Pid: ...
+
+
+@overload
+def spawn(f: str, *args: Any, node: str) -> Pid: ...
+
+
+def spawn(f: Any, *args: Any, node: str | None = None) -> Pid:
     """Start a process that runs `f(*args)`, and return its pid.
 
     `f` is called in a copy of the caller's context variables, but without its
     deadline, its task and what else is the caller's own. Raises `TypeError` if `f`
     can't be called, `HornbeamError` if no thread can be started.
+
+    With `node`, it is started there, and `f` is the name of a function that this node
+    exports: "module:function". That waits for the answer, 5 seconds at most; with
+    `hornbeam.aio.process` it is awaited. Raises `NotFoundError` if that node exports
+    no such function, `NodeError` if it can't be reached.
     """
+    if node is not None:
+        pid: Pid = _waits.here(_remote.spawn(node, f, args))[0]
+        return pid
     return _spawned.spawn(f, args).pid
 
 
-def spawn_link(f: Callable[..., Any], *args: Any) -> Pid:
+@overload
+def spawn_link(f: Callable[..., Any], *args: Any) -> Pid: ...
+
+
+@overload
+def spawn_link(f: str, *args: Any, node: str) -> Pid: ...
+
+
+def spawn_link(f: Any, *args: Any, node: str | None = None) -> Pid:
     """As `spawn`; the process is linked to the caller from its first moment."""
+    if node is not None:
+        pid: Pid = _waits.here(_remote.spawn(node, f, args, link=True))[0]
+        return pid
     return _spawned.spawn(f, args, link=True).pid
 
 
-def spawn_monitor(f: Callable[..., Any], *args: Any) -> tuple[Pid, Ref]:
+@overload
+def spawn_monitor(f: Callable[..., Any], *args: Any) -> tuple[Pid, Ref]: ...
+
+
+@overload
+def spawn_monitor(f: str, *args: Any, node: str) -> tuple[Pid, Ref]: ...
+
+
+def spawn_monitor(f: Any, *args: Any, node: str | None = None) -> tuple[Pid, Ref]:
     """As `spawn`; the caller monitors the process from its first moment."""
+    if node is not None:
+        found: tuple[Pid, Ref] = _waits.here(
+            _remote.spawn(node, f, args, monitor=True)
+        )
+        return found
     made = _spawned.spawn(f, args, monitor=True)
     assert made.monitor is not None
     return made.pid, made.monitor

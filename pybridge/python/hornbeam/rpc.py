@@ -6,7 +6,7 @@ import importlib
 import types
 from typing import Any, Sequence
 
-from hornbeam import _calls, _context, _late, _native, _pool
+from hornbeam import _calls, _context, _late, _native, _outcome, _pool, _remote
 from hornbeam._native import Job
 from hornbeam.errors import NotFoundError
 
@@ -93,6 +93,9 @@ def _find(module: str, function: str) -> Any:
 
 
 def _run(job: Job) -> None:
+    if job.name == _remote.SERVICE:
+        _pool.answer(job, *_outcome.of(_remote.begin, _find, job.action, job.args))
+        return
     _calls.run_in_pool(
         lambda: _calls.Call(
             _find(job.name, job.action), tuple(job.args), {}, _late.running_loop()

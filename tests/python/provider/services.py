@@ -53,6 +53,20 @@ def fail_unprintably():
     raise Unprintable
 
 
+def tell(to, *args):
+    """As the code of a process: says where it runs and what it was given."""
+    hornbeam.process.send(to, (erlang.node(), hornbeam.process.self(), *args))
+
+
+async def tell_and_wait(to, *args):
+    tell(to, *args)
+    await hornbeam.aio.process.receive()
+
+
+async def fail_at_once():
+    raise LookupError("at once")
+
+
 def leave():
     raise SystemExit(3)
 
