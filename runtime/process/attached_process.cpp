@@ -405,6 +405,7 @@ bool attached_process::owns_tables() const {
 }
 
 void attached_process::detach(term reason) {
+  code().forget_code();
   owner_.end(*process_, std::move(reason));
   code().end_code();
   owner_.retire(*process_);
