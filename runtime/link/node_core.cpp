@@ -1,5 +1,6 @@
 #include "runtime/link/node_core.hpp"
 
+#include <algorithm>
 #include <cctype>
 #include <random>
 #include <stdexcept>
@@ -130,6 +131,14 @@ std::shared_ptr<session> node_core::find_session(
     if (auto s = x.on.lock(); s && s->peer_hello().name == name && s->linked())
       return s;
   return nullptr;
+}
+
+bool node_core::has_member_at(const std::string& host) const {
+  shared_lock_scope lock{mutex};
+  return std::ranges::any_of(sessions, [&](auto& x) {
+    auto s = x.on.lock();
+    return s && s->linked() && s->peer_host() == host;
+  });
 }
 
 template <class T>

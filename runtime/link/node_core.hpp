@@ -105,6 +105,9 @@ struct node_core : std::enable_shared_from_this<node_core> {
   /// That of the link to a node, or none.
   std::shared_ptr<session> find_session(const std::string& name) const;
 
+  /// Whether a node that is connected is at this host, an address.
+  bool has_member_at(const std::string& host) const;
+
   /// Until `joined` whoever finds nothing waits. False: it has begun before.
   bool begin_join();
   /// Joins when each of those has answered, by name with their processes.

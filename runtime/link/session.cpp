@@ -5,6 +5,7 @@
 
 #include "runtime/caf/loop_actor.hpp"
 #include "runtime/caf/parking.hpp"
+#include "runtime/net/address.hpp"
 #include "runtime/term/wire.hpp"
 
 namespace hornbeam::runtime {
@@ -531,6 +532,12 @@ void session::end(const std::string& why, log::level how) {
   drop(down);
   if (auto a = std::exchange(actor_, nullptr))
     caf::anon_send(a, shut_atom::value);
+}
+
+std::string session::peer_host() const {
+  auto c = connection_.lock();
+  auto at = c ? parse_address(c->peer()) : std::nullopt;
+  return at ? at->host : std::string{};
 }
 
 void session::require_trust(const tls_context& x) {

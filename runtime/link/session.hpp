@@ -40,6 +40,8 @@ public:
 
   /// Whether there is a link, which has not ended.
   bool linked() const noexcept { return linked_ && !over_; }
+  /// The address that the other end has, without its port. In the loop.
+  std::string peer_host() const;
   /// What the peer said of itself.
   const hello& peer_hello() const noexcept { return hello_; }
   /// Takes the peer in, or refuses it if the node can't.

@@ -32,7 +32,8 @@ bool of_this_host(const std::string& host) {
 std::shared_ptr<listener> listener::open(std::shared_ptr<event_loop> loop,
                                          const std::string& host,
                                          std::uint16_t port, std::string node,
-                                         accept_handler f) {
+                                         accept_handler f,
+                                         member_test is_member) {
   auto fail = [&](const std::string& why) {
     throw std::runtime_error("can't listen on "
                              + to_string(runtime::address{host, port}) + ": "
@@ -51,8 +52,9 @@ std::shared_ptr<listener> listener::open(std::shared_ptr<event_loop> loop,
     ::setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (::bind(fd, reinterpret_cast<const sockaddr*>(&at.at), at.size) == 0
         && ::listen(fd, SOMAXCONN) == 0) {
-      std::shared_ptr<listener> self{
-        new listener(std::move(loop), fd, host, std::move(node), std::move(f))};
+      std::shared_ptr<listener> self{new listener(std::move(loop), fd, host,
+                                                  std::move(node), std::move(f),
+                                                  std::move(is_member))};
       self->loop_->post([self] {
         self->socket_.emplace(self->loop_, self->fd_.exchange(-1));
         self->pause_.emplace(self->loop_);
@@ -72,11 +74,12 @@ std::shared_ptr<listener> listener::open(std::shared_ptr<event_loop> loop,
 }
 
 listener::listener(std::shared_ptr<event_loop> loop, int fd, std::string host,
-                   std::string node, accept_handler f)
+                   std::string node, accept_handler f, member_test is_member)
   : loop_(std::move(loop)),
     node_(std::move(node)),
     fd_(fd),
-    on_accept_(std::move(f)) {
+    on_accept_(std::move(f)),
+    is_member_(std::move(is_member)) {
   auto bound = parse_address(address_of_socket(fd));
   address_ = to_string(
     runtime::address{std::move(host), bound ? bound->port : std::uint16_t{0}});
@@ -140,7 +143,8 @@ void listener::admit(int fd) {
   bool too_many_of_one
     = !of_this_host(host)
       && std::count_if(now.begin(), now.end(), same_host)
-           >= static_cast<std::ptrdiff_t>(most_half_open_of_a_host);
+           >= static_cast<std::ptrdiff_t>(most_half_open_of_a_host)
+      && !is_member_(host);
   if (crowded || too_many_of_one) {
     auto oldest = too_many_of_one
                     ? std::find_if(now.begin(), now.end(), same_host)

@@ -25,7 +25,7 @@ struct half_open {
 class listener : public std::enable_shared_from_this<listener> {
 public:
   /// Strangers that are greeted at once, from all hosts and from one. This host
-  /// is exempt from the latter.
+  /// is exempt from the latter, and so are those of connected members.
   static constexpr std::size_t most_half_open = 64;
   static constexpr std::size_t most_half_open_of_a_host = 16;
   /// Over that a new one is turned away, unless the oldest has had so long.
@@ -35,12 +35,16 @@ public:
   using accept_handler
     = std::function<void(int fd, std::shared_ptr<half_open> x)>;
 
+  /// Whether a member that is connected is at a host. Called in the loop.
+  using member_test = std::function<bool(const std::string& host)>;
+
   /// Listens from here on. Any thread. Raises `std::runtime_error` with the
   /// address and the system's reason.
   static std::shared_ptr<listener> open(std::shared_ptr<event_loop> loop,
                                         const std::string& host,
                                         std::uint16_t port, std::string node,
-                                        accept_handler f);
+                                        accept_handler f,
+                                        member_test is_member);
   ~listener();
 
   /// `host:port`, with the port that it got.
@@ -52,7 +56,7 @@ public:
 
 private:
   listener(std::shared_ptr<event_loop> loop, int fd, std::string host,
-           std::string node, accept_handler f);
+           std::string node, accept_handler f, member_test is_member);
   void take();
   void admit(int fd);
 
@@ -61,6 +65,7 @@ private:
   std::string address_;
   std::atomic<int> fd_; ///< until the loop knows it
   accept_handler on_accept_;
+  member_test is_member_;
   // In the loop.
   std::optional<watched_descriptor> socket_;
   std::optional<loop_timer> pause_;

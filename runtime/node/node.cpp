@@ -519,7 +519,10 @@ void node::listen() {
     registry.claim(name()); // before a port that both may want
   try {
     x.listener = listener::open(x.core->loop, host, s.port, name(),
-                                std::move(greet));
+                                std::move(greet),
+                                [&core = *x.core](const std::string& where) {
+                                  return core.has_member_at(where);
+                                });
     auto [here, elsewhere] = addresses_of(s, name(), x.listener->address());
     set_address(elsewhere);
     registry.publish(here, elsewhere);

@@ -4,6 +4,7 @@ heals."""
 import contextlib
 import os
 import subprocess
+import sys
 
 import pytest
 from launched import SLOWER, Asked
@@ -170,3 +171,46 @@ def test_a_network_that_fails_and_heals_is_one_nodedown_and_one_nodeup(
         assert len(acknowledged) > before + 100
         assert set(acknowledged) <= set(taken)
         assert len(set(taken)) == len(taken)
+
+
+# Connects so often and says nothing; prints how many of those it has closed, when that
+# are so many or nothing has come of it for a while.
+STRANGERS = """
+import select, socket, sys
+host, port, n, expected = sys.argv[1], *map(int, sys.argv[2:])
+all = [socket.create_connection((host, port)) for _ in range(n)]
+closed = set()
+while len(closed) < expected or expected == 0:
+    ready, _, _ = select.select([x for x in all if x not in closed], [], [], 1)
+    if not ready:
+        break
+    closed.update(ready)
+print(len(closed))
+"""
+
+
+def test_a_host_of_strangers_has_few_places_and_that_of_a_member_more(
+    network, tmp_path
+):
+    tmp_path.chmod(0o700)
+    with contextlib.ExitStack() as stack:
+
+        def start(side):
+            (tmp_path / side).mkdir(mode=0o700)
+            return stack.enter_context(
+                Asked(
+                    NODE, side, SIDES[side], tmp_path / "secret.pem", SLOWER,
+                    env={"RUNTIME_DIRECTORY": str(tmp_path / side)},
+                    before=["ip", "netns", "exec", network.names[side]],
+                )
+            )
+
+        def turned_away(n, expected):
+            words = [sys.executable, "-c", STRANGERS, SIDES["a"], str(a.ready)]
+            return int(network.run("b", *words, str(n), str(expected)))
+
+        a = start("a")
+        assert turned_away(40, 24) == 24
+        b = start("b")
+        assert b(f"it = cluster.connect('a@{SIDES['a']}:{a.ready}')") is True
+        assert turned_away(40, 0) == 0
