@@ -212,6 +212,15 @@ void bind_names(py::module_& m) {
     },
     guard());
   m.def(
+    "abandoned",
+    [] {
+      py::list out;
+      for (auto& x : all_processes().abandoned())
+        out.append(to_python(x));
+      return out;
+    },
+    guard());
+  m.def(
     "process_info",
     [](const py::object& pid, const py::object& item) {
       auto whom = to_pid(pid, "process_info takes whom");

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -474,6 +475,26 @@ def test_an_exit_reaches_a_coroutine_that_awaits_something_else(apart):
     assert process.receive(SOON) == "ready"
     process.exit(pid, "enough")
     assert ended.wait(SOON / 1000)
+
+
+def test_code_that_never_calls_is_left_behind_and_listed(apart):
+    goes_on = threading.Event()
+
+    def body():
+        process.send(apart, "ready")
+        goes_on.wait()
+
+    pid = process.spawn(body)
+    assert process.receive(SOON) == "ready"
+    ref = process.monitor(pid)
+    process.exit(pid, "kill")
+    assert process.receive(SOON, match=ref)[4] == "killed"
+    assert pid in process.abandoned()
+    goes_on.set()
+    until = time.monotonic() + SOON / 1000
+    while pid in process.abandoned():
+        assert time.monotonic() < until
+        threading.Event().wait(0.001)
 
 
 def test_tasks_that_a_process_has_started_end_with_it(apart):

@@ -34,6 +34,7 @@ from hornbeam.values import Pid, Ref
 
 __all__ = [
     "ProcessExit",
+    "abandoned",
     "alias",
     "cancel_timer",
     "current",
@@ -346,6 +347,12 @@ _ITEMS = (
 def processes() -> list[Pid]:
     """All processes of this node that live."""
     return _native.processes()
+
+
+def abandoned() -> list[Pid]:
+    """Processes of this node that others have ended while their code goes on: it has
+    made no call of this module since. A thread can't be stopped from outside."""
+    return _native.abandoned()
 
 
 def is_alive(pid: Pid) -> bool:
