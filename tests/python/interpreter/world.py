@@ -36,6 +36,9 @@ class World:
         self.lines, self.finished = [], False
         while len(self.spare) < machine.text_of(name).count("start_node("):
             self.spare.append(self.fresh())  # that they come is no news to it
+        for other, _ in self.spare:
+            if other in cluster.nodes():  # it had something left to tell
+                self.disconnect(other)
         spawner.begin_scenario()
         c = Context(name, way)
         what = ("harness", "run_main", [])
