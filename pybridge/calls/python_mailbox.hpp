@@ -71,11 +71,20 @@ public:
   std::optional<runtime::term> receive(const selection& of,
                                        runtime::deadline until);
   using view = runtime::attached_process::view;
-  /// The first message of those; none if it has to wait, for its turn. Throws
-  /// `process_killed` if somebody else has ended the process.
+  // For code that has turns. They throw `process_killed` if somebody else has
+  // ended the process.
+
+  /// The first message of those; none if it has to wait, for its turn.
   std::optional<runtime::term> take_or_sleep(
     const selection& of, runtime::attached_process::place& from) {
     return process_.take_or_sleep(accepts{*this, of}, from);
+  }
+  view look_here(const selection& of, const view& before) {
+    return process_.look(accepts{*this, of}, before);
+  }
+  std::optional<runtime::term> take_here(std::size_t place,
+                                         std::uint64_t version) {
+    return process_.take_at(place, version);
   }
   bool sleep_unless_more(const view& seen) {
     return process_.sleep_unless_more(seen);

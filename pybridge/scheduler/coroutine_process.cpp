@@ -68,6 +68,7 @@ void end_of_code(process_type* p) {
   if (PyErr_Occurred() != nullptr) {
     auto error = take_error();
     call_method(p, failed, error.ptr());
+    p->mailbox->close(term::atom("error")); // if even that has failed
   }
   p->mailbox->close(); // unless that has been done
   Py_CLEAR(p->coroutine);
@@ -104,6 +105,13 @@ bool cancel_future(process_type* p, PyObject* message) {
   return PyObject_IsTrue(taken.ptr()) == 1;
 }
 
+bool is_cancelled(PyObject* future) {
+  static auto* cancelled = interned("cancelled");
+  auto says = made(
+    into_python([&] { return PyObject_CallMethodNoArgs(future, cancelled); }));
+  return PyObject_IsTrue(says.ptr()) == 1;
+}
+
 /// As `asyncio.Task.cancel`.
 bool cancel(process_type* p, PyObject* message) {
   if (p->waits_for == state::over)
@@ -125,7 +133,7 @@ PyObject* new_cancelled(process_type* p, PyObject* message) {
            : PyObject_CallOneArg(type, message);
 }
 
-PyObject* go_on_after(PyObject* self, PyObject* future);
+PyObject* go_on_after(PyObject* self, PyObject*);
 
 PyMethodDef go_on_method{"go_on", go_on_after, METH_O, nullptr};
 
@@ -278,13 +286,20 @@ void guarded(process_type* p, auto f) {
   }
 }
 
-PyObject* go_on_after(PyObject* self, PyObject* future) {
+PyObject* go_on_after(PyObject* self, PyObject*) {
   auto* p = &of(self);
   native_call guard;
-  if (p->future == future || p->waits_for == state::others) {
-    Py_CLEAR(p->future);
-    guarded(p, [&] { go_on(p); });
-  }
+  // A future that stands for another may call back with that.
+  if (p->waits_for == state::future || p->waits_for == state::others)
+    guarded(p, [&] {
+      auto waited_for
+        = py::reinterpret_steal<py::object>(std::exchange(p->future, nullptr));
+      if (p->must_cancel && waited_for && is_cancelled(waited_for.ptr())) {
+        p->must_cancel = false; // that is what it raises
+        Py_CLEAR(p->cancel_message);
+      }
+      go_on(p);
+    });
   Py_RETURN_NONE;
 }
 
@@ -539,13 +554,28 @@ PyObject* pid_of(PyObject* self, void*) {
   return is_made(self) ? new_mark(of(self).mailbox->pid()) : nullptr;
 }
 
-PyGetSetDef properties[] = {{"box", box_of, nullptr, "Its mailbox.", nullptr},
-                            {"pid", pid_of, nullptr, "Its pid.", nullptr},
-                            {nullptr, nullptr, nullptr, nullptr, nullptr}};
+PyObject* loop_of(PyObject* self, void*) {
+  return task_get_loop(self, nullptr);
+}
+
+PyObject* coroutine_of(PyObject* self, void*) {
+  return task_get_coro(self, nullptr);
+}
+
+PyGetSetDef properties[]
+  = {{"box", box_of, nullptr, "Its mailbox.", nullptr},
+     {"pid", pid_of, nullptr, "Its pid.", nullptr},
+     {"_loop", loop_of, nullptr, "As `get_loop`.", nullptr},
+     {"_coro", coroutine_of, nullptr, "As `get_coro`.", nullptr},
+     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 PyMemberDef members[] = {
   {"function", T_OBJECT, offsetof(process_type, function), READONLY, nullptr},
   {"monitor", T_OBJECT, offsetof(process_type, monitor), 0, nullptr},
+  // As anyio reads them of tasks.
+  {"_must_cancel", T_BOOL, offsetof(process_type, must_cancel), READONLY,
+   nullptr},
+  {"_fut_waiter", T_OBJECT, offsetof(process_type, future), READONLY, nullptr},
   {"told", T_BOOL, offsetof(process_type, told), 0, nullptr},
   {"follow_up", T_BOOL, offsetof(process_type, follow_up), 0, nullptr},
   {"__weaklistoffset__", T_PYSSIZET, offsetof(process_type, weak_references),

@@ -27,6 +27,7 @@ struct receive {
   attached_process::place looked_at;
   std::size_t seen;
   clock::time_point until;
+  bool gave_way; ///< to others, though there may be a message
 };
 
 PyTypeObject* type_object = nullptr;
@@ -46,7 +47,7 @@ py::object take(receive& r) {
   }
   python_mailbox::view seen{{}, r.seen, r.looked_at.version};
   for (;;) {
-    seen = box.look({}, seen);
+    seen = box.look_here({}, seen);
     for (auto& [place, message] : std::exchange(seen.messages, {})) {
       auto x = to_message(message);
       auto says = made(
@@ -56,7 +57,7 @@ py::object take(receive& r) {
         throw py::error_already_set();
       if (yes == 0)
         continue;
-      if (box.take_at(place, seen.version))
+      if (box.take_here(place, seen.version))
         return x;
       seen = {}; // another thread has taken one: the places are others
       break;
@@ -77,6 +78,13 @@ PySendResult send(PyObject* self, PyObject*, PyObject** out) {
       set_error(PyExc_RuntimeError,
                 "what waits for the message of a process is awaited there");
       return PYGEN_ERROR;
+    }
+    // Who always finds a message does not hold up all others.
+    if (!r.gave_way && r.process->turns->slice_is_over()) {
+      r.gave_way = true;
+      r.process->mailbox->ask_for_turn();
+      *out = Py_NewRef(self);
+      return PYGEN_NEXT;
     }
     py::object found;
     try {

@@ -75,11 +75,10 @@ double scheduler::run() {
 double scheduler::run_here() {
   eventfd_t ignored = 0;
   ::eventfd_read(fd_, &ignored);
-  auto now = clock::now();
-  auto until = now + slice;
-  bool over = fire_timers();
+  until_ = clock::now() + slice;
+  fire_timers();
   list work = std::exchange(rest_, {});
-  while (!over) {
+  for (;;) {
     if (work.empty()) {
       lock_scope guard{mutex_};
       if (ready_.empty()) {
@@ -88,14 +87,14 @@ double scheduler::run_here() {
       }
       work.swap(ready_);
     }
-    if (!give_turns(work, until)) {
+    if (!give_turns(work)) {
       rest_ = std::move(work);
       return 0;
     }
     if (created_in_ != fork_generation())
       return -1;
   }
-  if (over || timers_.empty() || timers_.begin()->first >= armed_)
+  if (timers_.empty() || timers_.begin()->first >= armed_)
     return -1;
   armed_ = timers_.begin()->first;
   return std::max(0.0,
@@ -103,9 +102,9 @@ double scheduler::run_here() {
 }
 
 /// False if the time is over before all had their turn.
-bool scheduler::give_turns(list& of, clock::time_point until) {
+bool scheduler::give_turns(list& of) {
   for (std::size_t i = 0; i < of.size(); ++i) {
-    if (++turns_ % 8 == 0 && clock::now() > until) {
+    if (++turns_ % 8 == 0 && clock::now() > until_) {
       of.erase(of.begin(), of.begin() + static_cast<std::ptrdiff_t>(i));
       return false;
     }
@@ -119,19 +118,15 @@ bool scheduler::give_turns(list& of, clock::time_point until) {
   return true;
 }
 
-/// True if this is the child of a fork by now.
-bool scheduler::fire_timers() {
+void scheduler::fire_timers() {
   auto now = clock::now();
   if (now >= armed_ - slice) // a loop may call a little too early
     armed_ = clock::time_point::max();
   while (!timers_.empty() && timers_.begin()->first <= now) {
     auto* p = timers_.begin()->second;
     forget_timer(p);
-    take_turn(p);
-    if (created_in_ != fork_generation())
-      return true;
+    p->mailbox->ask_for_turn();
   }
-  return false;
 }
 
 scheduler::step_scope::step_scope(scheduler& s, coroutine_process& p) : s_(s) {

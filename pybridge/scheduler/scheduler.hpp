@@ -42,6 +42,10 @@ public:
   /// Around a step.
   class step_scope;
 
+  /// Whether others are to have their turn; looks at the clock now and then.
+  bool slice_is_over() noexcept {
+    return ++receives_ % 8 == 0 && clock::now() > until_;
+  }
   /// Has `p` get a turn then.
   timer_map::iterator add_timer(clock::time_point at, coroutine_process& p);
   void remove_timer(timer_map::iterator x) noexcept { timers_.erase(x); }
@@ -59,8 +63,8 @@ private:
 
   double run_here();
   void have_run_called() noexcept;
-  bool give_turns(list& of, clock::time_point until);
-  bool fire_timers();
+  bool give_turns(list& of);
+  void fire_timers();
 
   int fd_;
   const std::uint32_t created_in_ = fork_generation();
@@ -72,8 +76,10 @@ private:
   /// When the loop calls `run` for them.
   clock::time_point armed_ = clock::time_point::max();
   bool running_ = false;    ///< `run` is at work
+  clock::time_point until_; ///< the end of the slice
   std::uint32_t turns_ = 0; ///< given by now
-  list rest_;               ///< what the slice was too short for
+  std::uint32_t receives_ = 0;
+  list rest_; ///< what the slice was too short for
 
   runtime::ranked_mutex<runtime::lock_rank::completions> mutex_;
   list ready_;          ///< under `mutex_`

@@ -71,7 +71,7 @@ public:
     return relations_ && relations_->owns_tables;
   }
   void* begin_turn() noexcept {
-    listed_.store(false);
+    listed_.exchange(false); // before the code looks for what it is called for
     return turn_of_.load();
   }
   void forget_code() noexcept { turn_of_.store(nullptr); }
@@ -95,12 +95,16 @@ public:
     check();
     view out{{}, 0, taken_};
     auto from = before.version == taken_ ? before.end : 0;
+    // Each time as many more: whoever takes the first one copies few, and
+    // whoever wants none does not walk along all of them too often.
+    auto most = std::max(from, least_seen);
+    auto full = [&] { return out.messages.size() == most; };
     auto** at = first_message();
     do {
-      for (; *at != nullptr; at = &(*at)->next, ++out.end)
+      for (; *at != nullptr && !full(); at = &(*at)->next, ++out.end)
         if (out.end >= from && m((*at)->body))
           out.messages.emplace_back(out.end, (*at)->body);
-    } while (collect());
+    } while (!full() && collect());
     return out;
   }
   std::optional<term> take_at(std::size_t place, std::uint64_t version) {
@@ -219,6 +223,7 @@ protected:
   }
 
 private:
+  static constexpr std::size_t least_seen = 32; ///< in a look, if so many wait
   using notice = std::pair<std::uint64_t, std::function<void()>>;
   using code_mutex = ranked_mutex<lock_rank::process_code>;
 
@@ -405,7 +410,6 @@ bool attached_process::owns_tables() const {
 }
 
 void attached_process::detach(term reason) {
-  code().forget_code();
   owner_.end(*process_, std::move(reason));
   code().end_code();
   owner_.retire(*process_);

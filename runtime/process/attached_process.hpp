@@ -97,7 +97,8 @@ public:
     std::size_t end = 0;       ///< the place behind the last message
     std::uint64_t version = 0; ///< changes when a message leaves the queue
   };
-  /// What waits from `before.end` on; all, if messages have left since.
+  /// Some of what waits from `before.end` on, or from the first message on if
+  /// some have left since; none only if nothing waits.
   template <class Match>
   view look(Match m, const view& before) {
     return look_from(matcher{m}, before);

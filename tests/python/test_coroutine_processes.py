@@ -12,6 +12,7 @@ import time
 import weakref
 
 import pytest
+from launched import SLOWER
 
 from hornbeam import process
 from hornbeam.aio import process as aio
@@ -458,6 +459,174 @@ def test_what_an_awaitable_raises_is_raised_where_it_is_awaited():
 
     with pytest.raises(LookupError, match="no callbacks here"):
         value_of(body)
+
+
+@pytest.mark.parametrize("match", [..., tuple, ("x", ...), lambda x: True])
+def test_who_is_ended_while_it_computes_is_told_at_its_next_receive(match):
+    told, begun, goes_on = [], threading.Event(), threading.Event()
+
+    async def body():
+        begun.set()
+        goes_on.wait()
+        try:
+            await aio.receive(match=match)
+        except BaseException as e:
+            told.append((type(e), e.args))
+            raise
+
+    pid, ref = process.spawn_monitor(body)
+    assert begun.wait(SOON / 1000)
+    process.send(pid, ("x", 1))
+    process.exit(pid, "enough")
+    goes_on.set()
+    assert process.receive(SOON, match=ref)[4] == "enough"
+    value_of(later, 1)
+    assert told == [(asyncio.CancelledError, ("enough",))]
+
+
+def longest_pause(body, *args):
+    """Of the loop while that runs, in seconds."""
+
+    async def tick():
+        pauses, last = [0.0], time.monotonic()
+        while True:
+            try:
+                await asyncio.sleep(0.001)
+            except asyncio.CancelledError:
+                return max(pauses)
+            now = time.monotonic()
+            pauses.append(now - last)
+            last = now
+
+    async def both():
+        ticking = asyncio.create_task(tick())
+        await asyncio.sleep(0.01)
+        await body(*args)
+        ticking.cancel()
+        return await ticking
+
+    return value_of(both)
+
+
+def compute(seconds):
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        pass
+
+
+def test_who_always_finds_a_message_leaves_others_their_turns():
+    async def body():
+        me = process.self()
+        for i in range(3000):
+            process.send(me, i)
+        for _ in range(3000):
+            await aio.receive()
+            compute(0.0002)
+
+    assert longest_pause(body) < 0.3 * SLOWER  # of 0.6 s
+
+
+def test_times_that_end_together_leave_others_their_turns():
+    async def wait(to):
+        await aio.receive(100)
+        compute(0.0005)
+        process.send(to, "done")
+
+    async def body():
+        for _ in range(1000):
+            process.spawn_link(wait, process.self())
+        for _ in range(1000):
+            await aio.receive()
+
+    assert longest_pause(body) < 0.25 * SLOWER  # of 0.5 s
+
+
+def test_a_mailbox_is_emptied_by_a_pattern_in_time_that_grows_with_it():
+    async def body(n):
+        me = process.self()
+        for i in range(n):
+            process.send(me, (i,))
+        began = time.perf_counter()
+        for i in range(n):
+            assert await aio.receive(match=tuple) == (i,)
+        return time.perf_counter() - began
+
+    value_of(body, 1000)
+    assert value_of(body, 40_000) < 3 * SLOWER  # a look at all of them each time took 3 s
+
+
+@pytest.mark.parametrize("of_thread", [False, True])
+def test_a_pattern_finds_what_lies_behind_many_messages(of_thread):
+    def here():
+        with process.scope() as me:
+            for i in range(1000):
+                process.send(me, i)
+            process.send(me, "this")
+            return process.receive(0, match=str)
+
+    async def body():
+        me = process.self()
+        for i in range(1000):
+            process.send(me, i)
+        process.send(me, "this")
+        return await aio.receive(0, match=str)
+
+    assert (here() if of_thread else value_of(body)) == "this"
+
+
+def test_a_future_that_stands_for_another_is_awaited():
+    class Proxy:
+        def __init__(self, inner):
+            self.inner = inner
+
+        def __getattr__(self, name):
+            return getattr(self.inner, name)
+
+        _asyncio_future_blocking = property(
+            lambda self: self.inner._asyncio_future_blocking,
+            lambda self, x: setattr(self.inner, "_asyncio_future_blocking", x),
+        )
+
+        def __await__(self):
+            self.inner._asyncio_future_blocking = True
+            yield self
+            return self.inner.result()
+
+    async def body():
+        loop = asyncio.get_running_loop()
+        inner = loop.create_future()
+        loop.call_soon(inner.set_result, 3)
+        return await Proxy(inner)
+
+    assert value_of(body) == 3
+
+
+def test_an_exception_with_a_broken_reason_is_a_crash_all_the_same():
+    class Broken(Exception):
+        @property
+        def exit_reason(self):
+            raise ValueError
+
+    async def body():
+        raise Broken("text")
+
+    _, ref = process.spawn_monitor(body)
+    (kind, text), _ = process.receive(SOON, match=ref)[4]
+    assert kind.endswith("Broken") and text == "text"
+
+
+def test_what_libraries_read_of_tasks_is_there():
+    async def body():
+        mine = asyncio.current_task()
+        assert mine._loop is asyncio.get_running_loop()
+        assert mine._coro is mine.get_coro()
+        assert mine._must_cancel is False and mine._fut_waiter is None
+        seen = []
+        asyncio.get_running_loop().call_soon(lambda: seen.append(mine._fut_waiter))
+        await asyncio.sleep(0.001)
+        return asyncio.isfuture(seen[0])
+
+    assert value_of(body)
 
 
 def test_a_scope_inside_reads_its_own_mailbox():

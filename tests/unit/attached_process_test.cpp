@@ -41,7 +41,10 @@ struct with_turns : real_node {
   attached_process::place at;
 
   /// What is asked for holds processes, which hold this.
-  ~with_turns() { turns->asked.clear(); }
+  ~with_turns() {
+    p.forget_code();
+    turns->asked.clear();
+  }
 
   std::optional<term> take() { return p.take_or_sleep(any, at); }
 };
@@ -444,6 +447,7 @@ TEST_CASE("what many threads send comes to code that has turns, each of them "
   }
   for (auto& x : senders)
     x.join();
+  p.forget_code();
   turns->ready.clear(); // they hold it
   CHECK(wrong == 0);
 }

@@ -391,7 +391,10 @@ def reason_of(e: BaseException) -> Any:
     left = exit_in(e)
     if left is not None:
         return left.reason
-    reason = getattr(e, "exit_reason", None)
+    try:
+        reason = getattr(e, "exit_reason", None)
+    except Exception:  # of a class that is broken
+        reason = None
     if reason is not None:
         return reason
     return ((type(e).__qualname__, errors._message(e)), errors.format_exception(e))

@@ -165,7 +165,9 @@ def _look(
                     return message, _BEGINNING
                 break  # another thread has taken one: the places are others
         else:
-            return NOTHING, seen
+            if not waiting:
+                return NOTHING, seen
+            continue  # those were some of them
         seen = _BEGINNING
 
 
