@@ -7,7 +7,7 @@ import pytest
 import hornbeam
 import hornbeam_dist
 import hornbeam_erlang as erlang
-from hornbeam import NodeError, NotFoundError, rpc
+from hornbeam import NodeError, NotFoundError, hooks, rpc
 
 TOOLS = types.ModuleType("tools_of_the_rpc_tests")
 TOOLS.double = lambda x: 2 * x
@@ -111,6 +111,8 @@ def test_the_death_of_one_node_leaves_the_others_connected(
     worker, other_nodes, name, eventually
 ):
     """Also while something is under way on their connections."""
+    # Nodes of other tests, which have ended, are gone from what is known of hooks.
+    eventually(lambda: hooks.providers("there") == [worker])
     task = erlang.execute_async("there", "slow", 3)
     for i in range(3):
         node = other_nodes(f"mayfly{i}@127.0.0.1")
