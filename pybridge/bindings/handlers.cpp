@@ -1,4 +1,7 @@
 #include "pybridge/bindings/module.hpp"
+
+#include <set>
+
 #include "pybridge/calls/completions.hpp"
 #include "pybridge/calls/fast_call.hpp"
 #include "pybridge/calls/local_call.hpp"
@@ -46,6 +49,21 @@ PyObject* handler_of(PyObject*, PyObject* self) {
     set_current_error();
     return nullptr;
   }
+}
+
+/// Where a task is to run. A node whose link has ended is known for a moment
+/// more: what is sent there, goes lost.
+std::optional<std::string> pick_connected(const actors::named_handlers& from,
+                                          const std::string& name) {
+  auto& me = *node().node;
+  auto where = from.pick(name);
+  std::set<std::string> gone;
+  while (where && *where != me.name() && !me.connected(*where)) {
+    gone.insert(*where);
+    auto next = from.pick_elsewhere(name, gone);
+    where = next ? std::optional{next->node} : std::nullopt;
+  }
+  return where;
 }
 
 } // namespace
@@ -149,9 +167,9 @@ void bind_handlers(py::module_& m) {
   m.def(
     "pick",
     [](const text& scope, const text& name) -> py::object {
-      auto where = handlers(scope).pick(name);
+      auto where = pick_connected(handlers(scope), name);
       if (!where)
-        where = wait_until_joined() ? handlers(scope).pick(name)
+        where = wait_until_joined() ? pick_connected(handlers(scope), name)
                                     : std::optional{node().node->name()};
       return where ? text_to_python(*where) : py::none();
     },
