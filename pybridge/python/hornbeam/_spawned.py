@@ -111,14 +111,16 @@ def spawn(
     link_to: Pid | None = None,
     monitor: bool = False,
 ) -> Spawned:
-    if not callable(f):
+    made: _Thread | _Coroutine
+    if (
+        isinstance(f, types.FunctionType) and f.__code__.co_flags & _COROUTINE
+    ) or is_coroutine_function(f):
+        made = _Coroutine(_turns or _make_turns(), f, args)
+    elif not callable(f):
         raise TypeError(
             f"what is spawned must be a function, not {type(f).__name__}"
             + (": call none, pass it and its arguments" if _is_called(f) else "")
         )
-    made: _Thread | _Coroutine
-    if is_coroutine_function(f):
-        made = _Coroutine(_turns or _make_turns(), f, args)
     else:
         refuse_dead()
         made = _Thread(f, args)
@@ -164,8 +166,6 @@ _COROUTINE = 0x80  # inspect.CO_COROUTINE
 
 
 def is_coroutine_function(f: Any) -> bool:
-    if isinstance(f, types.FunctionType) and f.__code__.co_flags & _COROUTINE:
-        return True
     while isinstance(f, functools.partial):
         f = f.func
     return inspect.iscoroutinefunction(f) or inspect.iscoroutinefunction(
